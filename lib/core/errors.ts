@@ -1,0 +1,98 @@
+/**
+ * The one table of Facet's errors: every code, its HTTP status and whether trying again can help.
+ * A new code that lacks a row does not compile.
+ */
+export const errorCodes = [
+  "invalid_request",
+  "unknown_query_key",
+  "not_found",
+  "dictionary_not_found",
+  "feature_not_found",
+  "image_not_found",
+  "version_mismatch",
+  "too_large",
+  "unsupported_image",
+  "unreadable_image",
+  "clamp_nowhere",
+  "clamp_overlap",
+  "prompt_empty",
+  "prompt_too_long",
+  "engine_unavailable",
+  "engine_busy",
+  "engine_failed",
+  "cancelled",
+  "catalogue_locked",
+  "catalogue_unreachable",
+  "catalogue_outdated",
+  "bundle_invalid",
+  "unsafe_format",
+  "internal",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+interface ErrorRow {
+  status: number;
+  /** Whether the same request may succeed later. */
+  retry: boolean;
+  /** What the reader can do, when the thrower has nothing more exact to say. */
+  fix: string;
+}
+
+export const errorTable: Record<ErrorCode, ErrorRow> = {
+  invalid_request: { status: 400, retry: false, fix: "Correct the named field and send the request again." },
+  unknown_query_key: { status: 400, retry: false, fix: "Remove the unknown query key; /api/openapi.json lists the known ones." },
+  not_found: { status: 404, retry: false, fix: "Check the address." },
+  dictionary_not_found: { status: 404, retry: false, fix: "Pick a dictionary from /api/dictionaries." },
+  feature_not_found: { status: 404, retry: false, fix: "Use an index between 0 and the dictionary's number of latents minus one." },
+  image_not_found: { status: 404, retry: false, fix: "Use the SHA-256 of an image of the catalogue, or upload the image." },
+  version_mismatch: { status: 409, retry: false, fix: "Open the unpinned link, or import the version that the link names." },
+  too_large: { status: 413, retry: false, fix: "Send a smaller body." },
+  unsupported_image: { status: 415, retry: false, fix: "Convert the image to PNG, JPEG or WebP." },
+  unreadable_image: { status: 422, retry: false, fix: "Check that the file is a complete image." },
+  clamp_nowhere: { status: 422, retry: false, fix: "Widen the scope, add an image, or correct the feature's index." },
+  clamp_overlap: { status: 422, retry: false, fix: "Keep one clamp for each feature where scopes overlap." },
+  prompt_empty: { status: 422, retry: false, fix: "Type a question." },
+  prompt_too_long: { status: 422, retry: false, fix: "Shorten the prompt or ask for fewer tokens." },
+  engine_unavailable: { status: 503, retry: true, fix: "Start an engine for this model, or pick a dictionary whose engine is ready." },
+  engine_busy: { status: 503, retry: true, fix: "Wait a moment and run again." },
+  engine_failed: { status: 500, retry: true, fix: "Run again; if it fails again, see the server's log." },
+  cancelled: { status: 499, retry: true, fix: "Run again when ready." },
+  catalogue_locked: { status: 503, retry: true, fix: "Stop the other Facet process that has this catalogue open, or set DATABASE_URL." },
+  catalogue_unreachable: { status: 503, retry: true, fix: "Start the database that DATABASE_URL names." },
+  catalogue_outdated: { status: 503, retry: false, fix: "Run `npm start`, which applies pending migrations." },
+  bundle_invalid: { status: 422, retry: false, fix: "Make the bundle again; nothing of it was imported." },
+  unsafe_format: { status: 415, retry: false, fix: "Convert the file to safetensors; Facet never unpickles." },
+  internal: { status: 500, retry: true, fix: "Try again; if it fails again, see the server's log." },
+};
+
+/** An error whose message is a sentence for the person; the log gets `cause`. */
+export class FacetError extends Error {
+  override readonly name = "FacetError";
+  readonly code: ErrorCode;
+  readonly fix: string;
+
+  constructor(code: ErrorCode, message: string, options: { fix?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.fix = options.fix ?? errorTable[code].fix;
+  }
+
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+
+  get retry(): boolean {
+    return errorTable[this.code].retry;
+  }
+
+  /** The wire form, the same on every route and in every stream. */
+  toJSON(): { code: ErrorCode; message: string; fix: string; retry: boolean } {
+    return { code: this.code, message: this.message, fix: this.fix, retry: this.retry };
+  }
+}
+
+export function asFacetError(error: unknown): FacetError {
+  if (error instanceof FacetError) return error;
+  return new FacetError("internal", "Something went wrong on the server.", { cause: error });
+}

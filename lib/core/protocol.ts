@@ -1,0 +1,207 @@
+/**
+ * The engine's wire contract. Every engine (onnx in this process, remote over HTTP, the browser's) and every client speaks exactly this;
+ * JSON Schema made from it is what the Python worker validates against.
+ */
+import { z } from "zod";
+import { errorCodes } from "./errors";
+
+export const limits = {
+  clamps: 64,
+  maxTokens: 256,
+  messages: 32,
+  textLength: 8_000,
+  /** Largest |strength| in units of a feature's own maximum (or of raw activation). */
+  value: 1_000,
+  uploadBytes: 12 * 1024 * 1024,
+} as const;
+
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hexadecimal digits");
+/** `<model>/<dictionary>`, e.g. `facet-emoji/model.layers.1`. */
+export const dictionaryRefSchema = z.string().regex(/^[\w.-]+\/[\w.-]+$/, "<model>/<dictionary>");
+export const featureIndexSchema = z.number().int().min(0);
+
+/** An image of the catalogue by its hash, or the bytes of one as a data URL. */
+export const imageRefSchema = z.union([
+  z.strictObject({ sha256: sha256Schema }),
+  z.strictObject({
+    dataUrl: z
+      .string()
+      .startsWith("data:image/")
+      .max(Math.ceil((limits.uploadBytes * 4) / 3) + 64),
+  }),
+]);
+
+export const contentPartSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("text"), text: z.string().max(limits.textLength) }),
+  z.strictObject({ type: z.literal("image"), image: imageRefSchema }),
+]);
+
+export const messageSchema = z.strictObject({
+  role: z.enum(["user", "assistant"]),
+  content: z.array(contentPartSchema).min(1).max(16),
+});
+
+/**
+ * Where a clamp acts. `image`, `prompt` and `generated` are disjoint: the image's positions, the prompt's other positions (words and
+ * template), and the tokens generated so far; `all` is their union; `region` is some cells (row-major) of one image's grid.
+ */
+export const scopeSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.enum(["image", "prompt", "generated", "all"]) }),
+  z.strictObject({
+    type: z.literal("region"),
+    image: z.number().int().min(0).default(0),
+    cells: z.array(z.number().int().min(0).max(65_535)).min(1).max(4_096),
+  }),
+]);
+
+export const opSchema = z.enum(["set", "scale", "add", "ablate"]);
+
+/**
+ * What replaces the feature's activation a: `set` v = value·unit; `scale` v = value·a; `add` v = a + value·unit; `ablate` v = 0.
+ * `unit` is the feature's own maximum over the catalogue (`max`) or one raw activation (`raw`).
+ */
+export const interventionSchema = z.strictObject({
+  feature: featureIndexSchema,
+  op: opSchema.default("set"),
+  value: z.number().min(-limits.value).max(limits.value).default(1),
+  unit: z.enum(["max", "raw"]).default("max"),
+  scope: scopeSchema.default({ type: "image" }),
+});
+
+export const samplingSchema = z.strictObject({
+  maxTokens: z.number().int().min(1).max(limits.maxTokens).default(48),
+  /** 0 is greedy. */
+  temperature: z.number().min(0).max(5).default(0),
+  topP: z.number().gt(0).max(1).default(1),
+  seed: z.number().int().min(0).max(0xffff_ffff).default(0),
+});
+
+/** `delta` keeps the SAE's error term; `reconstruct` is the paper's: the SAE's output replaces the residual. */
+export const modeSchema = z.enum(["delta", "reconstruct"]);
+export const controlSchema = z.enum(["baseline", "reconstruction", "negated", "random"]);
+export const armSchema = z.enum(["steered", ...controlSchema.options]);
+
+export const generateRequestSchema = z.strictObject({
+  dictionary: dictionaryRefSchema,
+  /** First 12 hexadecimal digits of the dictionary's hash; refused when the dictionary at hand is another. */
+  version: z
+    .string()
+    .regex(/^[0-9a-f]{12}$/)
+    .optional(),
+  messages: z.array(messageSchema).min(1).max(limits.messages),
+  sampling: samplingSchema.default(() => samplingSchema.parse({})),
+  interventions: z.array(interventionSchema).max(limits.clamps).default([]),
+  mode: modeSchema.default("delta"),
+  /** Arms beside `steered`. */
+  controls: z.array(controlSchema).max(4).default(["baseline"]),
+  /** How many alternatives each token event carries (0 = none). */
+  alternatives: z.number().int().min(0).max(10).default(5),
+});
+
+export type Scope = z.infer<typeof scopeSchema>;
+export type Op = z.infer<typeof opSchema>;
+export type Intervention = z.infer<typeof interventionSchema>;
+export type Sampling = z.infer<typeof samplingSchema>;
+export type Mode = z.infer<typeof modeSchema>;
+export type Arm = z.infer<typeof armSchema>;
+export type Message = z.infer<typeof messageSchema>;
+export type ImageRef = z.infer<typeof imageRefSchema>;
+export type GenerateRequest = z.infer<typeof generateRequestSchema>;
+export type GenerateRequestInput = z.input<typeof generateRequestSchema>;
+
+const countSchema = z.strictObject({
+  /** Positions that the scopes of all clamps cover. */
+  planned: z.number().int(),
+  /** Positions whose hidden state really was changed, counted where the change is made. */
+  changed: z.number().int(),
+});
+
+/** What one clamp did, over every position it covered. */
+export const clampReceiptSchema = z.strictObject({
+  feature: featureIndexSchema,
+  op: opSchema,
+  /** The value as asked, and its unit in raw activation (1 for `raw`). */
+  value: z.number(),
+  unit: z.enum(["max", "raw"]),
+  unitActivation: z.number(),
+  scope: scopeSchema,
+  image: countSchema,
+  prompt: countSchema,
+  generated: countSchema,
+  /** Mean activation over the planned positions, before and as requested. */
+  meanBefore: z.number(),
+  meanAfter: z.number(),
+});
+
+export const outcomeSchema = z.enum(["steered", "unchanged", "baseline", "reconstruction"]);
+
+export const receiptSchema = z.strictObject({
+  arm: armSchema,
+  outcome: outcomeSchema,
+  /** Why, when `unchanged`. */
+  reason: z.string().nullable(),
+  text: z.string(),
+  finish: z.enum(["stop", "length", "cancelled"]),
+  model: z.strictObject({ id: z.string(), sha256: sha256Schema }),
+  dictionary: z.strictObject({ id: z.string(), hook: z.string(), sha256: sha256Schema }),
+  mode: modeSchema,
+  sampling: samplingSchema,
+  clamps: z.array(clampReceiptSchema),
+  prefill: z.strictObject({ image: countSchema, text: countSchema }),
+  decode: countSchema,
+  /** Mean over the changed positions of ‖Δ‖/‖h‖; null when none was changed. */
+  relativeNorm: z.number().nullable(),
+  tokens: z.number().int(),
+  engine: z.strictObject({ name: z.string(), version: z.string(), dtype: z.string() }),
+  timingsMs: z.strictObject({ queued: z.number(), prefill: z.number(), decode: z.number() }),
+});
+
+export const promptTokenSchema = z.strictObject({
+  text: z.string(),
+  kind: z.enum(["image", "text", "template"]),
+});
+
+export const alternativeSchema = z.strictObject({ id: z.number().int(), text: z.string(), logprob: z.number() });
+
+export const eventSchema = z.discriminatedUnion("type", [
+  /** Requests ahead of this one; 0 = next. Sent again when it changes. */
+  z.strictObject({ type: z.literal("queued"), position: z.number().int() }),
+  z.strictObject({
+    type: z.literal("meta"),
+    arms: z.array(armSchema),
+    /** Runs of image tokens are folded into one entry a grid. */
+    prompt: z.strictObject({ text: z.string(), imageTokens: z.number().int(), textTokens: z.number().int() }),
+    engine: z.strictObject({ name: z.string(), version: z.string(), dtype: z.string() }),
+  }),
+  z.strictObject({
+    type: z.literal("token"),
+    arm: armSchema,
+    /** Position among the generated tokens, from 0. */
+    i: z.number().int(),
+    id: z.number().int(),
+    /** What this token adds to the text, with its leading space. */
+    text: z.string(),
+    logprob: z.number(),
+    alternatives: z.array(alternativeSchema),
+  }),
+  z.strictObject({ type: z.literal("receipt"), receipt: receiptSchema }),
+  z.strictObject({ type: z.literal("done") }),
+  z.strictObject({
+    type: z.literal("error"),
+    error: z.strictObject({ code: z.enum(errorCodes), message: z.string(), fix: z.string(), retry: z.boolean() }),
+  }),
+]);
+
+export type ClampReceipt = z.infer<typeof clampReceiptSchema>;
+export type Receipt = z.infer<typeof receiptSchema>;
+export type EngineEvent = z.infer<typeof eventSchema>;
+export type Alternative = z.infer<typeof alternativeSchema>;
+
+/** `features`: which features fire on an image, position by position. */
+export const analyseRequestSchema = z.strictObject({
+  dictionary: dictionaryRefSchema,
+  image: imageRefSchema,
+  /** How many features to return, strongest mean first. */
+  limit: z.number().int().min(1).max(512).default(128),
+});
+export type AnalyseRequest = z.infer<typeof analyseRequestSchema>;

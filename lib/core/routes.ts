@@ -1,0 +1,45 @@
+/** Every address of the app, built in one place. */
+const part = (text: string) => encodeURIComponent(text);
+
+/** `<model>/<dictionary>` → its two parts. */
+export function splitRef(ref: string): { model: string; dictionary: string } {
+  const slash = ref.indexOf("/");
+  return { model: ref.slice(0, slash), dictionary: ref.slice(slash + 1) };
+}
+
+function query(params: Record<string, string | number | undefined>): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) if (value !== undefined && value !== "") search.set(key, String(value));
+  const text = search.toString();
+  return text ? `?${text}` : "";
+}
+
+const refPath = (ref: string) => {
+  const { model, dictionary } = splitRef(ref);
+  return `${part(model)}/${part(dictionary)}`;
+};
+
+export const routes = {
+  home: () => "/",
+  dictionary: (ref: string, params: Record<string, string | number | undefined> = {}) => `/d/${refPath(ref)}${query(params)}`,
+  /** `version`: first 12 hex digits of the dictionary's hash, for a pinned link. */
+  feature: (ref: string, index: number, params: { v?: string; from?: string; image?: string } = {}) =>
+    `/d/${refPath(ref)}/${index}${query(params)}`,
+  image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
+  /** The whole request is in `r` (see lib/core/steer-link). */
+  steer: (params: Record<string, string | number | undefined> = {}) => `/steer${query(params)}`,
+  api: {
+    health: () => "/api/health",
+    openapi: () => "/api/openapi.json",
+    dictionaries: () => "/api/dictionaries",
+    features: (params: Record<string, string | number | undefined>) => `/api/features${query(params)}`,
+    histograms: (ref: string) => `/api/histograms${query({ dictionary: ref })}`,
+    feature: (ref: string, index: number, params: { v?: string } = {}) => `/api/features/${refPath(ref)}/${index}${query(params)}`,
+    image: (sha256: string) => `/api/images/${sha256}`,
+    imageInfo: (sha256: string) => `/api/images/${sha256}/info`,
+    /** A page of catalogue images, for pickers. */
+    images: (params: Record<string, string | number | undefined> = {}) => `/api/images${query(params)}`,
+    analyse: () => "/api/analyse",
+    steer: () => "/api/steer",
+  },
+} as const;

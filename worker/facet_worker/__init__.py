@@ -1,0 +1,1 @@
+"""Facet's Python worker: train, cache, explain, score and export dictionaries."""
