@@ -1,0 +1,159 @@
+/** What a run has said so far: a pure reducer over the engine's events, one arm a column. */
+import type { ErrorCode } from "@/lib/core/errors";
+import { formatNoun } from "@/lib/core/format";
+import type { Alternative, Arm, EngineEvent, Receipt } from "@/lib/core/protocol";
+
+export interface RunToken {
+  id: number;
+  /** With its leading space. */
+  text: string;
+  logprob: number;
+  alternatives: Alternative[];
+}
+
+export interface ArmRun {
+  arm: Arm;
+  tokens: RunToken[];
+  /** Null until the arm has ended. */
+  receipt: Receipt | null;
+}
+
+export interface WireError {
+  code: ErrorCode;
+  message: string;
+  fix: string;
+  retry: boolean;
+}
+
+/**
+ * `waiting`: sent, nothing heard yet; `queued`: others are ahead; `running`; then one of `done`, `stopped` (by the person) and `failed`.
+ * What came before a stop or a failure stays.
+ */
+export type RunStatus = "idle" | "waiting" | "queued" | "running" | "done" | "stopped" | "failed";
+
+export interface RunState {
+  status: RunStatus;
+  /** The link text of the request, to tell whether the answers are still those of what is set up. */
+  key: string;
+  /** Requests ahead while `queued`. */
+  position: number;
+  /** `steered` first, then the controls in the order asked. */
+  arms: ArmRun[];
+  prompt: { text: string; imageTokens: number; textTokens: number } | null;
+  error: WireError | null;
+  /** Milliseconds since the epoch at which it began. */
+  startedAt: number;
+}
+
+export type RunAction =
+  | { type: "start"; key: string; arms: Arm[]; at: number }
+  | { type: "event"; event: EngineEvent }
+  | { type: "stop" }
+  /** The stream ended. */
+  | { type: "end" }
+  | { type: "fail"; error: WireError }
+  | { type: "show"; run: RunState };
+
+export const noRun: RunState = { status: "idle", key: "", position: 0, arms: [], prompt: null, error: null, startedAt: 0 };
+
+export const isActive = (run: RunState) => run.status === "waiting" || run.status === "queued" || run.status === "running";
+
+export function runReducer(run: RunState, action: RunAction): RunState {
+  switch (action.type) {
+    case "start":
+      return {
+        ...noRun,
+        status: "waiting",
+        key: action.key,
+        arms: action.arms.map((arm) => ({ arm, tokens: [], receipt: null })),
+        startedAt: action.at,
+      };
+    case "show":
+      return action.run;
+    case "stop":
+      return isActive(run) ? { ...run, status: "stopped" } : run;
+    case "fail":
+      return isActive(run) ? { ...run, status: "failed", error: action.error } : run;
+    case "end":
+      if (!isActive(run)) return run;
+      return {
+        ...run,
+        status: "failed",
+        error: {
+          code: "engine_failed",
+          message: "The engine's answer broke off before its end.",
+          fix: "Run again. What had arrived is kept below, without its receipt.",
+          retry: true,
+        },
+      };
+    case "event":
+      // A stopped run's last events may still be on their way.
+      return isActive(run) ? applyEvent(run, action.event) : run;
+  }
+}
+
+function applyEvent(run: RunState, event: EngineEvent): RunState {
+  switch (event.type) {
+    case "queued":
+      return { ...run, status: "queued", position: event.position };
+    case "meta":
+      return {
+        ...run,
+        status: "running",
+        prompt: event.prompt,
+        arms: event.arms.map((arm) => run.arms.find((known) => known.arm === arm) ?? { arm, tokens: [], receipt: null }),
+      };
+    case "token": {
+      const { id, text, logprob, alternatives } = event;
+      return onArm(run, event.arm, (arm) => {
+        // Each token says its place, so that a repeated event changes nothing.
+        const tokens = arm.tokens.slice();
+        tokens[Math.min(event.i, tokens.length)] = { id, text, logprob, alternatives };
+        return { ...arm, tokens };
+      });
+    }
+    case "receipt":
+      return onArm(run, event.receipt.arm, (arm) => ({ ...arm, receipt: event.receipt }));
+    case "done":
+      return { ...run, status: "done" };
+    case "error":
+      return { ...run, status: event.error.code === "cancelled" ? "stopped" : "failed", error: event.error };
+  }
+}
+
+function onArm(run: RunState, name: Arm, change: (arm: ArmRun) => ArmRun): RunState {
+  const arms = run.arms.some((arm) => arm.arm === name) ? run.arms : [...run.arms, { arm: name, tokens: [], receipt: null }];
+  return { ...run, status: "running", arms: arms.map((arm) => (arm.arm === name ? change(arm) : arm)) };
+}
+
+/** The arm's text: the receipt's where it has one, else the tokens so far. */
+export function textOf(arm: ArmRun): string {
+  return (arm.receipt?.text ?? arm.tokens.map((token) => token.text).join("")).trim();
+}
+
+/** One polite sentence for a screen reader when a run has ended; empty before. */
+export function summarise(run: RunState): string {
+  const spoken = (arm: Arm) => {
+    const found = run.arms.find((candidate) => candidate.arm === arm);
+    return found ? textOf(found) : "";
+  };
+  const steered = run.arms.find((arm) => arm.arm === "steered");
+  switch (run.status) {
+    case "done": {
+      const outcome = steered?.receipt?.outcome;
+      if (outcome === "unchanged")
+        return `Done. The clamps changed nothing: ${(steered?.receipt?.reason ?? "every change was zero").replace(/\.$/, "")}.`;
+      if (outcome !== "steered") return `Done, without a clamp. The model answers: ${spoken("steered") || spoken("baseline")}.`;
+      const baseline = run.arms.some((arm) => arm.arm === "baseline");
+      if (!baseline) return `Done. Steered: ${spoken("steered")}.`;
+      if (spoken("steered") === spoken("baseline")) return `Done. Steered, and yet the answer is the same: ${spoken("steered")}.`;
+      return `Done. Steered: ${spoken("steered")}. Baseline: ${spoken("baseline")}.`;
+    }
+    case "stopped":
+      return `Stopped after ${formatNoun(Math.max(0, ...run.arms.map((arm) => arm.tokens.length)), "token")}.`;
+    case "failed":
+      return run.error ? `${run.error.message} ${run.error.fix}` : "The run failed.";
+    default:
+      return "";
+  }
+}
