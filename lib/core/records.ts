@@ -229,8 +229,11 @@ export const analysisSchema = z.strictObject({
 /** Names of the sort keys and of the range filters (`<name>_min`, `<name>_max`), in URLs and in the API alike. */
 export const metricKeys = ["density", "text_density", "max_activation", "image_share", "iou", "steer", "images"] as const;
 export type MetricKey = (typeof metricKeys)[number];
-export const sortKeys = ["index", ...metricKeys] as const;
+/** `relevance`: best match first, by index where nothing is searched for; the default of a search. */
+export const sortKeys = ["relevance", "index", ...metricKeys] as const;
+export type SortKey = (typeof sortKeys)[number];
 export const flagKeys = ["dead", "always_on", "sink", "explained"] as const;
+export type FlagKey = (typeof flagKeys)[number];
 
 export type ImageExample = z.infer<typeof imageExampleSchema>;
 export type TextExample = z.infer<typeof textExampleSchema>;
