@@ -1,12 +1,22 @@
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
+import { fixedHeaders } from "./lib/core/security-headers";
+
+const root = path.dirname(fileURLToPath(import.meta.url));
 
 const config: NextConfig = {
   poweredByHeader: false,
   reactStrictMode: true,
+  // A second build beside a running server goes elsewhere; cli/setup reads the same variable.
+  distDir: process.env.FACET_DIST_DIR || ".next",
   // Native and worker-thread packages stay outside the bundle.
   serverExternalPackages: ["@electric-sql/pglite", "@electric-sql/pglite-pgvector", "onnxruntime-node", "sharp", "pg", "pino"],
-  turbopack: { root: path.resolve(import.meta.dirname) },
+  turbopack: { root },
+  // The body of a steering request holds an uploaded image; where it passes the proxy it must not be cut short.
+  experimental: { proxyClientMaxBodySize: "20mb" },
+  // Headers that every answer carries, files and API included; the Content-Security-Policy of pages is made for each request in proxy.ts.
+  headers: async () => [{ source: "/:path*", headers: fixedHeaders }],
 };
 
 export default config;

@@ -5,6 +5,7 @@
 export const errorCodes = [
   "invalid_request",
   "unknown_query_key",
+  "forbidden",
   "not_found",
   "dictionary_not_found",
   "feature_not_found",
@@ -42,6 +43,7 @@ interface ErrorRow {
 export const errorTable: Record<ErrorCode, ErrorRow> = {
   invalid_request: { status: 400, retry: false, fix: "Correct the named field and send the request again." },
   unknown_query_key: { status: 400, retry: false, fix: "Remove the unknown query key; /api/openapi.json lists the known ones." },
+  forbidden: { status: 403, retry: false, fix: "Open Facet under its own address and try there." },
   not_found: { status: 404, retry: false, fix: "Check the address." },
   dictionary_not_found: { status: 404, retry: false, fix: "Pick a dictionary from /api/dictionaries." },
   feature_not_found: { status: 404, retry: false, fix: "Use an index between 0 and the dictionary's number of latents minus one." },

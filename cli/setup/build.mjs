@@ -1,0 +1,65 @@
+import { existsSync, rmSync } from "node:fs";
+import { distDir, inRoot } from "./paths.mjs";
+import { run } from "./processes.mjs";
+import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
+import { SetupError } from "./step.mjs";
+
+/** Next.js and its build look nothing up outside. */
+export const nextEnv = { NEXT_TELEMETRY_DISABLED: "1" };
+export const nextBin = inRoot("node_modules", "next", "dist", "bin", "next");
+
+/**
+ * Generates Prisma's client where the schema or Prisma's version changed. Prisma's schema engine is a download that `generate` does not
+ * need but looks for: any program that answers `--version` stands in for it, and Node is sure to be there.
+ * @param {(what: string) => void} say
+ */
+export async function ensurePrismaClient(say) {
+  const output = inRoot("lib", "generated", "prisma");
+  const stamp = inRoot("lib", "generated", "prisma", ".facet-stamp");
+  const wanted = fingerprint(["prisma/schema.prisma", "prisma.config.ts", "node_modules/prisma/package.json"]);
+  if (existsSync(output) && readStamp(stamp) === wanted) return "up to date";
+  say("prisma generate, because the schema is new or changed");
+  await run("prisma generate", process.execPath, [inRoot("node_modules", "prisma", "build", "index.js"), "generate"], {
+    env: { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: "1", PRISMA_HIDE_UPDATE_MESSAGE: "1" },
+    fix: "prisma/schema.prisma is at fault if the lines above name it; else delete node_modules and run the command again.",
+  });
+  writeStamp(stamp, wanted);
+  return "generated";
+}
+
+const sources = [
+  "app",
+  "components",
+  "lib",
+  "public",
+  "prisma/schema.prisma",
+  "next.config.ts",
+  "proxy.ts",
+  "instrumentation.ts",
+  "postcss.config.mjs",
+  "tsconfig.json",
+  "package-lock.json",
+];
+
+/** @param {string} file */
+const notBuilt = (file) => /\.test\.tsx?$/.test(file) || file.startsWith("lib/generated/");
+
+/**
+ * Builds the app where its sources changed since the last whole build.
+ * @param {(what: string) => void} say
+ */
+export async function ensureBuild(say) {
+  const stamp = inRoot(distDir, "facet-build");
+  const wanted = fingerprint(sources, { extra: [process.versions.modules, process.platform], skip: notBuilt });
+  const previous = readStamp(stamp);
+  if (previous === wanted && existsSync(inRoot(distDir, "BUILD_ID"))) return "up to date";
+  if (!existsSync(inRoot("app"))) throw new SetupError("The folder app/ is missing.", "Check the repository out whole.");
+  say(`next build, because ${previous ? "its sources changed" : "there is no finished build yet"} (half a minute or more)`);
+  rmSync(stamp, { force: true });
+  await run("next build", process.execPath, [nextBin, "build"], {
+    env: { ...nextEnv, NODE_ENV: "production" },
+    fix: "The lines above say which file does not build.",
+  });
+  writeStamp(stamp, wanted);
+  return "built";
+}

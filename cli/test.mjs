@@ -1,0 +1,132 @@
+/**
+ * `npm test`: sets up what is missing, runs every suite even where an earlier one failed, and ends with one line that sums them all.
+ * `--only lint,unit,worker,e2e` runs some of them.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { ensureBuild, ensurePrismaClient, nextBin, nextEnv } from "./setup/build.mjs";
+import { ensureChromium } from "./setup/chromium.mjs";
+import { ensurePackages } from "./setup/packages.mjs";
+import { inRoot } from "./setup/paths.mjs";
+import { capture } from "./setup/processes.mjs";
+import { ensurePython, venvPython } from "./setup/python.mjs";
+import { assertNode, duration, runMain, SetupError, step } from "./setup/step.mjs";
+import { honest, playwrightCount, pytestCount, sentence, total, vitestCount } from "./setup/summary.mjs";
+
+/** @typedef {import("./setup/summary.mjs").Count} Count */
+
+const reports = inRoot("artefacts", "reports");
+/** @param {string} name */
+const bin = (name) => inRoot("node_modules", ...name.split("/"));
+
+/** @type {{ name: string, count: Count, took: string }[]} */
+const results = [];
+
+/**
+ * Runs one suite with its output shown. Without `count`, the command is one check that passes or fails whole.
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: Record<string, string | undefined>, report?: string, count?: (text: string) => Count }} [options]
+ */
+async function suite(name, command, args, { env, report, count } = {}) {
+  console.log(`\n── ${name} ${"─".repeat(Math.max(0, 76 - name.length))}`);
+  const started = performance.now();
+  if (report) rmSync(report, { force: true });
+  const { code } = await capture(command, args, { env, show: true });
+  /** @type {Count | null} */
+  let counted = null;
+  if (!count) counted = { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  else if (report && existsSync(report)) counted = count(readFileSync(report, "utf8"));
+  results.push({ name, count: honest(counted, code), took: duration(performance.now() - started) });
+}
+
+/**
+ * A step that a suite needs: where it cannot go on, that suite fails with its sentences, and the others still run.
+ * @param {string} name
+ * @param {(say: (what: string) => void) => Promise<string> | string} work
+ */
+async function prepared(name, work) {
+  const started = performance.now();
+  try {
+    await step(name, work);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(`\n${error.message}\n${error.fix ?? ""}`);
+    results.push({ name, count: { passed: 0, failed: 1, skipped: 0 }, took: duration(performance.now() - started) });
+    return false;
+  }
+}
+
+const node = process.execPath;
+
+const groups = {
+  async lint() {
+    await suite("biome: format and lint", node, [bin("@biomejs/biome/bin/biome"), "check", "."]);
+    await suite("folders: import directions, sizes, addresses", node, [inRoot("cli", "check-imports.mjs")]);
+    await suite("next: route types", node, [nextBin, "typegen"], { env: nextEnv });
+    await suite("tsc: types", node, [bin("typescript/bin/tsc"), "--noEmit"]);
+  },
+  async unit() {
+    const report = inRoot("artefacts", "reports", "vitest.json");
+    await suite("vitest", node, [bin("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], {
+      report,
+      count: (text) => vitestCount(JSON.parse(text)),
+    });
+  },
+  async worker() {
+    if (!(await prepared("Python", ensurePython))) return;
+    await suite("ruff: Python lint", venvPython, ["-m", "ruff", "check", "worker", "demo"]);
+    await suite("ruff: Python format", venvPython, ["-m", "ruff", "format", "--check", "worker", "demo"]);
+    await suite("mypy: Python types", venvPython, ["-m", "mypy"]);
+    const report = inRoot("artefacts", "reports", "pytest.xml");
+    await suite("pytest", venvPython, ["-m", "pytest", `--junitxml=${report}`], { report, count: pytestCount });
+  },
+  async e2e() {
+    let browser = "";
+    const ready =
+      (await prepared("Build", ensureBuild)) &&
+      (await prepared("Browser", async (say) => {
+        browser = await ensureChromium(say);
+        return browser;
+      }));
+    if (!ready) return;
+    const report = inRoot("artefacts", "reports", "playwright.json");
+    await suite("playwright", node, [bin("@playwright/test/cli.js"), "test"], {
+      env: { CHROME_PATH: browser },
+      report,
+      count: (text) => playwrightCount(JSON.parse(text)),
+    });
+  },
+};
+
+/** @typedef {keyof typeof groups} Group */
+
+function chosen() {
+  const { values } = parseArgs({ options: { only: { type: "string" } } });
+  const all = /** @type {Group[]} */ (Object.keys(groups));
+  if (!values.only) return all;
+  const names = values.only.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !all.some((group) => group === name));
+  if (unknown !== undefined) throw new SetupError(`There is no suite "${unknown}".`, `Choose among ${all.join(", ")}.`);
+  return all.filter((group) => names.includes(group));
+}
+
+await runMain(async () => {
+  assertNode();
+  const wanted = chosen();
+  const started = performance.now();
+  mkdirSync(reports, { recursive: true });
+  await step("Packages", ensurePackages);
+  await step("Database", ensurePrismaClient);
+  for (const group of wanted) await groups[group]();
+
+  const width = Math.max(...results.map(({ name }) => name.length));
+  console.log(`\n── all suites, ${duration(performance.now() - started)} ${"─".repeat(50)}`);
+  for (const { name, count, took } of results)
+    console.log(`${count.failed > 0 ? "✗" : "✓"} ${name.padEnd(width)}  ${sentence(count)} (${took})`);
+  const sum = total(results.map(({ count }) => count));
+  console.log(`\n${sentence(sum)}`);
+  return sum.failed > 0 ? 1 : 0;
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { contentSecurityPolicy, refusal } from "./security-headers";
+
+describe("the policy of a page", () => {
+  it("runs scripts by nonce alone and fetches from no other origin", () => {
+    const policy = contentSecurityPolicy("abc");
+    expect(policy).toContain("script-src 'self' 'nonce-abc' 'strict-dynamic';");
+    expect(policy).not.toMatch(/unsafe-eval|https?:|\*/);
+    expect(policy).toContain("connect-src 'self';");
+    expect(policy).toContain("object-src 'none'; base-uri 'none'");
+    expect(policy).toContain("default-src 'none'");
+  });
+
+  it("allows what React's development build needs only there", () => {
+    expect(contentSecurityPolicy("abc", true)).toContain("'unsafe-eval'");
+  });
+});
+
+describe("requests from elsewhere", () => {
+  const local = { method: "GET", host: "127.0.0.1:3000", fetchSite: null };
+
+  it("are refused under a name that is not the server's", () => {
+    expect(refusal({ ...local, host: "rebound.example:3000" }, "")?.message).toContain("rebound.example");
+    expect(refusal({ ...local, host: null }, "")).not.toBeNull();
+    for (const host of ["localhost:3000", "127.0.0.1", "[::1]:3000", "LOCALHOST"]) expect(refusal({ ...local, host }, "")).toBeNull();
+  });
+
+  it("pass under the names that the server was given", () => {
+    expect(refusal({ ...local, host: "facet.example" }, "a.example, facet.example")).toBeNull();
+    expect(refusal({ ...local, host: "anything" }, "*")).toBeNull();
+  });
+
+  it("may be read across sites, as a link does, but not sent", () => {
+    expect(refusal({ ...local, fetchSite: "cross-site" }, "")).toBeNull();
+    expect(refusal({ ...local, method: "POST", fetchSite: "cross-site" }, "")).not.toBeNull();
+    expect(refusal({ ...local, method: "POST", fetchSite: "same-origin" }, "")).toBeNull();
+    expect(refusal({ ...local, method: "POST" }, "")).toBeNull();
+  });
+});

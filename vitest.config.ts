@@ -1,0 +1,20 @@
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const root = path.dirname(fileURLToPath(import.meta.url));
+
+export default defineConfig({
+  resolve: { alias: { "@": root } },
+  oxc: { jsx: { runtime: "automatic" } },
+  test: {
+    // Components ask for a page with `// @vitest-environment jsdom` in their first line.
+    environment: "node",
+    include: ["{app,cli,components,lib,demo}/**/*.test.{ts,tsx}", "*.test.ts"],
+    exclude: ["**/node_modules/**", "lib/generated/**"],
+    // Slow machines: a database is made in some tests.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    env: { NEXT_TELEMETRY_DISABLED: "1" },
+  },
+});
