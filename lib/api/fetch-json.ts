@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { errorCodes, FacetError } from "@/lib/core/errors";
+
+/** How every route answers a failure. */
+export const errorBodySchema = z.strictObject({
+  error: z.strictObject({ code: z.enum(errorCodes), message: z.string(), fix: z.string(), retry: z.boolean() }),
+});
+
+/** Turns a failed response into the error that the server meant. */
+export async function errorFromResponse(response: Response): Promise<FacetError> {
+  const body = errorBodySchema.safeParse(await response.json().catch(() => null));
+  if (body.success) return new FacetError(body.data.error.code, body.data.error.message, { fix: body.data.error.fix });
+  return new FacetError("internal", `The server answered with status ${response.status}.`);
+}
+
+/**
+ * Fetches one of our own addresses and checks the answer against its schema. Throws `FacetError`: the server's own, or
+ * `catalogue_unreachable` when no answer came. An abort is passed on as it is.
+ */
+export async function fetchJson<S extends z.ZodType>(schema: S, url: string, init: RequestInit = {}): Promise<z.infer<S>> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    throw new FacetError("catalogue_unreachable", "The Facet server does not answer.", {
+      fix: "Check that it still runs, then try again.",
+      cause,
+    });
+  }
+  if (!response.ok) throw await errorFromResponse(response);
+  return schema.parse(await response.json());
+}

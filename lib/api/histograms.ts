@@ -1,0 +1,17 @@
+/** `GET /api/histograms?dictionary=`: how a dictionary's metrics are distributed, to brush in the filters. */
+import { queryOptions } from "@tanstack/react-query";
+import { type Histograms, histogramsSchema } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { fetchJson } from "./fetch-json";
+
+export function fetchHistograms(ref: string, signal?: AbortSignal): Promise<Histograms> {
+  return fetchJson(histogramsSchema, routes.api.histograms(ref), { signal });
+}
+
+export function histogramsQueryOptions(ref: string) {
+  return queryOptions({
+    queryKey: ["histograms", ref],
+    queryFn: ({ signal }) => fetchHistograms(ref, signal),
+    staleTime: 300_000,
+  });
+}
