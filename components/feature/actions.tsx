@@ -1,0 +1,44 @@
+"use client";
+import { Braces, Link2, Pin, SlidersHorizontal } from "lucide-react";
+import { Button } from "@/components/ui/button";
+import { LinkButton } from "@/components/ui/link-button";
+import type { FeatureDetail } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+
+import { CopyButton } from "./copy-button";
+
+/** Steer, copy, pin, and the record as JSON. */
+export function Actions({ detail, image }: { detail: FeatureDetail; image: string | null }) {
+  const { dictionary, feature } = detail;
+  const version = dictionary.sha256.slice(0, 12);
+  const address = (pin: boolean) => {
+    const url = new URL(window.location.href);
+    url.searchParams.delete("from");
+    if (pin) url.searchParams.set("v", version);
+    return url.href;
+  };
+  return (
+    <div className="flex flex-wrap gap-2">
+      <LinkButton
+        variant="primary"
+        size="sm"
+        href={routes.steer({ dictionary: dictionary.ref, feature: feature.index, image: image ?? undefined })}
+      >
+        <SlidersHorizontal aria-hidden />
+        Steer this
+      </LinkButton>
+      <CopyButton text={() => address(false)} icon={<Link2 aria-hidden />}>
+        Copy link
+      </CopyButton>
+      <CopyButton text={() => address(true)} icon={<Pin aria-hidden />}>
+        Copy pinned link
+      </CopyButton>
+      <Button size="sm" asChild>
+        <a href={routes.api.feature(dictionary.ref, feature.index, { v: version })} target="_blank" rel="noreferrer">
+          <Braces aria-hidden />
+          JSON
+        </a>
+      </Button>
+    </div>
+  );
+}

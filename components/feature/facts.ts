@@ -1,0 +1,146 @@
+/** A feature's numbers as sentences that a stranger can read. Pure. */
+import { formatActivation, formatCount, formatPercent, formatRate } from "@/lib/core/format";
+import type { Explanation, FeatureDetail, Score } from "@/lib/core/records";
+
+export interface Fact {
+  key: "density" | "share" | "max" | "spread";
+  term: string;
+  explains: string;
+  text: string;
+}
+
+/** "1 in 240 image tokens (0.42 %)"; above a half only the share, since "1 in 1.2" helps nobody. */
+export function rateOf(share: number | null, noun: string): string {
+  if (share === null) return `not measured on ${noun}`;
+  if (share <= 0) return `on no ${noun.replace(/s$/, "")}`;
+  return share > 0.5 ? `${formatPercent(share)} of ${noun}` : `${formatRate(share)} ${noun} (${formatPercent(share)})`;
+}
+
+export function facts(detail: FeatureDetail): Fact[] {
+  const { feature, dictionary } = detail;
+  const spread =
+    feature.images > 0
+      ? `on ${formatCount(feature.images)} of ${formatCount(dictionary.counts.images)} pictures, ${formatCount(detail.activeTokens)} image tokens in all`
+      : `on none of ${formatCount(dictionary.counts.images)} pictures`;
+  return [
+    {
+      key: "density",
+      term: "Density",
+      explains: "Share of tokens on which this feature is active.",
+      text: `${rateOf(feature.density, "image tokens")} · ${rateOf(feature.textDensity, "text tokens")}`,
+    },
+    { key: "spread", term: "Fires", explains: "Pictures and image tokens of the catalogue on which it is active.", text: spread },
+    {
+      key: "share",
+      term: "Image or text",
+      explains: "Where its summed activation lies: on the picture's tokens or on words.",
+      text: shareWords(feature.imageShare),
+    },
+    {
+      key: "max",
+      term: "Maximum",
+      explains:
+        "Largest activation seen in the catalogue; the unit of strength when steering. Mean: over the tokens on which it is active.",
+      text: `${formatActivation(feature.maxActivation)}, mean ${formatActivation(detail.meanActivation)} where active`,
+    },
+  ];
+}
+
+export function shareWords(imageShare: number | null): string {
+  if (imageShare === null) return "it never fires";
+  if (imageShare >= 1) return "on pictures only";
+  if (imageShare <= 0) return "on text only";
+  return `${formatPercent(imageShare)} on pictures, ${formatPercent(1 - imageShare)} on text`;
+}
+
+export interface Health {
+  key: "dead" | "always_on" | "sink" | "sound";
+  tone: "good" | "warn" | "bad";
+  name: string;
+  text: string;
+}
+
+/** What is wrong with a feature, or that nothing is. At least one entry. */
+export function health(detail: FeatureDetail): Health[] {
+  const { feature, dictionary } = detail;
+  if (feature.dead) {
+    const pictures = formatCount(dictionary.counts.images);
+    return [{ key: "dead", tone: "bad", name: "Dead", text: `It fired on no token of ${pictures} pictures and their texts.` }];
+  }
+  const found: Health[] = [];
+  if (feature.alwaysOn) {
+    const most = Math.max(feature.density ?? 0, feature.textDensity ?? 0);
+    const where = (feature.density ?? 0) >= (feature.textDensity ?? 0) ? "image" : "text";
+    found.push({
+      key: "always_on",
+      tone: "warn",
+      name: "Always on",
+      text: `Active on ${formatPercent(most)} of ${where} tokens: it tells little about any one of them.`,
+    });
+  }
+  if (feature.sink) {
+    found.push({
+      key: "sink",
+      tone: "warn",
+      name: "Sink",
+      text: "Most of its activation falls on template tokens or a few fixed positions.",
+    });
+  }
+  if (found.length === 0) found.push({ key: "sound", tone: "good", name: "Sound", text: "Neither dead, nor always on, nor a sink." });
+  return found;
+}
+
+/** The one that lists show first, then the others by date, failures last. */
+export function orderExplanations(explanations: Explanation[]): Explanation[] {
+  const rank = (explanation: Explanation) => (explanation.preferred ? 0 : explanation.text === null ? 2 : 1);
+  return [...explanations].sort((a, b) => rank(a) - rank(b) || b.createdAt.localeCompare(a.createdAt) || a.id - b.id);
+}
+
+const methodWords: Record<string, { name: string; explains: string }> = {
+  causal: { name: "Causal", explains: "The feature was clamped on a blank picture and the model was asked what it sees." },
+  "top-images": { name: "Top images", explains: "The model was shown its top pictures with the active cells and asked what they share." },
+  human: { name: "Written by hand", explains: "A person wrote it." },
+};
+
+export function methodOf(method: string): { name: string; explains: string | null } {
+  return methodWords[method] ?? { name: method, explains: null };
+}
+
+const scoreWords: Record<string, { name: string; explains: string }> = {
+  iou: { name: "IoU", explains: "Overlap of where it fires with where the named thing is: intersection over union of the two masks." },
+  steer: { name: "Steering", explains: "How often the model names the label when the feature is clamped." },
+  clip: { name: "CLIP", explains: "Similarity of the explanation to the top pictures." },
+  consistency: { name: "Consistency", explains: "How often repeated explanations agree." },
+  detection: { name: "Detection", explains: "How well the explanation tells pictures on which it fires from others." },
+};
+
+export function scoreName(metric: string): { name: string; explains: string | null } {
+  return scoreWords[metric] ?? { name: metric, explains: null };
+}
+
+/** How a score stands against random features. A difference under .05 is none worth a word. */
+export function againstRandom(score: Pick<Score, "value" | "baseline">): "above" | "level" | "below" | null {
+  if (score.value === null || score.baseline === null) return null;
+  const difference = score.value - score.baseline;
+  if (Math.abs(difference) < 0.05) return "level";
+  return difference > 0 ? "above" : "below";
+}
+
+/** The day of an ISO 8601 instant in UTC, the same on server and client. */
+export function dayOf(instant: string): string {
+  return instant.slice(0, 10);
+}
+
+/** One sentence for titles and link previews. */
+export function summarise(detail: FeatureDetail): { title: string; description: string } {
+  const { feature, dictionary } = detail;
+  const name = feature.label ?? (feature.dead ? "dead feature" : "unexplained feature");
+  const shown = detail.explanations.find((explanation) => explanation.preferred)?.text;
+  const where = `Feature ${formatCount(feature.index)} of ${dictionary.id} in ${dictionary.model.name}`;
+  const density = feature.dead ? "It never fires" : `It fires on ${rateOf(feature.density, "image tokens")}`;
+  const sentences = [shown && shown !== name ? shown : null, where, density].filter((text) => text !== null);
+  return {
+    title: `${name} · #${feature.index}`,
+    description: sentences.map((text) => (/[.!?]$/.test(text) ? text : `${text}.`)).join(" "),
+  };
+}

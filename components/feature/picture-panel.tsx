@@ -1,0 +1,174 @@
+"use client";
+import { ChevronLeft, ChevronRight, Grid3x3, ScanSearch, SlidersHorizontal, Spline } from "lucide-react";
+import Link from "next/link";
+import { useMemo } from "react";
+import { ColorScale } from "@/components/heatmap/color-scale";
+import { IconButton } from "@/components/ui/icon-button";
+import { Segmented } from "@/components/ui/segmented";
+import { Slider } from "@/components/ui/slider";
+import { Switch } from "@/components/ui/switch";
+import { formatActivation, formatCount } from "@/lib/core/format";
+import type { FeatureDetail, ImageExample } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { decodeMap, toDense } from "@/lib/core/sparse-map";
+import { CellPicture, type CellState } from "./cell-picture";
+import { Filmstrip, type Look } from "./filmstrip";
+import { activeCells, type PictureTab, peakCell, pictureScale, picturesOf } from "./pictures";
+import type { SetViewState, ViewState } from "./view-state";
+
+interface PicturePanelProps {
+  detail: FeatureDetail;
+  tab: PictureTab;
+  position: number;
+  view: ViewState;
+  setView: SetViewState;
+  cell: CellState;
+  onCell: (cell: CellState) => void;
+}
+
+/** One band: a large picture with its reading, and the filmstrip under it. */
+export function PicturePanel({ detail, tab, position, view, setView, cell, onCell }: PicturePanelProps) {
+  const pictures = picturesOf(detail, tab.key);
+  const picture = pictures[position] as ImageExample;
+  const look: Look = useMemo(
+    () => ({ show: view.heat === "on", opacity: view.opacity / 100, smooth: view.draw === "smooth", max: pictureScale(detail) }),
+    [view.heat, view.opacity, view.draw, detail],
+  );
+  const dense = useMemo(() => toDense(decodeMap(picture.map), picture.rows, picture.cols), [picture]);
+  const value = cell.cell === null ? null : (dense[cell.cell] ?? 0);
+  const choose = (next: number) => {
+    const chosen = pictures[next];
+    if (chosen) setView({ band: tab.key, image: chosen.image.slice(0, 12) });
+  };
+  const ref = detail.dictionary.ref;
+
+  return (
+    <div className="space-y-4">
+      <div className="grid gap-x-6 gap-y-4 sm:grid-cols-[minmax(0,1fr)_11.5rem]">
+        <CellPicture
+          src={routes.api.image(picture.image)}
+          alt={`Picture ${position + 1} of ${pictures.length}`}
+          dense={dense}
+          rows={picture.rows}
+          cols={picture.cols}
+          {...look}
+          state={cell}
+          onState={onCell}
+          startCell={peakCell(picture) ?? 0}
+          holdHint="Enter holds one"
+          size={640}
+          loading="eager"
+          immediate
+          className="w-full max-w-[max(18rem,calc(100dvh-23rem))] justify-self-center sm:justify-self-start"
+        />
+        <div className="flex flex-col gap-4 text-sm">
+          <ColorScale max={look.max} value={value ?? picture.peak} label={value === null ? "activation (peak)" : "activation (cell)"} />
+          <Reading picture={picture} cell={cell} value={value} />
+          <HeatControls view={view} setView={setView} />
+          <div className="flex items-center gap-1 max-sm:hidden">
+            <IconButton label="Previous picture" shortcut="←" size="sm" disabled={position === 0} onClick={() => choose(position - 1)}>
+              <ChevronLeft />
+            </IconButton>
+            <span className="num text-muted">
+              {position + 1} / {pictures.length}
+            </span>
+            <IconButton
+              label="Next picture"
+              shortcut="→"
+              size="sm"
+              disabled={position === pictures.length - 1}
+              onClick={() => choose(position + 1)}
+            >
+              <ChevronRight />
+            </IconButton>
+          </div>
+          <div className="flex flex-col gap-2 sm:mt-auto">
+            <Link
+              href={routes.image(picture.image, { dictionary: ref, feature: detail.feature.index })}
+              className="inline-flex items-start gap-2 text-accent hover:underline"
+            >
+              <ScanSearch className="mt-0.5 size-4 shrink-0" aria-hidden />
+              What else fires on this picture
+            </Link>
+            <Link
+              href={routes.steer({ dictionary: ref, feature: detail.feature.index, image: picture.image })}
+              className="inline-flex items-start gap-2 text-accent hover:underline"
+            >
+              <SlidersHorizontal className="mt-0.5 size-4 shrink-0" aria-hidden />
+              Steer on this picture
+            </Link>
+          </div>
+        </div>
+      </div>
+      <Filmstrip
+        pictures={pictures}
+        position={position}
+        onPosition={choose}
+        cell={cell.cell}
+        look={look}
+        label={`${tab.name} pictures. ${tab.explains}`}
+      />
+    </div>
+  );
+}
+
+/** What the picture or the cell says, in the same three lines whichever it is, so that nothing moves. */
+function Reading({ picture, cell, value }: { picture: ImageExample; cell: CellState; value: number | null }) {
+  const rows: [string, string][] =
+    cell.cell === null
+      ? [
+          ["Peak", formatActivation(picture.peak)],
+          ["Mean", formatActivation(picture.mean)],
+          ["Active cells", `${formatCount(activeCells(picture))} of ${formatCount(picture.rows * picture.cols)}`],
+        ]
+      : [
+          [cell.held ? "Cell, held" : "Cell", formatActivation(value)],
+          ["Row", `${Math.floor(cell.cell / picture.cols) + 1} of ${picture.rows}`],
+          ["Column", `${(cell.cell % picture.cols) + 1} of ${picture.cols}`],
+        ];
+  return (
+    <dl className="grid grid-cols-[auto_1fr] gap-x-3 gap-y-0.5">
+      {rows.map(([term, text]) => (
+        <div key={term} className="contents">
+          <dt className="text-muted">{term}</dt>
+          <dd className="num text-right">{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function HeatControls({ view, setView }: { view: ViewState; setView: SetViewState }) {
+  const on = view.heat === "on";
+  return (
+    <div className="flex flex-col gap-2">
+      <div className="flex items-center justify-between gap-2">
+        <Switch checked={on} onChange={(next) => setView({ heat: next ? "on" : "off" })}>
+          Heat
+        </Switch>
+        <Segmented
+          label="How the heat is drawn"
+          value={view.draw}
+          onChange={(draw) => setView({ draw })}
+          options={[
+            { value: "smooth", name: "Smooth", icon: <Spline /> },
+            { value: "cells", name: "Cells", icon: <Grid3x3 /> },
+          ]}
+        />
+      </div>
+      <div className="flex items-center gap-3">
+        <Slider
+          label="Heat opacity"
+          min={0}
+          max={100}
+          step={5}
+          value={view.opacity}
+          disabled={!on}
+          onChange={(opacity) => setView({ opacity })}
+          format={(percent) => `${percent} %`}
+        />
+        <span className="num w-12 shrink-0 text-right text-muted">{view.opacity} %</span>
+      </div>
+    </div>
+  );
+}
