@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { markDifferences, splitWords } from "./word-diff";
+
+const marked = (left: string, right: string) => {
+  const [a, b] = [splitWords(left), splitWords(right)];
+  const marks = markDifferences(a, b);
+  const pick = (words: string[], flags: boolean[]) => words.filter((_, i) => flags[i]).map((word) => word.trim());
+  expect(marks.left).toHaveLength(a.length);
+  expect(marks.right).toHaveLength(b.length);
+  return { left: pick(a, marks.left), right: pick(b, marks.right) };
+};
+
+describe("word-diff", () => {
+  it("splits without losing a character", () => {
+    const text = "It's a cat, at the top-left.  Ein Hündchen!";
+    expect(splitWords(text).join("")).toBe(text);
+    expect(splitWords(text)).toContain(" top-left");
+    expect(splitWords("")).toEqual([]);
+  });
+
+  it("marks only what differs", () => {
+    expect(marked("a cat on the left.", "a red dog on the left.")).toEqual({ left: ["cat"], right: ["red", "dog"] });
+    expect(marked("same words", "same words")).toEqual({ left: [], right: [] });
+    expect(marked("", "new")).toEqual({ left: [], right: ["new"] });
+  });
+
+  it("pays no heed to the space before a word", () => {
+    expect(marked("cat", " cat")).toEqual({ left: [], right: [] });
+  });
+});
