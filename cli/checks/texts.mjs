@@ -23,7 +23,7 @@ export function lengthProblem({ name, text }) {
 }
 
 /**
- * @param {SourceFile} file
+ * @param {{ name: string }} file
  * @returns {string | null}
  */
 export function nameProblem({ name }) {

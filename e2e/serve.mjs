@@ -1,0 +1,26 @@
+/**
+ * What the browser tests run against: the built app with the demo's bundle imported into a catalogue of its own, so that neither a person's
+ * catalogue nor their running server is touched. Playwright starts it and ends it.
+ */
+import { parseArgs } from "node:util";
+import { ensureBuild, ensurePrismaClient } from "../cli/setup/build.mjs";
+import { ensureCatalogue } from "../cli/setup/catalogue.mjs";
+import { startNext } from "../cli/setup/server.mjs";
+import { runMain, step } from "../cli/setup/step.mjs";
+
+await runMain(async () => {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: "0" },
+      data: { type: "string", default: ".facet/e2e" },
+      bundle: { type: "string", default: process.env.FACET_E2E_BUNDLE || "demo/bundle" },
+    },
+  });
+  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "" };
+  await step("Database", ensurePrismaClient);
+  await step("Build", ensureBuild);
+  await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));
+  const server = startNext({ host: "127.0.0.1", port: Number(values.port), env });
+  await new Promise((resolve) => server.once("exit", resolve));
+  return 0;
+});
