@@ -1,0 +1,21 @@
+"use client";
+import { ErrorState } from "@/components/ui/error-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { routes } from "@/lib/core/routes";
+
+/** What a page shows when it could not be made. The server keeps the cause in its log under the digest. */
+export default function PageError({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
+  return (
+    <ErrorState
+      className="grow justify-center"
+      error={{
+        code: error.digest ? `internal · ${error.digest}` : "internal",
+        message: "This page could not be made.",
+        fix: "Nothing was changed. Try again; if it fails again, see the server's log.",
+        retry: true,
+      }}
+      onRetry={reset}
+      action={<LinkButton href={routes.home()}>Go home</LinkButton>}
+    />
+  );
+}

@@ -1,0 +1,17 @@
+import { EmptyState } from "@/components/ui/empty-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { routes } from "@/lib/core/routes";
+
+export const metadata = { title: "Not found" };
+
+export default function NotFound() {
+  return (
+    <EmptyState
+      title="There is no page at this address."
+      className="grow justify-center"
+      action={<LinkButton href={routes.home()}>See the dictionaries</LinkButton>}
+    >
+      The link may be from another catalogue, or its dictionary is no longer imported.
+    </EmptyState>
+  );
+}

@@ -1,0 +1,46 @@
+/** The list's own part of a dictionary page's address, beside the query that the API shares. */
+import { type FeatureQuery, featureQueryKeys, featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
+
+export const views = ["grid", "table"] as const;
+export type View = (typeof views)[number];
+
+/** Cards a page: a multiple of every number of columns, so that no card changes its column when earlier pages are put before it. */
+export const pageSize = 48;
+
+/** Query keys that the page's address may carry. The dictionary is in the path, and the page size is ours. */
+export const sharedKeys = featureQueryKeys.filter((key) => key !== "dictionary" && key !== "limit");
+export const listKeys = [...sharedKeys, "view", "at"] as const;
+
+export interface ListUrl {
+  query: FeatureQuery;
+  view: View;
+  /** Index of the first card on screen. */
+  at: number | null;
+}
+
+type Params = Record<string, string | string[] | null | undefined>;
+
+/** Reads a page's address. Throws as `parseFeatureQuery` does. */
+export function parseListUrl(dictionary: string, params: Params): ListUrl {
+  const shared: Record<string, string | string[]> = {};
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== null && value !== undefined && key !== "view" && key !== "at") shared[key] = value;
+  }
+  const at = Number(params.at || Number.NaN);
+  return {
+    query: { ...parseFeatureQuery(shared), dictionary, limit: pageSize },
+    view: params.view === "table" ? "table" : "grid",
+    at: Number.isInteger(at) && at >= 0 ? at : null,
+  };
+}
+
+/** What a page's address says of a query: without dictionary, limit and place. */
+export function listParams(query: FeatureQuery): Record<string, string> {
+  const { dictionary: _, limit: __, cursor: ___, ...params } = featureQueryParams(query);
+  return params;
+}
+
+/** For `routes.feature(…, { from })`: the list that previous and next follow. */
+export function fromParam(query: FeatureQuery): string {
+  return new URLSearchParams(listParams(query)).toString();
+}

@@ -1,0 +1,25 @@
+"use client";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { NuqsAdapter } from "nuqs/adapters/next/app";
+import { type ReactNode, useState } from "react";
+import { TooltipProvider } from "@/components/ui/tooltip";
+import { makeQueryClient } from "./query-client";
+
+declare global {
+  /** Where style elements that libraries insert (scroll locking under a dialog) look for the page's nonce. */
+  var __webpack_nonce__: string | undefined;
+}
+
+export function Providers({ nonce, children }: { nonce?: string; children: ReactNode }) {
+  const [client] = useState(() => {
+    if (typeof window !== "undefined") globalThis.__webpack_nonce__ = nonce;
+    return makeQueryClient();
+  });
+  return (
+    <QueryClientProvider client={client}>
+      <NuqsAdapter>
+        <TooltipProvider>{children}</TooltipProvider>
+      </NuqsAdapter>
+    </QueryClientProvider>
+  );
+}
