@@ -1,0 +1,233 @@
+"use client";
+import { useQuery } from "@tanstack/react-query";
+import { ArrowDown, ArrowUp, Headphones, VolumeX, X } from "lucide-react";
+import Link from "next/link";
+import { memo, useId } from "react";
+import { Chip } from "@/components/ui/chip";
+import { cn } from "@/components/ui/cn";
+import { IconButton } from "@/components/ui/icon-button";
+import { Segmented } from "@/components/ui/segmented";
+import { Skeleton } from "@/components/ui/skeleton";
+import { Tooltip } from "@/components/ui/tooltip";
+import { featureQueryOptions } from "@/lib/api/feature";
+import { formatActivation, formatIndex } from "@/lib/core/format";
+import { limits, type Op } from "@/lib/core/protocol";
+import { routes } from "@/lib/core/routes";
+import { describeScope, describeStrength, type NamedScope, opNames, presets, scopeNames } from "./clamp-words";
+import { FeatureThumb } from "./feature-thumb";
+import { NumberField } from "./number-field";
+import type { Clamp, Problem, SteerAction } from "./state";
+import { StrengthSlider } from "./strength-slider";
+
+interface ClampCardProps {
+  dictionary: string;
+  numLatents: number;
+  clamp: Clamp;
+  position: number;
+  count: number;
+  /** Silent because muted, or because another is solo. */
+  silent: boolean;
+  problem: Problem | undefined;
+  send: (action: SteerAction) => void;
+}
+
+const ops = (Object.keys(opNames) as Op[]).map((value) => ({ value, name: opNames[value].name }));
+
+export const ClampCard = memo(function ClampCard({
+  dictionary,
+  numLatents,
+  clamp,
+  position,
+  count,
+  silent,
+  problem,
+  send,
+}: ClampCardProps) {
+  const titleId = useId();
+  const problemId = useId();
+  const detail = useQuery(featureQueryOptions(dictionary, clamp.feature));
+  const feature = detail.data?.feature;
+  const key = formatIndex(clamp.feature, numLatents);
+  const name = feature?.label ?? (detail.data ? "unexplained feature" : "");
+  const spoken = name ? `${name}, ${key}` : key;
+  const maximum = feature?.maxActivation ?? 0;
+  /** Without a maximum there is no unit to count in. */
+  const raw = clamp.unit === "raw";
+  const noUnit = feature !== undefined && !(maximum > 0) && !raw && (clamp.op === "set" || clamp.op === "add");
+  const change = (patch: Extract<SteerAction, { type: "clamp-change" }>["patch"]) => send({ type: "clamp-change", id: clamp.id, patch });
+  const own = clamp.op === "set" || clamp.op === "add";
+  const amount = own && maximum > 0 && !raw ? ` (${formatActivation(clamp.value * maximum)})` : "";
+
+  return (
+    <li
+      aria-labelledby={titleId}
+      aria-describedby={problem ? problemId : undefined}
+      className={cn("rounded-lg bg-raised p-3 ring-1 ring-line", problem && "ring-2 ring-bad")}
+    >
+      <div className="flex items-start gap-3">
+        <FeatureThumb example={feature?.top[0]} size={56} className={cn(silent && "opacity-50 grayscale")} />
+        <div className="min-w-0 grow">
+          <h3 id={titleId} className="flex items-baseline gap-2">
+            {detail.isPending ? (
+              <Skeleton className="h-5 w-28" />
+            ) : (
+              <span dir="auto" className={cn("line-clamp-2 min-w-0 font-medium leading-snug", !feature?.label && "text-muted italic")}>
+                {detail.error ? "not in this dictionary" : name}
+              </span>
+            )}
+            <Link
+              href={routes.feature(dictionary, clamp.feature)}
+              className="shrink-0 font-mono text-accent text-xs underline-offset-4 hover:underline"
+              aria-label={`Open feature ${key}`}
+            >
+              {key}
+            </Link>
+          </h3>
+          <p className="mt-0.5 text-muted text-sm">
+            {silent
+              ? `${clamp.muted ? "Muted" : "Silent while another is solo"}: not sent`
+              : `${describeStrength(clamp)}${amount}, ${describeScope(clamp.scope)}`}
+          </p>
+        </div>
+        <IconButton
+          label={`Remove ${spoken}`}
+          size="sm"
+          className="-mt-1 -mr-1"
+          onClick={() => send({ type: "clamp-remove", id: clamp.id })}
+        >
+          <X />
+        </IconButton>
+      </div>
+
+      {detail.error && (
+        <p className="mt-2 text-bad text-sm">
+          {detail.error.message} {"fix" in detail.error && String(detail.error.fix)}
+        </p>
+      )}
+
+      <div className="mt-3 flex flex-wrap items-center justify-between gap-x-3 gap-y-2">
+        <Segmented label={`What to do with ${spoken}`} value={clamp.op} onChange={(op) => change({ op })} options={ops} />
+        {clamp.op !== "ablate" && (
+          <span className="flex items-center gap-1.5 text-muted text-sm">
+            <NumberField
+              label={`Strength of ${spoken}, ${own ? (raw ? "in raw activation" : "in units of its maximum") : "as a factor"}`}
+              value={clamp.value}
+              onChange={(value) => change({ value })}
+              min={-limits.value}
+              max={limits.value}
+              className="w-20"
+            />
+            {own ? (raw ? "raw" : "× max") : "× its own"}
+          </span>
+        )}
+      </div>
+      {clamp.op === "ablate" ? (
+        <p className="mt-2 text-muted text-sm">{opNames.ablate.explain}</p>
+      ) : (
+        !raw && (
+          <div className="mt-2">
+            <StrengthSlider
+              label={`Strength of ${spoken}`}
+              value={clamp.value}
+              onChange={(value) => change({ value })}
+              valueText={describeStrength(clamp)}
+              histogram={own ? (detail.data?.histogram ?? null) : null}
+            />
+          </div>
+        )
+      )}
+      {noUnit && (
+        <p className="mt-2 text-sm text-warn">
+          This feature never fired on the catalogue, so it has no maximum to count in.{" "}
+          <button type="button" className="underline underline-offset-4" onClick={() => change({ unit: "raw" })}>
+            Give its strength in raw activation
+          </button>
+        </p>
+      )}
+      {raw && own && maximum > 0 && (
+        <p className="mt-2 text-muted text-sm">
+          Its maximum is {formatActivation(maximum)}.{" "}
+          <button
+            type="button"
+            className="text-accent underline underline-offset-4"
+            onClick={() => change({ unit: "max", value: Math.round((clamp.value / maximum) * 100) / 100 })}
+          >
+            Count in units of it
+          </button>
+        </p>
+      )}
+
+      <Scopes clamp={clamp} spoken={spoken} onChange={(type) => change({ scope: { type } })} />
+
+      <div className="mt-3 flex flex-wrap items-center justify-between gap-x-2 gap-y-1">
+        <div className="flex flex-wrap gap-x-3 gap-y-1">
+          {presets.map((preset) => (
+            <Tooltip key={preset.name} content={preset.explain}>
+              <button
+                type="button"
+                className="min-h-8 rounded-sm text-accent text-sm underline-offset-4 hover:underline"
+                onClick={() => change(preset.patch(clamp))}
+              >
+                {preset.name}
+                <span className="sr-only"> ({spoken})</span>
+              </button>
+            </Tooltip>
+          ))}
+        </div>
+        <div className="-mr-1 ml-auto flex">
+          <IconButton label={`Mute ${spoken}`} size="sm" pressed={clamp.muted} onClick={() => change({ muted: !clamp.muted, solo: false })}>
+            <VolumeX />
+          </IconButton>
+          <IconButton label={`Only ${spoken}`} size="sm" pressed={clamp.solo} onClick={() => change({ solo: !clamp.solo })}>
+            <Headphones />
+          </IconButton>
+          <IconButton
+            label={`Move ${spoken} up`}
+            size="sm"
+            disabled={position === 0}
+            onClick={() => send({ type: "clamp-move", id: clamp.id, by: -1 })}
+          >
+            <ArrowUp />
+          </IconButton>
+          <IconButton
+            label={`Move ${spoken} down`}
+            size="sm"
+            disabled={position === count - 1}
+            onClick={() => send({ type: "clamp-move", id: clamp.id, by: 1 })}
+          >
+            <ArrowDown />
+          </IconButton>
+        </div>
+      </div>
+      {problem && (
+        <p id={problemId} className="mt-2 text-bad text-sm">
+          {problem.message}
+        </p>
+      )}
+    </li>
+  );
+});
+
+function Scopes({ clamp, spoken, onChange }: { clamp: Clamp; spoken: string; onChange: (scope: NamedScope) => void }) {
+  const { scope } = clamp;
+  return (
+    <fieldset className="mt-3">
+      <legend className="sr-only">Where {spoken} is clamped</legend>
+      <div className="flex flex-wrap gap-1.5">
+        {(Object.keys(scopeNames) as NamedScope[]).map((type) => (
+          <Chip key={type} pressed={scope.type === type} onClick={() => onChange(type)} className="px-2.5">
+            {scopeNames[type].name}
+          </Chip>
+        ))}
+        {scope.type === "region" && (
+          <Chip pressed className="px-2.5">
+            {scope.cells.length} {scope.cells.length === 1 ? "cell" : "cells"}
+          </Chip>
+        )}
+      </div>
+      <p className="mt-1.5 text-muted text-sm">
+        {scope.type === "region" ? "At the named cells of the picture's grid only." : scopeNames[scope.type].explain}
+      </p>
+    </fieldset>
+  );
+}

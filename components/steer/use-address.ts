@@ -1,0 +1,85 @@
+"use client";
+import { useSearchParams } from "next/navigation";
+import { useCallback, useEffect, useRef } from "react";
+import { routes } from "@/lib/core/routes";
+import { maxLinkLength } from "@/lib/core/steer-link";
+import { keepDraft } from "./kept";
+
+/** `push`: Back returns to what was before; `replace`: typing and sliding, which Back skips. */
+export type HistoryStep = "push" | "replace";
+
+/** Browsers refuse more than about three entries a second. */
+const settleMs = 350;
+
+interface AddressOptions {
+  dictionary: string;
+  /** The request's link text. */
+  link: string;
+  /** The address now names another request (Back, Forward, a link on the page). */
+  onRestore: (link: string) => void;
+}
+
+/**
+ * Keeps the address and the request the same. Returns `mark`, to say before a change whether it deserves a step in the history, and
+ * `settle`, to write at once. A request too long for an address stays in the tab's store only.
+ */
+export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
+  const inAddress = useSearchParams().get("r");
+  const written = useRef(inAddress);
+  const step = useRef<HistoryStep>("replace");
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const latest = useRef({ dictionary, link, onRestore });
+  latest.current = { dictionary, link, onRestore };
+
+  const settle = useCallback(() => {
+    clearTimeout(timer.current);
+    const { dictionary, link } = latest.current;
+    keepDraft(link);
+    if (link === written.current) return;
+    const href = link.length > maxLinkLength ? routes.steer({ dictionary }) : routes.steer({ dictionary, r: link });
+    // The first address (`?feature=…`, or none) is completed in place: Back leaves the page, not half of it.
+    if (step.current === "push" && written.current !== null) window.history.pushState(null, "", href);
+    else window.history.replaceState(null, "", href);
+    written.current = link;
+    step.current = "replace";
+  }, []);
+
+  const mark = useCallback((next: HistoryStep) => {
+    if (next === "push") step.current = "push";
+  }, []);
+
+  // The address bar is outside React: it follows the request once typing or sliding rests.
+  useEffect(() => {
+    if (link === written.current) return;
+    clearTimeout(timer.current);
+    timer.current = setTimeout(settle, step.current === "push" ? 0 : settleMs);
+    return () => clearTimeout(timer.current);
+  }, [link, settle]);
+
+  // …and the request follows the address on Back and Forward.
+  useEffect(() => {
+    const { dictionary, link, onRestore } = latest.current;
+    if (inAddress === null) {
+      // A link to the bare page while it is open: the request stays, so its address comes back.
+      if (written.current === link && link.length <= maxLinkLength)
+        window.history.replaceState(null, "", routes.steer({ dictionary, r: link }));
+      return;
+    }
+    if (inAddress === written.current) return;
+    written.current = inAddress;
+    step.current = "replace";
+    onRestore(inAddress);
+  }, [inAddress]);
+
+  // Leaving within the rest keeps what was typed.
+  useEffect(() => {
+    const keep = () => keepDraft(latest.current.link);
+    window.addEventListener("pagehide", keep);
+    return () => {
+      window.removeEventListener("pagehide", keep);
+      keep();
+    };
+  }, []);
+
+  return { mark, settle };
+}
