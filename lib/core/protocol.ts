@@ -170,7 +170,13 @@ export const eventSchema = z.discriminatedUnion("type", [
     type: z.literal("meta"),
     arms: z.array(armSchema),
     /** Runs of image tokens are folded into one entry a grid. */
-    prompt: z.strictObject({ text: z.string(), imageTokens: z.number().int(), textTokens: z.number().int() }),
+    prompt: z.strictObject({
+      text: z.string(),
+      imageTokens: z.number().int(),
+      textTokens: z.number().int(),
+      /** Words that the model has no token for, and so cannot read. */
+      unknown: z.array(z.string()).optional(),
+    }),
     engine: z.strictObject({ name: z.string(), version: z.string(), dtype: z.string() }),
   }),
   z.strictObject({

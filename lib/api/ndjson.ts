@@ -1,0 +1,55 @@
+/** Newline-delimited JSON, both ways. */
+import type { z } from "zod";
+import { FacetError } from "@/lib/core/errors";
+
+/** Each line of a body as a record. Throws `engine_failed` for a line that is none. */
+export async function* readNdjson<S extends z.ZodType>(
+  schema: S,
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<z.infer<S>, void, void> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    while (true) {
+      const { done, value } = await reader.read();
+      rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
+      const lines = rest.split("\n");
+      rest = done ? "" : (lines.pop() ?? "");
+      for (const line of lines) if (line.trim()) yield parseLine(schema, line);
+      if (done) return;
+    }
+  } finally {
+    // Leaving early tells the server to stop; after an abort there is nobody left to tell.
+    reader.cancel().catch(() => {});
+  }
+}
+
+function parseLine<S extends z.ZodType>(schema: S, line: string): z.infer<S> {
+  try {
+    return schema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new FacetError("engine_failed", "The server sent something that is not part of an answer.", { cause });
+  }
+}
+
+/**
+ * A response that asks the iterator for one record at a time, as fast as the client reads. `leave` is called when the client goes.
+ */
+export function ndjsonResponse(records: AsyncIterator<unknown>, leave: () => void): Response {
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await records.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+    },
+    async cancel() {
+      leave();
+      await records.return?.();
+    },
+  });
+  return new Response(body, {
+    headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" },
+  });
+}

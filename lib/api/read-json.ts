@@ -1,0 +1,49 @@
+/** A request's body, read no further than allowed and checked. For routes only. */
+import type { z } from "zod";
+import { FacetError } from "@/lib/core/errors";
+
+function tooLarge(maxBytes: number): FacetError {
+  return new FacetError("too_large", `The request is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB.`, {
+    fix: "Send a smaller image.",
+  });
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string> {
+  // What a client claims serves to refuse early; what it sends is counted all the same.
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  if (!request.body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Where in a request a schema found fault: `interventions[0].value`. */
+export function fieldName(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (name, key) => (typeof key === "number" ? `${name}[${key}]` : name ? `${name}.${String(key)}` : String(key)),
+    "",
+  );
+}
+
+/** Throws `too_large` beyond `maxBytes`, `invalid_request` naming the field for everything that the schema refuses. */
+export async function readJson<S extends z.ZodType>(request: Request, schema: S, maxBytes: number): Promise<z.infer<S>> {
+  const text = await readText(request, maxBytes);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new FacetError("invalid_request", "The request's body is not JSON.", { fix: "Send a JSON object.", cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue ? fieldName(issue.path) : "";
+  const where = field ? `The field ${field} was refused` : "The request was refused";
+  throw new FacetError("invalid_request", `${where}: ${issue?.message ?? "it does not fit the schema"}.`, { cause: parsed.error });
+}

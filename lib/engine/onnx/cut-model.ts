@@ -1,0 +1,118 @@
+/** The exported graphs as functions: vision → embedding → lower blocks │ encoder │ upper blocks. */
+import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
+import type { EngineDictionary, EngineManifest } from "./manifest";
+import { floatsOf, output, type Runtime, type Session, type Tensor, type Tensors } from "./runtime";
+
+/** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one. */
+export type Cache = ReadonlyMap<string, Tensor>;
+
+export interface Sessions {
+  vision: Session;
+  embed: Session;
+  lower: Session;
+  upper: Session;
+  encode: Session;
+}
+
+export interface Hidden {
+  /** [rows, width]. */
+  states: Float32Array;
+  cache: Cache;
+}
+
+export interface Logits {
+  /** Of the last position, [vocabulary]. */
+  last: Float32Array;
+  cache: Cache;
+}
+
+export class CutModel {
+  readonly width: number;
+
+  constructor(
+    readonly manifest: EngineManifest,
+    readonly dictionary: EngineDictionary,
+    readonly runtime: Runtime,
+    readonly decoder: Decoder,
+    private readonly sessions: Sessions,
+  ) {
+    this.width = manifest.decoder.width;
+  }
+
+  /** Pixel values [3, S, S] of each image → embeddings [rows·cols, width] of each. */
+  async vision(pixels: Float32Array[]): Promise<Float32Array[]> {
+    const { size } = this.manifest.image;
+    const embeds: Float32Array[] = [];
+    // One at a time: an image's embeddings must not depend on what else is in the request.
+    for (const image of pixels) {
+      const outputs = await this.sessions.vision.run({ pixel_values: this.runtime.floats(image, [1, 3, size, size]) });
+      embeds.push(floatsOf(outputs, "image_embeds"));
+    }
+    return embeds;
+  }
+
+  /** Token ids → embeddings [T, width]. */
+  async embed(ids: readonly number[]): Promise<Float32Array> {
+    const outputs = await this.sessions.embed.run({ input_ids: this.runtime.integers(BigInt64Array.from(ids, BigInt), [1, ids.length]) });
+    return floatsOf(outputs, "embeds");
+  }
+
+  /** Embeddings [T, width] behind the cached positions → hidden states at the hook. */
+  async lower(embeds: Float32Array, cache: Cache | null): Promise<Hidden> {
+    const { first, last } = { first: 0, last: this.dictionary.layer };
+    const outputs = await this.runBlocks(this.sessions.lower, "embeds", embeds, first, last, cache);
+    return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last) };
+  }
+
+  /** Hidden states [T, width] behind the cached positions → logits of the last one. */
+  async upper(hidden: Float32Array, cache: Cache | null): Promise<Logits> {
+    const { first, last } = { first: this.dictionary.layer + 1, last: this.manifest.decoder.layers - 1 };
+    const outputs = await this.runBlocks(this.sessions.upper, "hidden", hidden, first, last, cache);
+    const logits = floatsOf(outputs, "logits");
+    const vocabulary = output(outputs, "logits").dims.at(-1) as number;
+    return { last: logits.subarray(logits.length - vocabulary), cache: cacheOf(outputs, first, last) };
+  }
+
+  /** Hidden states [N, width] → their TopK latents. */
+  async encode(hidden: Float32Array): Promise<Codes> {
+    const outputs = await this.sessions.encode.run({ hidden: this.runtime.floats(hidden, [hidden.length / this.width, this.width]) });
+    const indices = output(outputs, "indices").data as BigInt64Array;
+    return { k: this.dictionary.k, indices: Int32Array.from(indices, Number), values: floatsOf(outputs, "values") };
+  }
+
+  private runBlocks(
+    session: Session,
+    name: string,
+    rows: Float32Array,
+    first: number,
+    last: number,
+    cache: Cache | null,
+  ): Promise<Tensors> {
+    const feeds: Tensors = { [name]: this.runtime.floats(rows, [1, rows.length / this.width, this.width]) };
+    const { kv_heads, head_dim } = this.manifest.decoder;
+    for (let layer = first; layer <= last; layer++) {
+      for (const part of ["key", "value"]) {
+        const input = `past_${part}.${layer}`;
+        feeds[input] = cache?.get(input) ?? this.runtime.floats(new Float32Array(0), [1, kv_heads, 0, head_dim]);
+      }
+    }
+    return session.run(feeds);
+  }
+}
+
+function cacheOf(outputs: Tensors, first: number, last: number): Cache {
+  const cache = new Map<string, Tensor>();
+  for (let layer = first; layer <= last; layer++) {
+    for (const part of ["key", "value"]) cache.set(`past_${part}.${layer}`, output(outputs, `${part}.${layer}`));
+  }
+  return cache;
+}
+
+/** Some rows of [rows, width], in order. */
+export function gatherRows(states: Float32Array, rows: readonly number[], width: number): Float32Array {
+  const gathered = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    gathered.set(states.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return gathered;
+}

@@ -1,0 +1,195 @@
+/** The engine over exported ONNX graphs: one model cut at one dictionary's hook. */
+import { type ClampPlan, planClamps } from "@/lib/core/clamp";
+import { drawSubstitutes } from "@/lib/core/clamp-controls";
+import { FacetError } from "@/lib/core/errors";
+import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
+import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
+import type { RequestQueue, Ticket } from "../queue";
+import { ArmRun, type ArmSetting } from "./arm";
+import { type CutModel, gatherRows } from "./cut-model";
+import { groupByFeature } from "./image-features";
+import type { LoadedEngine } from "./load";
+import type { EngineDictionary, EngineManifest } from "./manifest";
+import { Prefill } from "./prefill";
+import { assemblePrompt, imagePrompt, type Prompt } from "./prompt";
+
+/** A prompt's clamps and arms, checked; nothing has run yet. */
+interface Prepared {
+  loaded: LoadedEngine;
+  prompt: Prompt;
+  settings: ArmSetting[];
+}
+
+export class OnnxEngine implements Engine {
+  private loading: Promise<LoadedEngine> | null = null;
+
+  constructor(
+    private readonly manifest: EngineManifest,
+    private readonly dictionary: EngineDictionary,
+    private readonly load: () => Promise<LoadedEngine>,
+    private readonly queue: RequestQueue,
+    /** Looking for features is short and has a line of its own, so that it need not wait for long answers. */
+    private readonly analysisQueue: RequestQueue,
+  ) {}
+
+  get ref(): string {
+    return `${this.manifest.model.id}/${this.dictionary.id}`;
+  }
+
+  /** The loaded model, e.g. to measure its parts. A load that failed is tried again by the next call. */
+  loaded(): Promise<LoadedEngine> {
+    this.loading ??= this.load().catch((error: unknown) => {
+      this.loading = null;
+      throw error;
+    });
+    return this.loading;
+  }
+
+  async info(): Promise<EngineInfo> {
+    const { model } = await this.loaded();
+    const { manifest, dictionary } = this;
+    return {
+      ...engineIdentity(model),
+      model: { ...manifest.model, imageSize: manifest.image.size, grid: { rows: manifest.image.rows, cols: manifest.image.cols } },
+      dictionary: {
+        ref: this.ref,
+        id: dictionary.id,
+        hook: dictionary.hook,
+        layer: dictionary.layer,
+        sha256: dictionary.sha256,
+        numLatents: dictionary.num_latents,
+        width: manifest.decoder.width,
+        k: dictionary.k,
+      },
+      maxPositions: manifest.tokens.max_positions,
+      modes: ["delta", "reconstruct"],
+    };
+  }
+
+  async features(
+    input: AnalyseRequest,
+    { signal, resolveImage }: Pick<GenerateOptions, "signal" | "resolveImage">,
+  ): Promise<ImageFeatures> {
+    this.refuseOther(input.dictionary, undefined);
+    const { model, codec } = await this.loaded();
+    const picture = await resolveImage(input.image);
+    const ticket = this.analysisQueue.enter(signal);
+    try {
+      await drain(ticket);
+      const prompt = imagePrompt(input.image, this.manifest, codec);
+      const { hidden } = await Prefill.run(model, prompt, [picture]);
+      const [grid] = prompt.layout.images;
+      if (!grid) throw new FacetError("engine_failed", "The model's chat template has no place for an image.");
+      const cells = Array.from({ length: grid.rows * grid.cols }, (_, cell) => grid.start + cell);
+      const codes = await model.encode(gatherRows(hidden, cells, model.width));
+      return groupByFeature(codes, grid.rows, grid.cols, input.limit);
+    } finally {
+      ticket.leave();
+    }
+  }
+
+  async *generate(request: GenerateRequest, options: GenerateOptions): AsyncGenerator<EngineEvent, void, void> {
+    const prepared = await this.prepare(request, options);
+    const entered = performance.now();
+    const ticket = this.queue.enter(options.signal);
+    try {
+      for await (const position of ticket.positions()) yield { type: "queued", position };
+      yield* this.run(options, prepared, performance.now() - entered);
+    } finally {
+      ticket.leave();
+    }
+  }
+
+  private refuseOther(ref: string, version: string | undefined): void {
+    if (ref !== this.ref) throw new FacetError("dictionary_not_found", `This engine serves ${this.ref}, not ${ref}.`);
+    if (version && !this.dictionary.sha256.startsWith(version)) {
+      throw new FacetError(
+        "version_mismatch",
+        `The request is for version ${version} of ${ref}; this engine has ${this.dictionary.sha256.slice(0, 12)}.`,
+      );
+    }
+  }
+
+  /** Everything that can be refused without running the model. */
+  private async prepare(request: GenerateRequest, { unitOf, tap = {} }: GenerateOptions): Promise<Prepared> {
+    this.refuseOther(request.dictionary, request.version);
+    const loaded = await this.loaded();
+    const { sampling, mode, interventions } = request;
+    const prompt = assemblePrompt(request.messages, sampling.maxTokens, this.manifest, loaded.codec);
+    const numLatents = this.dictionary.num_latents;
+    const context = { layout: prompt.layout, mode, numLatents, maxTokens: sampling.maxTokens, unitOf };
+    const plan = planClamps(interventions, context);
+    const none: ClampPlan = { layout: prompt.layout, clamps: [], positions: [], generated: false };
+    const reconstructs = mode === "reconstruct";
+    const setting = (arm: Arm): ArmSetting => {
+      const common = { arm, request, tap, variant: { kind: "asked" } as const };
+      switch (arm) {
+        case "steered":
+          return { ...common, plan, reconstructs };
+        case "baseline":
+          return { ...common, plan: none, reconstructs: false };
+        case "reconstruction":
+          return { ...common, plan: none, reconstructs: true };
+        case "negated":
+          return { ...common, plan, reconstructs, variant: { kind: "negated" } };
+        case "random": {
+          const substitutes = drawSubstitutes(plan, numLatents, unitOf, sampling.seed);
+          return { ...common, plan, reconstructs, variant: { kind: "random", substitutes } };
+        }
+      }
+    };
+    const arms: Arm[] = ["steered", ...new Set(request.controls)];
+    return { loaded, prompt, settings: arms.map(setting) };
+  }
+
+  private async *run(options: GenerateOptions, prepared: Prepared, queuedMs: number): AsyncGenerator<EngineEvent, void, void> {
+    const { loaded, prompt, settings } = prepared;
+    const { model, codec } = loaded;
+    const engine = engineIdentity(model);
+    const imageTokens = prompt.layout.images.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+    yield {
+      type: "meta",
+      arms: settings.map(({ arm }) => arm),
+      prompt: { text: prompt.text, imageTokens, textTokens: prompt.layout.length - imageTokens, unknown: prompt.unknown },
+      engine,
+    };
+    const pictures = await Promise.all(prompt.images.map(options.resolveImage));
+    options.signal.throwIfAborted();
+    const prefill = await Prefill.run(model, prompt, pictures);
+    const runs = settings.map((setting) => new ArmRun(model, codec, prefill, setting));
+    const { hook, sha256, id } = this.dictionary;
+    const frame = {
+      model: { id: this.manifest.model.id, sha256: this.manifest.model.sha256 },
+      dictionary: { id, hook, sha256 },
+      engine,
+      queuedMs,
+    };
+    // Arms take turns, so that answers side by side grow together.
+    const open = new Set(runs);
+    const started = new Set<ArmRun>();
+    while (open.size) {
+      for (const run of open) {
+        if (options.signal.aborted) run.cancel();
+        else if (!started.has(run)) {
+          started.add(run);
+          await run.start();
+        }
+        const event = run.finished ? null : await run.step();
+        if (event) yield event;
+        if (run.finished) {
+          open.delete(run);
+          yield { type: "receipt", receipt: run.receipt(frame) };
+        }
+      }
+    }
+    yield { type: "done" };
+  }
+}
+
+function engineIdentity(model: CutModel): { name: string; version: string; dtype: string } {
+  return { name: model.runtime.name, version: model.runtime.version, dtype: "float32" };
+}
+
+async function drain(ticket: Ticket): Promise<void> {
+  for await (const _ of ticket.positions());
+}

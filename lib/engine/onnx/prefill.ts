@@ -1,0 +1,57 @@
+/** A prompt's passage through vision, embedding and lower blocks, once for all arms of a request. */
+import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
+import { pixelValues, type RgbImage } from "@/lib/core/preprocess";
+import { type Cache, type CutModel, gatherRows, type Hidden, type Logits } from "./cut-model";
+import type { Prompt } from "./prompt";
+
+export class Prefill {
+  private readonly codesByRows = new Map<string, Promise<Codes>>();
+  private plain: Promise<Logits> | null = null;
+
+  private constructor(
+    private readonly model: CutModel,
+    /** [T, width] at the hook. */
+    readonly hidden: Float32Array,
+    readonly cache: Cache,
+    /** Milliseconds that all arms share. */
+    readonly durationMs: number,
+  ) {}
+
+  static async run(model: CutModel, prompt: Prompt, images: RgbImage[]): Promise<Prefill> {
+    const start = performance.now();
+    const { states, cache } = await lowerOf(model, prompt, images);
+    return new Prefill(model, states, cache, performance.now() - start);
+  }
+
+  get decoder(): Decoder {
+    return this.model.decoder;
+  }
+
+  /** Latents of some rows; arms that ask for the same rows share them. */
+  codes(rows: readonly number[]): Promise<Codes> {
+    const key = rows.join();
+    const known = this.codesByRows.get(key);
+    if (known) return known;
+    const codes = this.model.encode(gatherRows(this.hidden, rows, this.model.width));
+    this.codesByRows.set(key, codes);
+    return codes;
+  }
+
+  /** The upper half over the unchanged hidden states; arms that change nothing in the prompt share it. */
+  unchangedUpper(): Promise<Logits> {
+    this.plain ??= this.model.upper(this.hidden, null);
+    return this.plain;
+  }
+}
+
+async function lowerOf(model: CutModel, prompt: Prompt, images: RgbImage[]): Promise<Hidden> {
+  const { image } = model.manifest;
+  const [embeds, grids] = await Promise.all([
+    model.embed(prompt.ids),
+    model.vision(images.map((picture) => pixelValues(picture, image.size, image))),
+  ]);
+  prompt.layout.images.forEach(({ start }, i) => {
+    embeds.set(grids[i] as Float32Array, start * model.width);
+  });
+  return model.lower(embeds, null);
+}

@@ -1,0 +1,82 @@
+/** The engines of this process: one for each dictionary of the model whose files lie in the engine's folder. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { FacetError } from "@/lib/core/errors";
+import type { Engine } from "./engine";
+import { loadEngine, loadSharedModel, manifestFile, parseManifest, type SharedModel } from "./onnx/load";
+import type { EngineManifest } from "./onnx/manifest";
+import { OnnxEngine } from "./onnx/onnx-engine";
+import { RequestQueue } from "./queue";
+
+/** Requests that run at once, and that may wait: a small machine's cores are kept busy by one. */
+export interface EngineLimits {
+  concurrency: number;
+  bound: number;
+}
+
+const defaultLimits: EngineLimits = { concurrency: 1, bound: 16 };
+
+/** Where the exported model lies: `FACET_ENGINE_DIR`, or the committed model. */
+export function engineFolder(): string {
+  return path.resolve(/* turbopackIgnore: true */ process.env.FACET_ENGINE_DIR || "demo/model");
+}
+
+/** Engines over one folder, by dictionary (`<model>/<dictionary>`). Nothing is loaded until an engine is used. */
+export function createEngines(folder: string, manifest: EngineManifest, limits: EngineLimits = defaultLimits): Map<string, OnnxEngine> {
+  const queue = new RequestQueue(limits.concurrency, limits.bound);
+  const analysisQueue = new RequestQueue(1, limits.bound);
+  let shared: Promise<SharedModel> | null = null;
+  const loadShared = () => {
+    shared ??= loadSharedModel(folder, manifest).catch((error: unknown) => {
+      shared = null;
+      throw error;
+    });
+    return shared;
+  };
+  const engines = manifest.dictionaries.map((dictionary) => {
+    const load = async () => loadEngine(folder, manifest, dictionary, await loadShared());
+    return new OnnxEngine(manifest, dictionary, load, queue, analysisQueue);
+  });
+  return new Map(engines.map((engine) => [engine.ref, engine]));
+}
+
+/** The text of engine.json; null where the folder holds no exported model. */
+export async function readManifest(folder: string): Promise<string | null> {
+  try {
+    return await readFile(path.join(folder, manifestFile), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new FacetError("engine_unavailable", "The model's engine.json cannot be read.", { cause: error });
+  }
+}
+
+interface Registry {
+  folder: string;
+  manifest: string;
+  engines: Map<string, OnnxEngine>;
+}
+
+// Development reloads and route bundles must not each load the model again.
+const holder = globalThis as typeof globalThis & { facetEngines?: Registry };
+
+async function engines(): Promise<Map<string, OnnxEngine>> {
+  const folder = engineFolder();
+  const manifest = await readManifest(folder);
+  if (manifest === null) return new Map();
+  const known = holder.facetEngines;
+  if (known?.folder === folder && known.manifest === manifest) return known.engines;
+  // A model that was exported again since replaces the loaded one.
+  const created = createEngines(folder, parseManifest(manifest));
+  holder.facetEngines = { folder, manifest, engines: created };
+  return created;
+}
+
+/** The engine for a dictionary, not yet loaded; null where this server has none. Throws `engine_unavailable` when engine.json is damaged. */
+export async function engineFor(ref: string): Promise<Engine | null> {
+  return (await engines()).get(ref) ?? null;
+}
+
+/** Dictionaries (`<model>/<dictionary>`) that this server has an engine for. */
+export async function engineRefs(): Promise<string[]> {
+  return [...(await engines()).keys()];
+}
