@@ -7,6 +7,20 @@ const token = (arm: Arm, i: number, text: string): RunAction => ({
   type: "event",
   event: { type: "token", arm, i, id: i, text, logprob: -0.1, alternatives: [] },
 });
+const none = { planned: 0, changed: 0 };
+const clamp: Receipt["clamps"][number] = {
+  feature: 4,
+  op: "set",
+  value: 2,
+  unit: "max",
+  unitActivation: 3,
+  scope: { type: "image" },
+  image: { planned: 1, changed: 1 },
+  prompt: none,
+  generated: none,
+  meanBefore: 0,
+  meanAfter: 6,
+};
 const event = (e: EngineEvent): RunAction => ({ type: "event", event: e });
 const receipt = (arm: Arm, text: string, over: Partial<Receipt> = {}): RunAction =>
   event({
@@ -21,7 +35,7 @@ const receipt = (arm: Arm, text: string, over: Partial<Receipt> = {}): RunAction
       dictionary: { id: "d", hook: "model.layers.1", sha256: "b".repeat(64) },
       mode: "delta",
       sampling: { maxTokens: 48, temperature: 0, topP: 1, seed: 0 },
-      clamps: [],
+      clamps: [clamp],
       prefill: { image: { planned: 1, changed: 1 }, text: { planned: 0, changed: 0 } },
       decode: { planned: 0, changed: 0 },
       relativeNorm: 0.5,
@@ -104,7 +118,9 @@ describe("the spoken summary", () => {
   it("never calls an unchanged or unclamped answer steered", () => {
     const reason = "feature #4 was inactive wherever it was ablated";
     expect(ended(receipt("steered", "a dog", { outcome: "unchanged", reason }))).toBe(`Done. The clamps changed nothing: ${reason}.`);
-    expect(ended(receipt("steered", "a dog", { outcome: "baseline" }))).toBe("Done, without a clamp. The model answers: a dog.");
+    expect(ended(receipt("steered", "a dog", { outcome: "unchanged", clamps: [] }))).toBe(
+      "Done, without a clamp. The model answers: a dog.",
+    );
   });
 
   it("gives both answers where they differ, and says when they do not", () => {

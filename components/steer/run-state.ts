@@ -39,7 +39,7 @@ export interface RunState {
   position: number;
   /** `steered` first, then the controls in the order asked. */
   arms: ArmRun[];
-  prompt: { text: string; imageTokens: number; textTokens: number } | null;
+  prompt: Extract<EngineEvent, { type: "meta" }>["prompt"] | null;
   error: WireError | null;
   /** Milliseconds since the epoch at which it began. */
   startedAt: number;
@@ -141,9 +141,9 @@ export function summarise(run: RunState): string {
   switch (run.status) {
     case "done": {
       const outcome = steered?.receipt?.outcome;
+      if (steered?.receipt?.clamps.length === 0) return `Done, without a clamp. The model answers: ${spoken("steered")}.`;
       if (outcome === "unchanged")
         return `Done. The clamps changed nothing: ${(steered?.receipt?.reason ?? "every change was zero").replace(/\.$/, "")}.`;
-      if (outcome !== "steered") return `Done, without a clamp. The model answers: ${spoken("steered") || spoken("baseline")}.`;
       const baseline = run.arms.some((arm) => arm.arm === "baseline");
       if (!baseline) return `Done. Steered: ${spoken("steered")}.`;
       if (spoken("steered") === spoken("baseline")) return `Done. Steered, and yet the answer is the same: ${spoken("steered")}.`;

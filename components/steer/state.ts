@@ -62,15 +62,16 @@ export function emptyLink(dictionary: string, version: string | null): SteerLink
 
 /**
  * A clamp to start from: twice the largest activation seen, on the picture; a feature that lives on words (less than a third of its
- * activation on pictures) everywhere and at its maximum, since it would find nothing on the picture to change.
+ * activation on pictures) everywhere and at its maximum, since it would find nothing on the picture to change. A feature that never fired
+ * has no maximum to count in.
  */
-export function startingClamp(feature: number, imageShare: number | null): LinkedClamp {
+export function startingClamp(feature: number, imageShare: number | null, maxActivation: number | null = null): LinkedClamp {
   const onWords = imageShare !== null && imageShare < 1 / 3;
   return {
     feature,
     op: "set",
     value: onWords ? 1 : 2,
-    unit: "max",
+    unit: maxActivation === 0 ? "raw" : "max",
     scope: { type: onWords ? "all" : "image" },
     muted: false,
     solo: false,
@@ -187,6 +188,9 @@ export function steerReducer(state: SteerState, action: SteerAction): SteerState
       return { ...state, clamps: [] };
   }
 }
+
+/** How many clamps would be sent. */
+export const activeClampCount = (state: SteerState) => activeClamps(state.clamps).length;
 
 /** Whether two scopes can cover the same position. */
 export function scopesMeet(a: Scope, b: Scope): boolean {

@@ -1,4 +1,5 @@
 "use client";
+import { useSearchParams } from "next/navigation";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { decodeSteerLink, encodeSteerLink, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
@@ -17,6 +18,15 @@ function isStep(action: SteerAction): boolean {
   return !typed.has(action.type);
 }
 
+/** The address's request; null where it has none that can be read. The router may bring back a page that an earlier address had made. */
+function readLink(text: string | null): SteerLink | null {
+  try {
+    return text === null ? null : decodeSteerLink(text);
+  } catch {
+    return null;
+  }
+}
+
 interface SandboxOptions {
   initial: SteerLink;
   /** Whether a request that this tab was making before may take the place of `initial`. */
@@ -25,7 +35,8 @@ interface SandboxOptions {
 
 /** The sandbox's state: the request in the making, its problems, its run, and the address that holds it all. */
 export function useSandbox({ initial, mayResume }: SandboxOptions) {
-  const [state, dispatch] = useReducer(steerReducer, initial, (link) => fromLink(link));
+  const inAddress = useSearchParams().get("r");
+  const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(readLink(inAddress) ?? initial));
   const [linkError, setLinkError] = useState<FacetError | null>(null);
   const [resumed, setResumed] = useState(false);
   /** Problems are shown in full once a run was tried. */
@@ -62,7 +73,7 @@ export function useSandbox({ initial, mayResume }: SandboxOptions) {
   );
 
   // What the tab kept is outside React, and unknown to the server that drew the first picture.
-  const first = useRef({ link, mayResume, dictionary: initial.dictionary });
+  const first = useRef({ link, mayResume: mayResume && inAddress === null, dictionary: initial.dictionary });
   useEffect(() => {
     const { link, mayResume, dictionary } = first.current;
     const draft = mayResume ? findDraft() : null;

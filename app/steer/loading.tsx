@@ -1,0 +1,20 @@
+import { Skeleton } from "@/components/ui/skeleton";
+
+export default function SteerLoading() {
+  return (
+    <div className="mx-auto w-full max-w-[120rem] px-4 sm:px-6" aria-busy="true">
+      <p className="sr-only" role="status">
+        Loading the sandbox
+      </p>
+      <div className="flex items-center justify-between py-3">
+        <Skeleton className="h-10 w-64" />
+        <Skeleton className="h-10 w-24" />
+      </div>
+      <div className="grid gap-6 md:grid-cols-2 lg:grid-cols-[minmax(15rem,18rem)_minmax(19rem,26rem)_minmax(0,1fr)]">
+        <Skeleton className="aspect-square max-h-72" />
+        <Skeleton className="h-64 max-md:hidden" />
+        <Skeleton className="h-48 max-lg:hidden" />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,72 @@
+import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
+import { FlaskConicalOff } from "lucide-react";
+import type { Metadata } from "next";
+import { makeQueryClient } from "@/components/shell/query-client";
+import { Sandbox } from "@/components/steer/sandbox";
+import { EmptyState } from "@/components/ui/empty-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { featureQueryOptions } from "@/lib/api/feature";
+import { imageInfoQueryOptions } from "@/lib/api/images";
+import { getDatabase } from "@/lib/catalog/db";
+import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { findFeature } from "@/lib/catalog/feature-detail";
+import { findImage } from "@/lib/catalog/images";
+import { routes } from "@/lib/core/routes";
+import { readEntry, type SteerParams } from "./entry";
+
+export const metadata: Metadata = {
+  title: "Steer",
+  description: "Hold features of a multimodal model at a strength of your choice and read how its answer changes.",
+};
+
+/** Features of a shared request that are looked up before the first paint; the rest follow in the browser. */
+const prefetched = 6;
+
+export default async function SteerPage({ searchParams }: { searchParams: Promise<Record<string, string | string[] | undefined>> }) {
+  const given = await searchParams;
+  const params: SteerParams = Object.fromEntries(
+    ["r", "dictionary", "feature", "image"].flatMap((key) => (typeof given[key] === "string" ? [[key, given[key]]] : [])),
+  );
+  const db = await getDatabase();
+  const [first, ...others] = await listDictionaries(db);
+  if (!first) {
+    return (
+      <EmptyState
+        icon={<FlaskConicalOff />}
+        title="There is no dictionary to steer with"
+        action={<LinkButton href={routes.home()}>Home</LinkButton>}
+      >
+        The catalogue is empty. Import a bundle with <code className="font-mono">npm run facet -- import</code> and a folder, or start with{" "}
+        <code className="font-mono">npm start</code>, which imports the embedded one.
+      </EmptyState>
+    );
+  }
+  const dictionaries: [typeof first, ...typeof others] = [first, ...others];
+  const entry = await readEntry(db, dictionaries, params);
+  const client = makeQueryClient();
+  const { dictionary, clamps, messages } = entry.link;
+  // A request may name what this catalogue lacks: the page says so where it is shown.
+  await Promise.allSettled([
+    ...clamps.slice(0, prefetched).map(async ({ feature }) => {
+      client.setQueryData(featureQueryOptions(dictionary, feature).queryKey, await findFeature(db, dictionary, feature));
+    }),
+    ...messages.flatMap(({ content }) =>
+      content.map(async (part) => {
+        if (part.type !== "image" || part.image.upload) return;
+        client.setQueryData(imageInfoQueryOptions(part.image.sha256).queryKey, (await findImage(db, part.image.sha256)).info);
+      }),
+    ),
+  ]);
+  return (
+    <HydrationBoundary state={dehydrate(client)}>
+      <Sandbox
+        key={params.r === undefined ? JSON.stringify(params) : "link"}
+        initial={entry.link}
+        fresh={entry.fresh}
+        mayResume={entry.mayResume}
+        notice={entry.notice}
+        dictionaries={dictionaries}
+      />
+    </HydrationBoundary>
+  );
+}

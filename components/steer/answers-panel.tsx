@@ -1,0 +1,158 @@
+"use client";
+import { MessageSquareText, TriangleAlert } from "lucide-react";
+import { type ReactNode, useMemo } from "react";
+import { Button } from "@/components/ui/button";
+import { EmptyState } from "@/components/ui/empty-state";
+import { formatNoun } from "@/lib/core/format";
+import { markDifferences } from "@/lib/core/word-diff";
+import { Answer } from "./answer";
+import { armNames } from "./arm-words";
+import { type ArmRun, isActive, type RunState, summarise, textOf } from "./run-state";
+
+interface AnswersPanelProps {
+  run: RunState;
+  /** The request has changed since it was run. */
+  stale: boolean;
+  clamps: number;
+  onRun: () => void;
+}
+
+const words = (arm: ArmRun) => arm.tokens.map((token) => token.text);
+
+/** The arms of the last run, as they stream: steered large, the plain model beside it, further controls below. */
+export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
+  const running = isActive(run);
+  const steered = run.arms.find((arm) => arm.arm === "steered");
+  const baseline = run.arms.find((arm) => arm.arm === "baseline");
+  const controls = run.arms.filter((arm) => arm.arm !== "steered" && arm.arm !== "baseline");
+  const marks = useMemo(
+    () => (steered?.receipt && baseline?.receipt ? markDifferences(words(steered), words(baseline)) : null),
+    [steered, baseline],
+  );
+  return (
+    <div className="@container flex flex-col gap-5">
+      <p className="sr-only" role="status">
+        {summarise(run)}
+      </p>
+      {run.status === "idle" ? (
+        <EmptyState
+          icon={<MessageSquareText />}
+          title="No answer yet"
+          action={
+            <Button variant="primary" onClick={onRun}>
+              Run
+            </Button>
+          }
+        >
+          {clamps
+            ? "Run to read what the model answers with the clamps, and without them, side by side."
+            : "Run to read the model's plain answer, or add a feature to clamp first."}
+        </EmptyState>
+      ) : (
+        <>
+          <Notices run={run} stale={stale} onRun={onRun} />
+          <div className="grid gap-6 @2xl:grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)]">
+            {steered && (
+              <Answer run={steered} running={running && !steered.receipt} differs={marks?.left ?? null} other="the baseline" size="large" />
+            )}
+            {baseline && (
+              <Answer
+                run={baseline}
+                running={running && !baseline.receipt}
+                differs={marks?.right ?? null}
+                other="the steered answer"
+                size="normal"
+              />
+            )}
+          </div>
+          {steered?.receipt?.outcome === "steered" && baseline?.receipt && textOf(steered) === textOf(baseline) && (
+            <Note>The hidden state was changed, and yet the answer is the same. Try a greater strength or a wider scope.</Note>
+          )}
+          {controls.length > 0 && (
+            <section aria-labelledby="controls-title" className="border-line border-t pt-4">
+              <h2 id="controls-title" className="mb-3 font-medium text-sm">
+                Controls
+              </h2>
+              <div className="grid gap-5 @2xl:grid-cols-2">
+                {controls.map((arm) => (
+                  <Compared key={arm.arm} arm={arm} to={baseline} running={running && !arm.receipt} />
+                ))}
+              </div>
+            </section>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+/** A control beside the plain answer: its words are marked where that lacks them. */
+function Compared({ arm, to, running }: { arm: ArmRun; to: ArmRun | undefined; running: boolean }) {
+  const marks = useMemo(() => (arm.receipt && to?.receipt ? markDifferences(words(arm), words(to)).left : null), [arm, to]);
+  return <Answer run={arm} running={running} differs={marks} other={armNames.baseline.name.toLowerCase()} size="small" />;
+}
+
+function Note({ children, action }: { children: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="flex flex-wrap items-center gap-x-3 gap-y-1 rounded-md bg-sunken px-3 py-2 text-muted text-sm">
+      <span className="min-w-0 grow basis-48">{children}</span>
+      {action}
+    </div>
+  );
+}
+
+function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: () => void }) {
+  const unknown = run.prompt?.unknown ?? [];
+  return (
+    <>
+      {run.status === "waiting" && <Note>Asking the engine…</Note>}
+      {run.status === "queued" && (
+        <Note>
+          {run.position === 0 ? "Next in the queue." : `In the queue: ${formatNoun(run.position, "request")} ahead.`} It starts by itself;
+          Stop leaves the queue.
+        </Note>
+      )}
+      {run.error && run.status === "failed" && (
+        <div role="alert" className="flex gap-3 rounded-md bg-raised p-3 ring-1 ring-bad">
+          <TriangleAlert className="mt-0.5 size-5 shrink-0 text-bad" aria-hidden />
+          <div className="min-w-0">
+            <p className="font-medium">{run.error.message}</p>
+            <p className="mt-0.5 text-muted text-sm">{run.error.fix}</p>
+            <p className="mt-2 flex flex-wrap items-center gap-3">
+              {run.error.retry && (
+                <Button size="sm" onClick={onRun}>
+                  Run again
+                </Button>
+              )}
+              <code className="font-mono text-muted text-xs">{run.error.code}</code>
+            </p>
+          </div>
+        </div>
+      )}
+      {run.status === "stopped" && <Note>Stopped. What was written until then is below, without its receipt.</Note>}
+      {stale && run.status !== "waiting" && (
+        <Note
+          action={
+            <Button size="sm" onClick={onRun}>
+              Run again
+            </Button>
+          }
+        >
+          The request has changed since; these are the answers to the one before.
+        </Note>
+      )}
+      {unknown.length > 0 && (
+        <Note>
+          {unknown.length === 1 ? "The model does not know the word " : "The model does not know the words "}
+          {unknown.map((word, i) => (
+            <span key={word}>
+              {i > 0 && ", "}
+              <q className="text-ink">{word}</q>
+            </span>
+          ))}
+          , and reads {unknown.length === 1 ? "it" : "them"} as a blank.
+        </Note>
+      )}
+    </>
+  );
+}

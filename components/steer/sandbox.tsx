@@ -1,0 +1,271 @@
+"use client";
+import { useQuery } from "@tanstack/react-query";
+import { Play, RotateCcw, Square } from "lucide-react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Button } from "@/components/ui/button";
+import { cn } from "@/components/ui/cn";
+import { Tooltip } from "@/components/ui/tooltip";
+import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
+import { featureQueryOptions } from "@/lib/api/feature";
+import { imageInfoQueryOptions } from "@/lib/api/images";
+import type { Dictionary } from "@/lib/core/records";
+import { requestFromLink, type SteerLink } from "@/lib/core/steer-link";
+import { AnswersPanel } from "./answers-panel";
+import { ChatInput } from "./chat-input";
+import { ClampsPanel } from "./clamps-panel";
+import { ComparisonInput } from "./comparison-input";
+import { DictionarySelect } from "./dictionary-select";
+import { PictureInput } from "./picture-input";
+import { textOf } from "./run-state";
+import { SamplingInput } from "./sampling-input";
+import { ShareMenu } from "./share-menu";
+import { activeClampCount, toLink } from "./state";
+import { useSandbox } from "./use-sandbox";
+
+interface SandboxProps {
+  initial: SteerLink;
+  mayResume: boolean;
+  /** What a person gets who starts over. */
+  fresh: SteerLink;
+  dictionaries: Dictionary[];
+  /** Why the address could not be followed, if it could not. */
+  notice: string | null;
+}
+
+const steps = [
+  { id: "input", name: "Input" },
+  { id: "clamps", name: "Clamps" },
+  { id: "answers", name: "Answers" },
+] as const;
+type Step = (typeof steps)[number]["id"];
+
+const versionOf = (dictionary: Dictionary) => dictionary.sha256.slice(0, 12);
+
+/** The steering sandbox: what is asked, which features are held, what is answered. */
+export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice }: SandboxProps) {
+  const sandbox = useSandbox({ initial, mayResume });
+  const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
+  const [step, setStep] = useState<Step>("input");
+  const dictionaries = useQuery({ ...dictionariesQueryOptions(), initialData: known }).data;
+  const dictionary = dictionaries.find(({ ref }) => ref === state.dictionary);
+
+  const image = state.turns[0]?.images[0] ?? null;
+  const caption =
+    useQuery({ ...imageInfoQueryOptions(image?.sha256 ?? ""), enabled: image !== null && !image.upload }).data?.caption ?? null;
+  const firstClamp = state.clamps[0]?.feature;
+  const label =
+    useQuery({ ...featureQueryOptions(state.dictionary, firstClamp ?? 0), enabled: firstClamp !== undefined }).data?.feature.label ?? null;
+  const uploaded = image?.upload ? uploads.found[image.sha256] : undefined;
+  const imageRef = !image ? null : !image.upload ? { sha256: image.sha256 } : uploaded ? { dataUrl: uploaded.dataUrl } : null;
+
+  const shownProblems = tried ? problems : problems.filter((problem) => problem.code !== "prompt_empty");
+  const lastArm = run.arms.find(({ arm }) => arm === "steered");
+  const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
+
+  const go = () => {
+    if (running) {
+      stop();
+      return;
+    }
+    const first = problems[0];
+    begin();
+    setStep(first ? (first.at.part === "clamp" ? "clamps" : "input") : "answers");
+  };
+  const latest = useRef({ go, running });
+  latest.current = { go, running };
+
+  // Keys for the whole page; what has the focus comes first and says so by preventing the default.
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || document.querySelector('[role="dialog"][data-state="open"]')) return;
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        if (!latest.current.running) latest.current.go();
+      } else if (event.key === "Escape" && latest.current.running) {
+        event.preventDefault();
+        latest.current.go();
+      }
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, []);
+
+  const current = dictionary ? versionOf(dictionary) : null;
+  const mismatch = state.version !== null && current !== null && state.version !== current;
+
+  return (
+    <div className="mx-auto flex w-full max-w-[120rem] grow flex-col px-4 pb-4 sm:px-6 max-md:pb-24">
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1 py-3">
+        <h1 className="font-semibold text-lg">Steer</h1>
+        <DictionarySelect
+          dictionaries={dictionaries}
+          current={state.dictionary}
+          onSelect={(next) => send({ type: "dictionary", ref: next.ref, version: versionOf(next) })}
+        />
+        <div className="ml-auto flex items-center gap-1">
+          <Tooltip content="Start over with a plain request; Back brings this one back">
+            <Button variant="ghost" className="px-3" onClick={() => reset(fresh)}>
+              <RotateCcw aria-hidden />
+              <span className="max-sm:sr-only">Start over</span>
+            </Button>
+          </Tooltip>
+          <ShareMenu
+            dictionary={state.dictionary}
+            link={link}
+            hasUpload={state.turns.some((turn) => turn.images.some((picture) => picture.upload))}
+            request={() => requestFromLink(toLink(state), (sha256) => uploads.found[sha256]?.dataUrl)}
+          />
+          <RunButton running={running} onPress={go} />
+        </div>
+      </div>
+
+      <div className="flex flex-col gap-2">
+        {notice && <Banner>{notice}</Banner>}
+        {linkError && (
+          <Banner>
+            {linkError.message} {linkError.fix}
+          </Banner>
+        )}
+        {resumed && <p className="pb-1 text-muted text-sm">Picked up where this tab left off.</p>}
+        {!dictionary && <Banner>The catalogue has no dictionary “{state.dictionary}”. Choose one that it has, above.</Banner>}
+        {dictionary?.engine === "none" && (
+          <Banner>
+            No engine here can run {dictionary.model.name}, so this request can be set up and shared but not run. Point FACET_ENGINE_DIR at
+            the exported model and restart, or choose a dictionary whose model is here.
+          </Banner>
+        )}
+        {mismatch && (
+          <Banner
+            action={
+              <Button size="sm" onClick={() => send({ type: "version", version: current })}>
+                Use version {current}
+              </Button>
+            }
+          >
+            This request was made for version {state.version} of the dictionary; the catalogue has {current}. The same numbers may mean
+            other features.
+          </Banner>
+        )}
+      </div>
+
+      <nav aria-label="Steps" className="sticky top-14 z-20 -mx-4 bg-surface px-4 py-2 md:hidden">
+        <ol className="flex gap-0.5 rounded-md bg-sunken p-0.5">
+          {steps.map(({ id, name }, i) => (
+            <li key={id} className="grow">
+              <button
+                type="button"
+                aria-current={step === id ? "step" : undefined}
+                onClick={() => setStep(id)}
+                className={cn(
+                  "h-9 w-full rounded text-sm",
+                  step === id ? "bg-raised font-medium shadow-sm ring-1 ring-line" : "text-muted",
+                )}
+              >
+                {i + 1} {name}
+                {id === "clamps" && state.clamps.length > 0 && <span className="num text-muted"> ({state.clamps.length})</span>}
+              </button>
+            </li>
+          ))}
+        </ol>
+      </nav>
+
+      <div className="grid gap-x-6 gap-y-8 md:grid-cols-2 lg:grid-cols-[minmax(15rem,18rem)_minmax(19rem,26rem)_minmax(0,1fr)] xl:gap-x-8">
+        <Column id="input" title="Input" step={step} className="md:col-start-1">
+          {state.turns[0] && (
+            <PictureInput
+              turn={state.turns[0]}
+              dictionary={state.dictionary}
+              uploads={uploads}
+              problem={shownProblems.find(({ at }) => at.part === "picture")}
+              send={send}
+            />
+          )}
+          <ChatInput
+            turns={state.turns}
+            caption={caption}
+            label={label}
+            lastAnswer={lastAnswer}
+            problem={shownProblems.find(({ at }) => at.part === "prompt")}
+            send={send}
+          />
+          <div>
+            <SamplingInput sampling={state.sampling} send={send} />
+            <ComparisonInput controls={state.controls} mode={state.mode} send={send} />
+          </div>
+        </Column>
+        <Column id="clamps" title="Clamps" step={step} className="md:col-start-1 lg:col-start-2">
+          <ClampsPanel
+            dictionary={state.dictionary}
+            numLatents={dictionary?.numLatents ?? 0}
+            clamps={state.clamps}
+            image={imageRef}
+            problems={shownProblems}
+            send={send}
+          />
+        </Column>
+        <Column
+          id="answers"
+          title="Answers"
+          step={step}
+          className="md:col-start-2 md:row-span-2 md:row-start-1 lg:col-start-3 lg:row-span-1"
+        >
+          <div className="md:sticky md:top-18 md:max-h-[calc(100dvh-5rem)] md:overflow-y-auto md:pb-4">
+            <AnswersPanel run={run} stale={run.status !== "idle" && run.key !== link} clamps={activeClampCount(state)} onRun={go} />
+          </div>
+        </Column>
+      </div>
+    </div>
+  );
+}
+
+/** One of the three columns; on a phone the chosen step alone is there. */
+function Column({
+  id,
+  title,
+  step,
+  className,
+  children,
+}: {
+  id: Step;
+  title: string;
+  step: Step;
+  className?: string;
+  children: ReactNode;
+}) {
+  return (
+    <section aria-labelledby={`${id}-title`} className={cn("flex min-w-0 flex-col gap-4", step !== id && "max-md:hidden", className)}>
+      <h2 id={`${id}-title`} className="font-medium text-muted text-sm max-md:sr-only">
+        {title}
+      </h2>
+      {children}
+    </section>
+  );
+}
+
+/** Run and Stop are one button; at a phone's foot it stays in reach of the thumb. */
+function RunButton({ running, onPress }: { running: boolean; onPress: () => void }) {
+  return (
+    <div className="max-md:fixed max-md:inset-x-0 max-md:bottom-0 max-md:z-20 max-md:bg-surface max-md:p-3 max-md:shadow-[0_-1px_0_var(--line)]">
+      <Tooltip content={running ? "Stop (Esc)" : "Run (Ctrl or ⌘ + Enter)"}>
+        <Button
+          variant={running ? "secondary" : "primary"}
+          className="w-24 max-md:w-full"
+          aria-keyshortcuts={running ? "Escape" : "Control+Enter"}
+          onClick={onPress}
+        >
+          {running ? <Square aria-hidden /> : <Play aria-hidden />}
+          {running ? "Stop" : "Run"}
+        </Button>
+      </Tooltip>
+    </div>
+  );
+}
+
+function Banner({ children, action }: { children: ReactNode; action?: ReactNode }) {
+  return (
+    <div role="status" className="flex flex-wrap items-center gap-3 rounded-md bg-raised px-3 py-2 text-sm ring-1 ring-warn">
+      <p className="min-w-0 grow basis-64">{children}</p>
+      {action}
+    </div>
+  );
+}
