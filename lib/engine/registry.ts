@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { FacetError } from "@/lib/core/errors";
+import { env } from "@/lib/env";
 import type { Engine } from "./engine";
 import { loadEngine, loadSharedModel, manifestFile, parseManifest, type SharedModel } from "./onnx/load";
 import type { EngineManifest } from "./onnx/manifest";
@@ -15,11 +16,6 @@ export interface EngineLimits {
 }
 
 const defaultLimits: EngineLimits = { concurrency: 1, bound: 16 };
-
-/** Where the exported model lies: `FACET_ENGINE_DIR`, or the committed model. */
-export function engineFolder(): string {
-  return path.resolve(/* turbopackIgnore: true */ process.env.FACET_ENGINE_DIR || "demo/model");
-}
 
 /** Engines over one folder, by dictionary (`<model>/<dictionary>`). Nothing is loaded until an engine is used. */
 export function createEngines(folder: string, manifest: EngineManifest, limits: EngineLimits = defaultLimits): Map<string, OnnxEngine> {
@@ -43,7 +39,7 @@ export function createEngines(folder: string, manifest: EngineManifest, limits: 
 /** The text of engine.json; null where the folder holds no exported model. */
 export async function readManifest(folder: string): Promise<string | null> {
   try {
-    return await readFile(path.join(folder, manifestFile), "utf8");
+    return await readFile(path.join(/* turbopackIgnore: true */ folder, manifestFile), "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new FacetError("engine_unavailable", "The model's engine.json cannot be read.", { cause: error });
@@ -60,7 +56,7 @@ interface Registry {
 const holder = globalThis as typeof globalThis & { facetEngines?: Registry };
 
 async function engines(): Promise<Map<string, OnnxEngine>> {
-  const folder = engineFolder();
+  const folder = env.engineDir;
   const manifest = await readManifest(folder);
   if (manifest === null) return new Map();
   const known = holder.facetEngines;

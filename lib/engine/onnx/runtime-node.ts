@@ -2,8 +2,8 @@
 import path from "node:path";
 import type { Runtime } from "./runtime";
 
-/** Two threads serve a small model best, and leave the rest of the machine to the server. */
-const threads = 2;
+/** A decoding step of a small model gains nothing from a second thread, and waits for it whenever the machine is busy. */
+const threads = 1;
 
 export async function nodeRuntime(folder: string): Promise<Runtime> {
   const ort = await import("onnxruntime-node");

@@ -1,0 +1,40 @@
+/** The environment, parsed once. An empty variable counts as unset. */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+function read(name: string): string | undefined {
+  const value = process.env[name]?.trim();
+  return value ? value : undefined;
+}
+
+function isRoot(folder: string): boolean {
+  const file = path.join(/* turbopackIgnore: true */ folder, "package.json");
+  if (!existsSync(file)) return false;
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as { name?: string }).name === "facet";
+  } catch {
+    return false;
+  }
+}
+
+/** The folder that holds the project: the working directory or the nearest one above it that is Facet's. */
+function findRoot(): string {
+  const start = process.cwd();
+  for (let folder = start; ; folder = path.dirname(folder)) {
+    if (isRoot(folder)) return folder;
+    if (path.dirname(folder) === folder) return start;
+  }
+}
+
+const root = read("FACET_ROOT") ?? findRoot();
+
+export const env = {
+  root,
+  /** Holds the embedded catalogue, its lock and the images. */
+  dataDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_DATA_DIR") ?? ".facet"),
+  /** A PostgreSQL connection string; undefined = the embedded catalogue. */
+  databaseUrl: read("DATABASE_URL"),
+  /** The exported model that this process runs: its engine.json lies there. */
+  engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
+  logLevel: read("FACET_LOG_LEVEL") ?? "info",
+} as const;
