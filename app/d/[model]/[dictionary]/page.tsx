@@ -1,0 +1,68 @@
+import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
+import type { Metadata } from "next";
+import { cookies } from "next/headers";
+import { notFound } from "next/navigation";
+import { DictionaryView } from "@/components/search/dictionary-view";
+import { parseListUrl } from "@/components/search/list-url";
+import { readPreferences } from "@/components/search/preference-keys";
+import { makeQueryClient } from "@/components/shell/query-client";
+import { ErrorState } from "@/components/ui/error-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { featuresInfiniteOptions } from "@/lib/api/features";
+import { histogramsQueryOptions } from "@/lib/api/histograms";
+import { getDatabase } from "@/lib/catalog/db";
+import { findDictionary } from "@/lib/catalog/dictionaries";
+import { listFeatures } from "@/lib/catalog/feature-list";
+import { featureHistograms } from "@/lib/catalog/histograms";
+import { asFacetError } from "@/lib/core/errors";
+import { routes } from "@/lib/core/routes";
+
+interface PageProps {
+  params: Promise<{ model: string; dictionary: string }>;
+  searchParams: Promise<Record<string, string | string[] | undefined>>;
+}
+
+async function refOf(params: PageProps["params"]): Promise<string> {
+  const { model, dictionary } = await params;
+  return `${decodeURIComponent(model)}/${decodeURIComponent(dictionary)}`;
+}
+
+export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
+  return { title: await refOf(params) };
+}
+
+export default async function DictionaryPage({ params, searchParams }: PageProps) {
+  const ref = await refOf(params);
+  const client = makeQueryClient();
+  try {
+    const database = await getDatabase();
+    const { examples: _, ...dictionary } = await findDictionary(database, ref);
+    const { query } = parseListUrl(ref, await searchParams);
+    const options = featuresInfiniteOptions(query);
+    await Promise.all([
+      client.prefetchInfiniteQuery({
+        queryKey: options.queryKey,
+        queryFn: ({ pageParam }) => listFeatures(database, { ...query, cursor: pageParam }),
+        initialPageParam: query.cursor,
+      }),
+      client.prefetchQuery({ queryKey: histogramsQueryOptions(ref).queryKey, queryFn: () => featureHistograms(database, ref) }),
+    ]);
+    const jar = await cookies();
+    return (
+      <HydrationBoundary state={dehydrate(client)}>
+        <DictionaryView dictionary={dictionary} initial={readPreferences((name) => jar.get(name)?.value)} />
+      </HydrationBoundary>
+    );
+  } catch (thrown) {
+    const error = asFacetError(thrown);
+    if (error.code === "dictionary_not_found") notFound();
+    if (error.code === "internal") throw thrown;
+    return (
+      <ErrorState
+        className="grow justify-center"
+        error={error.toJSON()}
+        action={<LinkButton href={routes.dictionary(ref)}>Open the whole list</LinkButton>}
+      />
+    );
+  }
+}

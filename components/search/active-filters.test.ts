@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { emptyFeatureQuery } from "@/lib/core/feature-query";
+import { activeFilters } from "./active-filters";
+
+const query = {
+  ...emptyFeatureQuery,
+  q: "lemon",
+  sort: "relevance" as const,
+  direction: "desc" as const,
+  concepts: ["object" as const, "colour" as const],
+  ranges: { density: { min: 0.0042 }, iou: { max: 0.5 }, max_activation: { min: 1, max: 12.34 } },
+  flags: { dead: false, sink: true },
+};
+
+describe("active filters", () => {
+  it("are said in words", () => {
+    expect(activeFilters(query, { withSearch: true }).map((filter) => filter.text)).toEqual([
+      "the words “lemon”",
+      "object",
+      "colour",
+      "density ≥ 0.42 %",
+      "maximum 1 to 12.3",
+      "IoU ≤ .50",
+      "not dead",
+      "sink",
+    ]);
+  });
+
+  it("each know what takes them off, and only them", () => {
+    let left = query as typeof emptyFeatureQuery;
+    for (let n = 8; n > 0; n--) {
+      const filters = activeFilters(left, { withSearch: true });
+      expect(filters).toHaveLength(n);
+      left = { ...left, ...filters[0]?.without };
+    }
+    expect(left).toEqual(emptyFeatureQuery);
+  });
+
+  it("are none without any", () => {
+    expect(activeFilters(emptyFeatureQuery, { withSearch: true })).toEqual([]);
+  });
+});

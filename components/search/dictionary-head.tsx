@@ -1,0 +1,73 @@
+"use client";
+import type { ReactNode } from "react";
+import { Breadcrumbs } from "@/components/shell/breadcrumbs";
+import { Term } from "@/components/ui/term";
+import { formatCount, formatPercent, formatShare } from "@/lib/core/format";
+import type { Dictionary } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+
+interface Fact {
+  name: string;
+  explain: string;
+  value: ReactNode;
+}
+
+/** The numbers that tell how good a dictionary is. */
+export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[] {
+  const { metrics, counts } = dictionary;
+  const facts: (Fact | null)[] = [
+    {
+      name: "latents",
+      explain: "Features that the dictionary has; each is one direction in the hidden state.",
+      value: `${formatCount(dictionary.numLatents)}${dictionary.k ? `, ${dictionary.k} active a token` : ""}`,
+    },
+    metrics.explainedVariance === null
+      ? null
+      : {
+          name: "explained variance",
+          explain: "Share of the hidden state's variance, on held-out tokens, that the dictionary rebuilds.",
+          value: formatShare(metrics.explainedVariance),
+        },
+    {
+      name: "explained",
+      explain: "Share of the features that ever fire which have a readable explanation.",
+      value: formatPercent(counts.alive ? counts.explained / counts.alive : null),
+    },
+    metrics.deadShare === null
+      ? null
+      : { name: "dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
+    { name: "images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
+  ];
+  return facts.filter((fact) => fact !== null);
+}
+
+export function DictionaryFacts({ dictionary, className }: { dictionary: Omit<Dictionary, "examples">; className?: string }) {
+  return (
+    <dl className={className}>
+      {dictionaryFacts(dictionary).map((fact) => (
+        <div key={fact.name} className="flex items-baseline gap-1.5 whitespace-nowrap">
+          <dt className="text-muted">
+            <Term explain={fact.explain}>{fact.name}</Term>
+          </dt>
+          <dd className="num">{fact.value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function DictionaryHead({ dictionary }: { dictionary: Omit<Dictionary, "examples"> }) {
+  return (
+    <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-2 pt-4 pb-3">
+      <div className="min-w-0">
+        <Breadcrumbs
+          items={[{ name: "Facet", href: routes.home() }, { name: dictionary.model.name, href: routes.home() }, { name: dictionary.id }]}
+        />
+        <h1 className="mt-1 truncate font-semibold text-xl">
+          Features at <span className="font-mono text-lg">{dictionary.hook}</span>
+        </h1>
+      </div>
+      <DictionaryFacts dictionary={dictionary} className="flex flex-wrap gap-x-5 gap-y-1 text-sm" />
+    </div>
+  );
+}

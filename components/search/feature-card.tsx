@@ -1,0 +1,179 @@
+"use client";
+import { Eye, EyeOff } from "lucide-react";
+import Link from "next/link";
+import { memo, type PointerEvent, type Ref, useState } from "react";
+import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { Badge } from "@/components/ui/badge";
+import { cn } from "@/components/ui/cn";
+import { formatIndex, formatPercent, formatScore } from "@/lib/core/format";
+import { withoutHighlight } from "@/lib/core/highlight";
+import type { FeatureCard as Card, Dictionary, ImageExample } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { ConceptGlyph } from "./concept";
+import { DensityBar } from "./density-bar";
+import { HealthGlyphs } from "./health";
+import { Highlighted } from "./highlighted";
+
+export interface FeatureCardProps {
+  card: Card;
+  dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  /** The list it stands in, for previous and next on its page. */
+  from?: string;
+  heat: boolean;
+  compact?: boolean;
+  /** Leaves room for why it matched. */
+  searching?: boolean;
+  /** Whether its pictures are on the first screen. */
+  eager?: boolean;
+  /** Which of its pictures shows; the pointer moving over it and the key `n` change it. */
+  picture?: number;
+  onPicture?: (index: number, picture: number) => void;
+  onFocus?: (index: number) => void;
+  linkRef?: Ref<HTMLAnchorElement>;
+}
+
+/** A feature in a list. The whole card opens it. */
+export const FeatureCard = memo(function FeatureCard({
+  card,
+  dictionary,
+  from,
+  heat,
+  compact,
+  searching,
+  eager,
+  picture = 0,
+  onPicture,
+  onFocus,
+  linkRef,
+}: FeatureCardProps) {
+  const [hovered, setHovered] = useState<number | null>(null);
+  const index = formatIndex(card.index, dictionary.numLatents);
+  const label = card.label ?? (card.dead ? "never fires" : "no explanation");
+  const last = Math.max(0, card.top.length - 1);
+
+  // The pointer's place across the card picks the picture. The link lies over the whole card, so the card listens.
+  const scrub = (event: PointerEvent<HTMLElement>) => {
+    if (event.pointerType === "touch" || last === 0) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    if (event.clientY - box.top > box.width) return;
+    const next = Math.min(last, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * (last + 1))));
+    if (next !== hovered) setHovered(next);
+  };
+  const leave = () => {
+    if (hovered !== null) onPicture?.(card.index, hovered);
+    setHovered(null);
+  };
+  return (
+    <article
+      onPointerMove={scrub}
+      onPointerLeave={leave}
+      className="group relative rounded-lg p-1.5 transition-colors duration-100 focus-within:bg-raised hover:bg-raised has-[a:focus-visible]:ring-2 has-[a:focus-visible]:ring-focus"
+    >
+      <CardPicture card={card} heat={heat} compact={compact} eager={eager} picture={Math.min(last, hovered ?? picture)} />
+      <div className="px-0.5 pt-2">
+        <Link
+          ref={linkRef}
+          href={routes.feature(dictionary.ref, card.index, { from: from || undefined })}
+          prefetch={false}
+          data-feature={card.index}
+          onFocus={() => onFocus?.(card.index)}
+          aria-label={`${index} ${label}`}
+          className="outline-none after:absolute after:inset-0 after:rounded-lg"
+        >
+          <span
+            dir="auto"
+            className={cn("line-clamp-2 h-10 text-sm leading-5", !card.label && "text-muted italic")}
+            title={card.label ?? undefined}
+          >
+            {card.match?.highlight && withoutHighlight(card.match.highlight) === card.label ? (
+              <Highlighted text={card.match.highlight} />
+            ) : (
+              label
+            )}
+          </span>
+        </Link>
+        {searching && <MatchReason card={card} />}
+        <div className="mt-1.5 flex h-6 items-center gap-2 text-muted text-xs">
+          <ConceptGlyph concept={card.concept} />
+          {card.concept && <span className="sr-only">{card.concept}</span>}
+          <span className="font-mono">{index}</span>
+          <span className="relative z-10 ml-auto flex items-center gap-1.5">
+            <HealthGlyphs card={card} />
+            {!compact && <DensityBar density={card.density} />}
+            {card.iou !== null && (
+              <Badge title={`IoU ${formatScore(card.iou)}: how exactly its mask covers what the label names`}>
+                {!compact && <span aria-hidden>IoU</span>}
+                <span className="sr-only">IoU </span>
+                {formatScore(card.iou)}
+              </Badge>
+            )}
+          </span>
+        </div>
+      </div>
+    </article>
+  );
+});
+
+/** One of the top pictures; the eye turns its heat off. */
+function CardPicture({
+  card,
+  heat,
+  compact,
+  eager,
+  picture,
+}: Pick<FeatureCardProps, "card" | "heat" | "compact" | "eager"> & { picture: number }) {
+  const [flipped, setFlipped] = useState(false);
+  const pictures = card.top;
+  const example: ImageExample | undefined = pictures[picture];
+  const show = heat !== flipped;
+  if (!example) {
+    return (
+      <div className="flex aspect-square items-center justify-center rounded-md bg-sunken text-center text-faint text-xs">
+        {card.dead ? "fired on nothing" : card.textDensity ? "fires on text only" : "no pictures"}
+      </div>
+    );
+  }
+  return (
+    <div className="relative">
+      <HeatmapCanvas
+        src={routes.api.image(example.image)}
+        alt=""
+        map={example.map}
+        rows={example.rows}
+        cols={example.cols}
+        max={card.maxActivation ?? example.peak}
+        show={show}
+        size={compact ? 176 : 272}
+        loading={eager ? "eager" : "lazy"}
+        className="rounded-md bg-sunken"
+      />
+      <div className="pointer-events-none absolute inset-x-0 bottom-0 z-10 flex items-end justify-between p-1.5 opacity-0 transition-opacity duration-100 group-focus-within:opacity-100 group-hover:opacity-100">
+        <span className="num rounded bg-black/65 px-1.5 py-0.5 text-white text-xs" aria-hidden>
+          {picture + 1} / {pictures.length}
+          <span className="ml-1.5 text-white/80">peak {formatPercent(card.maxActivation ? example.peak / card.maxActivation : null)}</span>
+        </span>
+        <button
+          type="button"
+          tabIndex={-1}
+          aria-label={show ? "Show without heat" : "Show heat"}
+          title={show ? "Show without heat" : "Show heat"}
+          onClick={() => setFlipped(!flipped)}
+          className="pointer-events-auto inline-flex size-7 items-center justify-center rounded bg-black/65 text-white hover:bg-black/85"
+        >
+          {show ? <EyeOff className="size-4" /> : <Eye className="size-4" />}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function MatchReason({ card }: { card: Card }) {
+  const match = card.match;
+  const reasons = { key: "by its index", words: "by its words", typo: "by similar words", meaning: "by meaning" } as const;
+  const elsewhere = match?.highlight && withoutHighlight(match.highlight) !== card.label ? match.highlight : null;
+  return (
+    <p dir="auto" className="mt-1 h-[1.125rem] truncate text-muted text-xs" title={elsewhere ? withoutHighlight(elsewhere) : undefined}>
+      {match && (elsewhere ? <Highlighted text={elsewhere} /> : <>found {reasons[match.kind]}</>)}
+    </p>
+  );
+}

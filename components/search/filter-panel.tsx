@@ -1,0 +1,142 @@
+"use client";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { HistogramBrush } from "@/components/charts/histogram-brush";
+import { Button } from "@/components/ui/button";
+import { Chip } from "@/components/ui/chip";
+import { ErrorState } from "@/components/ui/error-state";
+import { Segmented } from "@/components/ui/segmented";
+import { Skeleton } from "@/components/ui/skeleton";
+import { Term } from "@/components/ui/term";
+import { histogramsQueryOptions } from "@/lib/api/histograms";
+import type { FeatureQuery } from "@/lib/core/feature-query";
+import { formatCount } from "@/lib/core/format";
+import { conceptClasses, type FlagKey, type Histograms, type MetricKey } from "@/lib/core/records";
+import { ConceptGlyph } from "./concept";
+import { conceptExplanations, flagNames, metrics } from "./metrics";
+
+interface FilterPanelProps {
+  query: FeatureQuery;
+  setQuery: (change: Partial<FeatureQuery>) => void;
+}
+
+const first: readonly MetricKey[] = ["iou", "steer", "density", "image_share"];
+const more: readonly MetricKey[] = ["max_activation", "text_density", "images"];
+const flagOrder: readonly FlagKey[] = ["explained", "always_on", "sink", "dead"];
+
+/** What narrows a list down: concept classes with counts, a histogram to brush for each metric, flags. */
+export function FilterPanel({ query, setQuery }: FilterPanelProps) {
+  const histograms = useQuery(histogramsQueryOptions(query.dictionary));
+  const [all, setAll] = useState(more.some((key) => query.ranges[key]));
+  if (histograms.error) return <ErrorState error={histograms.error} onRetry={() => void histograms.refetch()} />;
+  if (!histograms.data) return <FilterSkeleton />;
+  const data = histograms.data;
+  return (
+    <div className="space-y-6">
+      <Concepts query={query} setQuery={setQuery} counts={data.concepts} />
+      {(all ? [...first, ...more] : first).map((key) => (
+        <MetricFilter key={key} metric={key} data={data} query={query} setQuery={setQuery} />
+      ))}
+      {!all && (
+        <Button variant="ghost" size="sm" className="-ml-3" onClick={() => setAll(true)}>
+          More filters
+        </Button>
+      )}
+      <Flags query={query} setQuery={setQuery} counts={data.flags} />
+    </div>
+  );
+}
+
+function MetricFilter({ metric: key, data, query, setQuery }: FilterPanelProps & { metric: MetricKey; data: Histograms }) {
+  const histogram = data.metrics[key];
+  const metric = metrics[key];
+  if (!histogram || histogram.edges.length < 3) return null;
+  return (
+    <HistogramBrush
+      name={metric.name}
+      heading={<Term explain={metric.explain}>{metric.name}</Term>}
+      edges={histogram.edges}
+      counts={histogram.counts}
+      missing={histogram.missing}
+      value={query.ranges[key]}
+      format={(value) => metric.format(value)}
+      onChange={(range) => {
+        const { [key]: _, ...rest } = query.ranges;
+        setQuery({ ranges: range ? { ...rest, [key]: range } : rest });
+      }}
+    />
+  );
+}
+
+function Concepts({ query, setQuery, counts }: FilterPanelProps & { counts: Record<string, number> }) {
+  const present = conceptClasses.filter((concept) => (counts[concept] ?? 0) > 0 || query.concepts.includes(concept));
+  if (present.length === 0) return null;
+  return (
+    <section>
+      <h3 className="mb-2 text-sm">
+        <Term explain="What kind of thing the explanation names. Choose any number.">concept</Term>
+      </h3>
+      <div className="flex flex-wrap gap-1.5">
+        {present.map((concept) => {
+          const pressed = query.concepts.includes(concept);
+          return (
+            <Chip
+              key={concept}
+              pressed={pressed}
+              icon={<ConceptGlyph concept={concept} />}
+              count={formatCount(counts[concept] ?? 0)}
+              title={conceptExplanations[concept]}
+              onClick={() =>
+                setQuery({ concepts: pressed ? query.concepts.filter((other) => other !== concept) : [...query.concepts, concept] })
+              }
+            >
+              {concept}
+            </Chip>
+          );
+        })}
+      </div>
+    </section>
+  );
+}
+
+function Flags({ query, setQuery, counts }: FilterPanelProps & { counts: Record<string, number> }) {
+  return (
+    <section className="space-y-2">
+      {flagOrder.map((key) => {
+        const value = query.flags[key];
+        return (
+          <div key={key} className="flex items-center justify-between gap-2">
+            <span className="text-sm">
+              <Term explain={flagNames[key].explain}>{flagNames[key].name}</Term>{" "}
+              <span className="num text-muted text-xs">{formatCount(counts[key] ?? 0)}</span>
+            </span>
+            <Segmented
+              label={flagNames[key].name}
+              value={value === undefined ? "any" : value ? "only" : "none"}
+              options={[
+                { value: "any", name: "any" },
+                { value: "only", name: "only" },
+                { value: "none", name: "none" },
+              ]}
+              onChange={(next) => {
+                const { [key]: _, ...rest } = query.flags;
+                setQuery({ flags: next === "any" ? rest : { ...rest, [key]: next === "only" } });
+              }}
+            />
+          </div>
+        );
+      })}
+    </section>
+  );
+}
+
+function FilterSkeleton() {
+  return (
+    <div className="space-y-6" role="status" aria-label="Loading the filters">
+      <Skeleton className="h-24" />
+      {first.map((key) => (
+        <Skeleton key={key} className="h-24" />
+      ))}
+    </div>
+  );
+}

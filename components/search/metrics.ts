@@ -1,0 +1,108 @@
+/** The numbers that lists show, sort and filter by: their names, what they mean, how they are written. */
+import { formatActivation, formatCount, formatPercent, formatScore } from "@/lib/core/format";
+import type { Concept, FeatureCard, FlagKey, MetricKey, SortKey } from "@/lib/core/records";
+
+export interface Metric {
+  key: MetricKey;
+  name: string;
+  /** In a narrow column. */
+  short: string;
+  explain: string;
+  format: (value: number | null) => string;
+  of: (card: FeatureCard) => number | null;
+}
+
+export const metrics: Record<MetricKey, Metric> = {
+  density: {
+    key: "density",
+    name: "density",
+    short: "density",
+    explain: "Share of image tokens on which the feature is active.",
+    format: formatPercent,
+    of: (card) => card.density,
+  },
+  text_density: {
+    key: "text_density",
+    name: "text density",
+    short: "text dens.",
+    explain: "Share of text tokens on which the feature is active.",
+    format: formatPercent,
+    of: (card) => card.textDensity,
+  },
+  max_activation: {
+    key: "max_activation",
+    name: "maximum",
+    short: "max",
+    explain: "Largest activation seen anywhere in the catalogue.",
+    format: formatActivation,
+    of: (card) => card.maxActivation,
+  },
+  image_share: {
+    key: "image_share",
+    name: "image share",
+    short: "image",
+    explain: "Share of its summed activation that lies on image tokens; the rest lies on text.",
+    format: formatPercent,
+    of: (card) => card.imageShare,
+  },
+  iou: {
+    key: "iou",
+    name: "IoU",
+    short: "IoU",
+    explain: "Intersection over union: how exactly the feature's mask covers what its label names. 1 is exact, 0 misses it.",
+    format: formatScore,
+    of: (card) => card.iou,
+  },
+  steer: {
+    key: "steer",
+    name: "steering effect",
+    short: "steers",
+    explain: "How often clamping the feature makes the model name its label.",
+    format: formatScore,
+    of: (card) => card.steer,
+  },
+  images: {
+    key: "images",
+    name: "images",
+    short: "images",
+    explain: "Images of the catalogue on which the feature fires.",
+    format: formatCount,
+    of: (card) => card.images,
+  },
+};
+
+export const sortNames: Record<SortKey, string> = {
+  index: "index",
+  relevance: "best match",
+  density: metrics.density.name,
+  text_density: metrics.text_density.name,
+  max_activation: metrics.max_activation.name,
+  image_share: metrics.image_share.name,
+  iou: metrics.iou.name,
+  steer: metrics.steer.name,
+  images: metrics.images.name,
+};
+
+export const flagNames: Record<FlagKey, { name: string; explain: string }> = {
+  explained: { name: "explained", explain: "Has an explanation that could be read." },
+  always_on: {
+    name: "always on",
+    explain: "Active on at least half of all image or text tokens: usually carries position or scale, not a concept.",
+  },
+  sink: { name: "sink", explain: "Most of its activation falls on the template or a few fixed positions." },
+  dead: { name: "dead", explain: "Fired on no token of the catalogue." },
+};
+
+export const conceptExplanations: Record<Concept, string> = {
+  object: "A kind of thing.",
+  part: "A part of a thing.",
+  scene: "A place or background.",
+  material: "What a thing is made of.",
+  texture: "A pattern or surface.",
+  colour: "A colour.",
+  emotion: "A feeling on a face.",
+  text: "Letters or written words.",
+  position: "A place in the picture.",
+  action: "What someone does.",
+  other: "Something else.",
+};
