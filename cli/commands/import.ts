@@ -1,0 +1,58 @@
+import path from "node:path";
+import { openDatabase } from "@/lib/catalog/db";
+import { importBundle } from "@/lib/catalog/import-bundle";
+import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+
+const number = new Intl.NumberFormat("en");
+
+/** One line that rewrites itself on a terminal; a line a stage elsewhere. */
+function progressPrinter(): { show(progress: ImportProgress): void; end(): void } {
+  const live = process.stdout.isTTY;
+  let stage = "";
+  let shown = 0;
+  return {
+    show(progress) {
+      const now = Date.now();
+      if (progress.stage === stage && (!live || now - shown < 100)) return;
+      const line = `  ${progress.stage}: ${number.format(progress.done)} of ${number.format(progress.total)}${
+        progress.rowsPerSecond ? `, ${number.format(progress.rowsPerSecond)} rows/s` : ""
+      }`;
+      if (live) process.stdout.write(`\r\x1b[2K${line}`);
+      else console.log(line);
+      stage = progress.stage;
+      shown = now;
+    },
+    end() {
+      if (live && stage) process.stdout.write("\r\x1b[2K");
+    },
+  };
+}
+
+export async function importCommand(folder: string, { quiet }: { quiet: boolean }): Promise<void> {
+  const started = performance.now();
+  const stop = new AbortController();
+  // The first interrupt ends the import cleanly; a second one ends the process.
+  const interrupt = () => stop.abort();
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  const db = await openDatabase();
+  const printer = quiet ? undefined : progressPrinter();
+  try {
+    const result = await importBundle(db, path.resolve(folder), { onProgress: printer?.show, signal: stop.signal });
+    printer?.end();
+    if (quiet) return;
+    for (const dictionary of result.dictionaries) {
+      const said = { unchanged: "is already there", replaced: "replaced", added: "imported" }[dictionary.outcome];
+      console.log(`${dictionary.ref} (${dictionary.sha256.slice(0, 12)}) ${said}`);
+    }
+    if (result.rows) {
+      const seconds = (performance.now() - started) / 1_000;
+      console.log(`${number.format(result.rows)} rows and ${number.format(result.images)} new images in ${seconds.toFixed(1)} s`);
+    }
+  } finally {
+    printer?.end();
+    await db.close();
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The catalogue's database: a `pg.Pool` over the embedded PGlite (data under `.facet/catalogue`) or over the PostgreSQL server that
+ * DATABASE_URL names. Every statement of lib/catalog runs on both.
+ */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { Pool, type PoolClient, type QueryResultRow } from "pg";
+import { FacetError } from "@/lib/core/errors";
+import { env } from "@/lib/env";
+import { type Lock, takeLock } from "./lock";
+import { migrate, pendingMigrations } from "./migrations";
+import { openPglite, type PgliteThread } from "./pglite-stream";
+
+export interface Queryable {
+  /** Runs one statement with bound parameters and returns its rows. */
+  rows<R extends QueryResultRow>(sql: string, values?: unknown[]): Promise<R[]>;
+}
+
+export class Database implements Queryable {
+  constructor(
+    readonly pool: Pool,
+    readonly kind: "pglite" | "postgres",
+    /** Where image files lie, under their hashes. */
+    readonly imagesDir: string,
+    private readonly onClose: () => Promise<void>,
+  ) {}
+
+  async rows<R extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<R[]> {
+    try {
+      return (await this.pool.query<R>(sql, values)).rows;
+    } catch (error) {
+      throw asCatalogueError(error, this.kind);
+    }
+  }
+
+  /**
+   * Runs `work` in one transaction on one connection; whatever it throws undoes everything. Inside, use only the connection given: the
+   * embedded database has no second one.
+   */
+  async transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect().catch((error) => {
+      throw asCatalogueError(error, this.kind);
+    });
+    let broken: Error | undefined;
+    try {
+      await client.query("BEGIN");
+      const result = await work(client);
+      await client.query("COMMIT");
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK").catch((cause: Error) => {
+        broken = cause;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+    await this.onClose();
+  }
+}
+
+/** Errors of the connection (not of a statement) by their PostgreSQL class or Node code. */
+function asCatalogueError(error: unknown, kind: Database["kind"]): unknown {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== "string") return error;
+  if (code === "42P01") {
+    return new FacetError("catalogue_outdated", "The database does not have this version's tables.", { cause: error });
+  }
+  if (/^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_)/.test(code) || /^(08|28|3D|57P)/.test(code)) {
+    return new FacetError(
+      "catalogue_unreachable",
+      kind === "postgres" ? "The database that DATABASE_URL names does not answer." : "The embedded catalogue does not answer.",
+      { fix: "Run `npx facet doctor`, which says what is wrong.", cause: error },
+    );
+  }
+  return error;
+}
+
+export interface OpenOptions {
+  /** Folder of the embedded catalogue; null = in memory, for tests. */
+  dataDir?: string | null;
+  /** A PostgreSQL connection string instead of the embedded catalogue. */
+  databaseUrl?: string;
+  /** Where images lie; default `<dataDir>/images`. Required in memory. */
+  imagesDir?: string;
+  /** Apply pending migrations. Default: only to the embedded catalogue, which nobody else administers. */
+  migrate?: boolean;
+}
+
+/**
+ * Opens PGlite's folder. Its creation takes seconds and may be cut short; one that was is known by the missing mark, holds nothing yet and
+ * is made again.
+ */
+async function openFolder(folder: string): Promise<PgliteThread> {
+  const mark = path.join(/* turbopackIgnore: true */ folder, "FACET_READY");
+  if (existsSync(mark)) return openPglite(folder);
+  rmSync(folder, { recursive: true, force: true });
+  const thread = await openPglite(folder);
+  writeFileSync(mark, "The embedded catalogue was created whole.\n");
+  return thread;
+}
+
+async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<Database> {
+  let lock: Lock | undefined;
+  let thread: PgliteThread | undefined;
+  try {
+    if (dataDir !== null) {
+      mkdirSync(dataDir, { recursive: true });
+      lock = takeLock(path.join(/* turbopackIgnore: true */ dataDir, "catalogue.lock"));
+    }
+    thread = await (dataDir === null ? openPglite(null) : openFolder(path.join(/* turbopackIgnore: true */ dataDir, "catalogue")));
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+  const opened = thread;
+  // One session: one connection, never recycled.
+  const pool = new Pool({ max: 1, idleTimeoutMillis: 0, stream: () => opened.connect(), user: "postgres", database: "postgres" } as object);
+  return new Database(pool, "pglite", imagesDir, async () => {
+    await opened.close();
+    lock?.release();
+  });
+}
+
+/**
+ * Opens a catalogue. Throws `catalogue_locked` (another process has the folder), `catalogue_unreachable` (no such server, a damaged
+ * folder) and `catalogue_outdated` (pending migrations that are not ours to apply).
+ */
+export async function openDatabase(options: OpenOptions = {}): Promise<Database> {
+  const databaseUrl = options.databaseUrl ?? (options.dataDir === undefined ? env.databaseUrl : undefined);
+  const dataDir = options.dataDir === undefined ? env.dataDir : options.dataDir;
+  const imagesDir = options.imagesDir ?? path.join(/* turbopackIgnore: true */ dataDir ?? env.dataDir, "images");
+  const db = databaseUrl
+    ? new Database(
+        new Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 5_000 }),
+        "postgres",
+        imagesDir,
+        async () => {},
+      )
+    : await openEmbedded(dataDir, imagesDir);
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  db.pool.on("error", () => {});
+  try {
+    const pending = await pendingMigrations(db.pool).catch((error) => {
+      throw asCatalogueError(error, db.kind);
+    });
+    if (pending.length) {
+      if (!(options.migrate ?? db.kind === "pglite")) {
+        throw new FacetError("catalogue_outdated", `The database lacks ${pending.length} of this version's migrations.`, {
+          fix: "Run `npx facet migrate`.",
+        });
+      }
+      await migrate(db.pool);
+    }
+    return db;
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+const holder = globalThis as typeof globalThis & { __facetDatabase?: Promise<Database> };
+
+/** The process's one catalogue, opened on first use and kept across reloads of modules. A failed opening is tried again by the next call. */
+export function getDatabase(): Promise<Database> {
+  if (!holder.__facetDatabase) {
+    const opening = openDatabase();
+    opening.catch(() => {
+      if (holder.__facetDatabase === opening) holder.__facetDatabase = undefined;
+    });
+    holder.__facetDatabase = opening;
+  }
+  return holder.__facetDatabase;
+}

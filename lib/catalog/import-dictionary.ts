@@ -1,0 +1,362 @@
+/** The rows of one dictionary, from a bundle's tables into partitions of its own. Memory is that of one batch. */
+import type { PoolClient } from "pg";
+import { conceptClasses } from "@/lib/core/records";
+import type { Bundle, BundleTables, DictionaryTables } from "@/lib/formats/bundle";
+import { invalidBundle, type ManifestDictionary } from "@/lib/formats/manifest";
+import type { Columns, Row, Table } from "@/lib/formats/parquet";
+import { insertArrays } from "./bulk";
+import { computeHistograms } from "./histograms";
+import type { ImportOptions } from "./import-bundle";
+import { attachPartitions, createPartitions, partitionOf } from "./partitions";
+
+export interface ImportProgress {
+  /** What is being done: a table's name or a sentence's worth. */
+  stage: string;
+  done: number;
+  total: number;
+  rowsPerSecond: number;
+}
+
+interface DictionaryImport {
+  entry: ManifestDictionary;
+  tables: DictionaryTables;
+  bundle: Bundle;
+  modelId: number;
+  ref: string;
+  content: string;
+  /** Image hash → id, and the bundle's text number → id. */
+  images: Map<string, number>;
+  texts: Map<number, number>;
+}
+
+const bands = new Set(["top", "upper", "middle", "lower", "random", "text"]);
+const concepts = new Set<string>(conceptClasses);
+
+export class Importer {
+  /** Rows read so far. */
+  rows = 0;
+  readonly #total: number;
+  readonly #started = performance.now();
+
+  constructor(
+    tables: BundleTables,
+    private readonly options: ImportOptions,
+  ) {
+    const all = [tables.images, tables.texts, ...tables.dictionaries.flatMap((dictionary) => Object.values(dictionary.tables))];
+    this.#total = all.reduce((sum, table) => sum + table.rows, 0);
+  }
+
+  #report(stage: string): void {
+    const seconds = (performance.now() - this.#started) / 1_000;
+    this.options.onProgress?.({
+      stage,
+      done: this.rows,
+      total: this.#total,
+      rowsPerSecond: Math.round(this.rows / Math.max(seconds, 0.001)),
+    });
+  }
+
+  /** A table's batches, with progress, stopping where the signal says so. */
+  async *read<C extends Columns>(stage: string, table: Table<C>, size?: number): AsyncGenerator<Row<C>[]> {
+    this.#report(stage);
+    for await (const batch of table.batches(size)) {
+      this.options.signal?.throwIfAborted();
+      yield batch;
+      this.rows += batch.length;
+      this.#report(stage);
+    }
+  }
+
+  async importDictionary(client: PoolClient, job: DictionaryImport): Promise<void> {
+    const id = await this.#insertDictionary(client, job);
+    await createPartitions(client, id);
+    await this.#explanations(client, id, job);
+    await this.#scores(client, id, job);
+    await this.#features(client, id, job);
+    await this.#activations(client, id, job);
+    await this.#ranked(client, id, job);
+    this.#report("indexes");
+    await this.#searchDocuments(client, id);
+    await this.#count(client, id);
+    await attachPartitions(client, id);
+    await client.query("ANALYZE image");
+  }
+
+  async #insertDictionary(client: PoolClient, { entry, bundle, modelId, ref, content }: DictionaryImport): Promise<number> {
+    const { metrics } = entry;
+    const { rows } = await client.query<{ id: number }>(
+      `INSERT INTO dictionary (model_id, ref, name, sha256, content_sha256, hook, layer, num_latents, width, activation, k,
+         explained_variance, fvu, l0, dead_share, loss_recovered, images, image_tokens, text_tokens,
+         features, alive, explained, scored, histograms, attribution)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, 0, '{}', $20)
+       RETURNING id`,
+      [
+        modelId,
+        ref,
+        entry.id,
+        entry.sha256,
+        content,
+        entry.hook,
+        entry.layer,
+        entry.num_latents,
+        entry.width,
+        entry.activation,
+        entry.k,
+        metrics.explained_variance,
+        metrics.fvu,
+        metrics.l0,
+        metrics.dead_share,
+        metrics.loss_recovered,
+        entry.images,
+        entry.image_tokens,
+        entry.text_tokens,
+        bundle.manifest.attribution,
+      ],
+    );
+    return (rows[0] as { id: number }).id;
+  }
+
+  #checkIndex(table: { file: string }, entry: ManifestDictionary, index: number): void {
+    if (index < 0 || index >= entry.num_latents) {
+      throw invalidBundle(`${table.file}: column index holds ${index}; the dictionary has the features 0 to ${entry.num_latents - 1}.`);
+    }
+  }
+
+  async #explanations(client: PoolClient, id: number, { entry, tables: { explanations: table } }: DictionaryImport): Promise<void> {
+    let next = 1;
+    for await (const batch of this.read("explanations", table)) {
+      for (const row of batch) {
+        this.#checkIndex(table, entry, row.index);
+        const where = `${table.file}: the explanation of feature ${row.index} by "${row.method}"`;
+        if (row.concept !== null && !concepts.has(row.concept)) throw invalidBundle(`${where} has the unknown concept "${row.concept}".`);
+        if ((row.text === null) !== (row.failure !== null)) throw invalidBundle(`${where} must have either a text or a failure.`);
+        if (Number.isNaN(Date.parse(row.created_at))) throw invalidBundle(`${where} has no date in created_at ("${row.created_at}").`);
+      }
+      const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
+      const first = next;
+      next += batch.length;
+      await insertArrays(client, partitionOf("explanation", id), {
+        dictionary_id: ["int", batch.map(() => id)],
+        id: ["int", batch.map((_, i) => first + i)],
+        index: ["int", column("index")],
+        method: ["text", column("method")],
+        author: ["text", column("author")],
+        text: ["text", column("text")],
+        label: ["text", column("label")],
+        concept: ["text", column("concept")],
+        failure: ["text", column("failure")],
+        prompt: ["text", column("prompt")],
+        created_at: ["timestamptz", column("created_at")],
+        preferred: ["boolean", column("preferred")],
+      });
+    }
+    const { rows } = await client.query<{ index: number }>(
+      `SELECT index FROM ${partitionOf("explanation", id)} WHERE preferred GROUP BY index HAVING count(*) > 1 LIMIT 1`,
+    );
+    if (rows[0]) throw invalidBundle(`${table.file}: feature ${rows[0].index} has more than one preferred explanation.`);
+  }
+
+  async #scores(client: PoolClient, id: number, { entry, tables: { scores: table } }: DictionaryImport): Promise<void> {
+    await client.query(
+      `CREATE TEMP TABLE staged_score (index int, explanation text, metric text, value float8, baseline float8, n int, failure text, method text)
+       ON COMMIT DROP`,
+    );
+    for await (const batch of this.read("scores", table)) {
+      for (const row of batch) this.#checkIndex(table, entry, row.index);
+      const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
+      await insertArrays(client, "staged_score", {
+        index: ["int", column("index")],
+        explanation: ["text", column("explanation")],
+        metric: ["text", column("metric")],
+        value: ["float8", column("value")],
+        baseline: ["float8", column("baseline")],
+        n: ["int", column("n")],
+        failure: ["text", column("failure")],
+        method: ["text", column("method")],
+      });
+    }
+    await client.query(
+      `INSERT INTO ${partitionOf("score", id)} (dictionary_id, explanation_id, metric, value, baseline, n, failure, method)
+       SELECT $1::int, e.id, s.metric, s.value, s.baseline, s.n, s.failure, s.method FROM staged_score s
+       JOIN (SELECT index, method, min(id) AS id FROM ${partitionOf("explanation", id)} GROUP BY index, method) e
+         ON e.index = s.index AND e.method = s.explanation`,
+      [id],
+    );
+    const { rows } = await client.query<{ index: number; explanation: string }>(
+      `SELECT index, explanation FROM staged_score s WHERE NOT EXISTS
+         (SELECT FROM ${partitionOf("explanation", id)} e WHERE e.index = s.index AND e.method = s.explanation) LIMIT 1`,
+    );
+    if (rows[0]) {
+      throw invalidBundle(
+        `${table.file}: a score of feature ${rows[0].index} names the explanation "${rows[0].explanation}", which explanations.parquet lacks.`,
+      );
+    }
+    await client.query("DROP TABLE staged_score");
+  }
+
+  /** Features get the label, concept and scores of their preferred explanation. */
+  async #features(client: PoolClient, id: number, { entry, tables: { features: table } }: DictionaryImport): Promise<void> {
+    await client.query("CREATE TEMP TABLE staged_feature (LIKE feature) ON COMMIT DROP");
+    for (const column of ["dictionary_id", "explained"]) await client.query(`ALTER TABLE staged_feature DROP COLUMN ${column}`);
+    for await (const batch of this.read("features", table)) {
+      for (const row of batch) this.#checkIndex(table, entry, row.index);
+      const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
+      await insertArrays(client, "staged_feature", {
+        index: ["int", column("index")],
+        density: ["float8", column("density")],
+        text_density: ["float8", column("text_density")],
+        max_activation: ["real", column("max_activation")],
+        mean_activation: ["real", column("mean_activation")],
+        image_share: ["float8", column("image_share")],
+        images: ["int", column("images")],
+        active_tokens: ["bigint", column("active_tokens")],
+        dead: ["boolean", column("dead")],
+        always_on: ["boolean", column("always_on")],
+        sink: ["boolean", column("sink")],
+      });
+      const counted = batch.filter((row) => row.hist_counts?.some((count) => count > 0));
+      await client.query(
+        `INSERT INTO ${partitionOf("histogram", id)} (dictionary_id, index, counts)
+         SELECT $1::int, index, counts::bigint[] FROM unnest($2::int[], $3::text[]) AS row (index, counts)`,
+        [id, counted.map((row) => row.index), counted.map((row) => `{${row.hist_counts?.join(",")}}`)],
+      );
+    }
+    const explanation = partitionOf("explanation", id);
+    const score = partitionOf("score", id);
+    await client.query(
+      `INSERT INTO ${partitionOf("feature", id)} (dictionary_id, index, label, concept, density, text_density, max_activation, mean_activation,
+         image_share, iou, steer, images, active_tokens, dead, always_on, sink, explained)
+       SELECT $1::int, f.index, e.label, e.concept, f.density, f.text_density, f.max_activation, f.mean_activation, f.image_share,
+         (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'iou'),
+         (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'steer'),
+         f.images, f.active_tokens, f.dead, f.always_on, f.sink, e.text IS NOT NULL
+       FROM staged_feature f LEFT JOIN ${explanation} e ON e.index = f.index AND e.preferred
+       ORDER BY f.index`,
+      [id],
+    );
+    await client.query("DROP TABLE staged_feature");
+    const { rows } = await client.query<{ features: number }>(
+      `SELECT count(DISTINCT index)::int AS features FROM ${partitionOf("feature", id)}`,
+    );
+    if (rows[0]?.features !== entry.num_latents) {
+      throw invalidBundle(
+        `${table.file}: every index from 0 to ${entry.num_latents - 1} must be there once; ${rows[0]?.features} of them are.`,
+      );
+    }
+  }
+
+  async #activations(client: PoolClient, id: number, { entry, tables, images, texts }: DictionaryImport): Promise<void> {
+    const table = tables.activations;
+    for await (const batch of this.read("activations", table, 2_048)) {
+      for (const row of batch) {
+        this.#checkIndex(table, entry, row.index);
+        const where = `${table.file}: feature ${row.index}, band ${row.band}, rank ${row.rank}`;
+        if (!bands.has(row.band)) throw invalidBundle(`${where}: the band is unknown.`);
+        if (row.band === "text" ? row.text === null || !texts.has(row.text) : row.image === null || !images.has(row.image)) {
+          throw invalidBundle(
+            `${where} names ${row.band === "text" ? `the text ${row.text}` : `the image ${row.image}`}, which the bundle lacks.`,
+          );
+        }
+        checkMap(where, row);
+      }
+      const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
+      await insertArrays(client, partitionOf("activation", id), {
+        dictionary_id: ["int", batch.map(() => id)],
+        index: ["int", column("index")],
+        band: ["band", column("band")],
+        rank: ["smallint", column("rank")],
+        image_id: ["int", batch.map((row) => (row.image === null ? null : images.get(row.image)))],
+        text_id: ["int", batch.map((row) => (row.text === null ? null : texts.get(row.text)))],
+        rows: ["smallint", column("rows")],
+        cols: ["smallint", column("cols")],
+        peak: ["real", column("peak")],
+        mean: ["real", column("mean")],
+        map_positions: ["bytea", batch.map((row) => Buffer.from(row.positions))],
+        map_values: ["bytea", batch.map((row) => Buffer.from(row.values))],
+      });
+    }
+  }
+
+  /** Neighbours and tokens: rows of ranks become one array a feature and kind. */
+  async #ranked(client: PoolClient, id: number, { entry, tables }: DictionaryImport): Promise<void> {
+    await client.query(
+      "CREATE TEMP TABLE staged_rank (index int, kind text, rank int, neighbour int, token text, value real) ON COMMIT DROP",
+    );
+    for await (const batch of this.read("neighbours", tables.neighbours)) {
+      for (const row of batch) {
+        this.#checkIndex(tables.neighbours, entry, row.index);
+        this.#checkIndex(tables.neighbours, entry, row.neighbour);
+      }
+      await insertArrays(client, "staged_rank", {
+        index: ["int", batch.map((row) => row.index)],
+        kind: ["text", batch.map((row) => row.kind)],
+        rank: ["int", batch.map((row) => row.rank)],
+        neighbour: ["int", batch.map((row) => row.neighbour)],
+        value: ["real", batch.map((row) => row.value)],
+      });
+    }
+    await client.query(
+      `INSERT INTO ${partitionOf("neighbour", id)} (dictionary_id, index, kind, neighbours, neighbour_values)
+       SELECT $1::int, index, kind, array_agg(neighbour ORDER BY rank), array_agg(value ORDER BY rank) FROM staged_rank GROUP BY index, kind`,
+      [id],
+    );
+    await client.query("TRUNCATE staged_rank");
+    for await (const batch of this.read("tokens", tables.tokens)) {
+      for (const row of batch) this.#checkIndex(tables.tokens, entry, row.index);
+      await insertArrays(client, "staged_rank", {
+        index: ["int", batch.map((row) => row.index)],
+        kind: ["text", batch.map((row) => row.kind)],
+        rank: ["int", batch.map((row) => row.rank)],
+        token: ["text", batch.map((row) => row.token)],
+        value: ["real", batch.map((row) => row.value)],
+      });
+    }
+    await client.query(
+      `INSERT INTO ${partitionOf("feature_token", id)} (dictionary_id, index, kind, tokens, token_values)
+       SELECT $1::int, index, kind, array_agg(token ORDER BY rank), array_agg(value ORDER BY rank) FROM staged_rank GROUP BY index, kind`,
+      [id],
+    );
+    await client.query("DROP TABLE staged_rank");
+  }
+
+  async #searchDocuments(client: PoolClient, id: number): Promise<void> {
+    // A document is cut where it is longer than anyone searches, below the database's limit on a word list.
+    await client.query(
+      `INSERT INTO ${partitionOf("search_document", id)} (dictionary_id, index, label, body, words)
+       SELECT $1::int, index, label, body,
+         setweight(to_tsvector('english', label) || to_tsvector('simple', label), 'A') ||
+         setweight(to_tsvector('english', body) || to_tsvector('simple', body), 'B')
+       FROM (
+         SELECT index, coalesce((array_agg(label ORDER BY preferred DESC, id) FILTER (WHERE label IS NOT NULL))[1], '') AS label,
+           left(coalesce(string_agg(text, E'\\n' ORDER BY preferred DESC, id), ''), 100000) AS body
+         FROM ${partitionOf("explanation", id)} WHERE text IS NOT NULL OR label IS NOT NULL GROUP BY index
+       ) document`,
+      [id],
+    );
+  }
+
+  async #count(client: PoolClient, id: number): Promise<void> {
+    const feature = partitionOf("feature", id);
+    const histograms = await computeHistograms(client, feature);
+    await client.query(
+      `UPDATE dictionary SET (features, alive, explained, scored) = (
+         SELECT count(*), count(*) FILTER (WHERE NOT dead), count(*) FILTER (WHERE explained),
+           count(*) FILTER (WHERE iou IS NOT NULL OR steer IS NOT NULL) FROM ${feature}
+       ), histograms = $2 WHERE id = $1`,
+      [id, JSON.stringify(histograms)],
+    );
+  }
+}
+
+function checkMap(where: string, row: { rows: number; cols: number; positions: Uint8Array; values: Uint8Array }): void {
+  const { positions, values, rows, cols } = row;
+  if (positions.byteLength !== values.byteLength || positions.byteLength % 2) {
+    throw invalidBundle(
+      `${where}: positions has ${positions.byteLength} bytes and values ${values.byteLength}; they must be equal and even.`,
+    );
+  }
+  for (let i = 0; i < positions.byteLength; i += 2) {
+    const position = (positions[i] as number) | ((positions[i + 1] as number) << 8);
+    if (position >= rows * cols) throw invalidBundle(`${where}: position ${position} lies outside the grid of ${rows} × ${cols}.`);
+  }
+}
