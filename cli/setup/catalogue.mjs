@@ -13,14 +13,10 @@ export async function ensureCatalogue(say, { bundle = "demo/bundle", env } = {})
     return `nothing imported: there is no ${bundle}/manifest.json, so the explorer starts empty (npm run facet import <bundle> fills it)`;
   }
   say(`facet import ${bundle}`);
-  const output = await run(
-    `facet import ${bundle}`,
-    process.execPath,
-    ["--import", "tsx", inRoot("cli", "facet.ts"), "import", inRoot(bundle)],
-    {
-      env: { ...env, FORCE_COLOR: "0" },
-      fix: "Nothing of the bundle was imported. The lines above say why.",
-    },
-  );
-  return output.trim().split("\n").at(-1) || "imported";
+  await run(`facet import ${bundle}`, process.execPath, ["--import", "tsx", inRoot("cli", "facet.ts"), "import", inRoot(bundle)], {
+    env,
+    show: true,
+    fix: "Nothing of the bundle was imported. The lines above say why.",
+  });
+  return "ready";
 }

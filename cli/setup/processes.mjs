@@ -14,7 +14,8 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
     // A second signal ends at once; the first lets the children close their files.
     if (stopping) process.exit(130);
     stopping = true;
-    for (const child of running) child.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
+    // A terminal's Ctrl-C has reached the children already; another SIGINT would count as their second.
+    for (const child of running) child.kill("SIGTERM");
     if (running.size === 0) process.exit(130);
   });
 }
