@@ -1,5 +1,5 @@
 "use client";
-import { Braces, Link2, Pin, SlidersHorizontal } from "lucide-react";
+import { Braces, FlaskConical, Link2, Pin } from "lucide-react";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import type { FeatureDetail } from "@/lib/core/records";
@@ -24,7 +24,7 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
         size="sm"
         href={routes.steer({ dictionary: dictionary.ref, feature: feature.index, image: image ?? undefined })}
       >
-        <SlidersHorizontal aria-hidden />
+        <FlaskConical aria-hidden />
         Steer this
       </LinkButton>
       <CopyButton text={() => address(false)} icon={<Link2 aria-hidden />}>

@@ -6,9 +6,9 @@ import type { Explanation, Score } from "@/lib/core/records";
 import { againstRandom, dayOf, methodOf, orderExplanations, scoreName } from "./facts";
 
 /** Every explanation with who wrote it, how, when, and how well it does. Failures are shown as failures. */
-export function Explanations({ explanations }: { explanations: Explanation[] }) {
+export function Explanations({ explanations, dead }: { explanations: Explanation[]; dead: boolean }) {
   if (explanations.length === 0) {
-    return <p className="text-muted text-sm">Nobody has explained this feature yet. Its pictures speak for themselves.</p>;
+    return <p className="text-muted text-sm">{dead ? "There is nothing to explain: it never fires." : "Nobody has explained it yet."}</p>;
   }
   return (
     <ul className="divide-y divide-line">
@@ -68,7 +68,7 @@ function ScoreLine({ score }: { score: Score }) {
   const { name, explains } = scoreName(score.metric);
   const against = againstRandom(score);
   return (
-    <div className="grid grid-cols-[4.75rem_minmax(2rem,1fr)_auto] items-center gap-x-3">
+    <div className="grid grid-cols-[5.5rem_minmax(2rem,1fr)_auto] items-center gap-x-3">
       <dt className="text-muted">
         <Term explain={[explains, score.method].filter(Boolean).join(" ")}>{name}</Term>
       </dt>

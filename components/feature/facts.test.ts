@@ -50,18 +50,20 @@ function detail(feature: Partial<FeatureDetail["feature"]>, explanations: Explan
 
 describe("facts", () => {
   it("reads rates in words and shares", () => {
-    expect(rateOf(0.0042, "image tokens")).toBe("1 in 238 image tokens (0.42 %)");
-    expect(rateOf(0.8, "text tokens")).toBe("80 % of text tokens");
+    expect(rateOf(0.0042, "image tokens")).toBe("1 in 238 image tokens (0.42\u00a0%)");
+    expect(rateOf(0.8, "text tokens")).toBe("80\u00a0% of text tokens");
     expect(rateOf(0, "text tokens")).toBe("on no text token");
     expect(rateOf(null, "text tokens")).toBe("not measured on text tokens");
-    expect(shareWords(0.93)).toBe("93 % on pictures, 7 % on text");
+    expect(shareWords(0.93)).toBe("93\u00a0% on pictures, 7\u00a0% on text");
     expect([1, 0, null].map(shareWords)).toEqual(["on pictures only", "on text only", "it never fires"]);
   });
   it("states where it fires", () => {
-    expect(facts(detail({})).map((fact) => fact.text)).toEqual([
-      "1 in 238 image tokens (0.42 %) · on no text token",
-      "on 120 of 4,000 pictures, 2,400 image tokens in all",
-      "93 % on pictures, 7 % on text",
+    expect(facts(detail({})).flatMap((fact) => fact.lines)).toEqual([
+      "1 in 238 image tokens (0.42\u00a0%)",
+      "on no text token",
+      "on 120 of 4,000 pictures",
+      "2,400 image tokens in all",
+      "93\u00a0% on pictures, 7\u00a0% on text",
       "8.21, mean 2.5 where active",
     ]);
   });
@@ -73,7 +75,7 @@ describe("health", () => {
     expect(health(detail({ dead: true, density: 0 }))[0]?.text).toContain("4,000 pictures");
     const both = health(detail({ alwaysOn: true, sink: true, density: 0.1, textDensity: 0.97 }));
     expect(both.map((entry) => entry.key)).toEqual(["always_on", "sink"]);
-    expect(both[0]?.text).toBe("Active on 97 % of text tokens: it tells little about any one of them.");
+    expect(both[0]?.text).toBe("Active on 97\u00a0% of text tokens: it tells little about any one of them.");
   });
 });
 
@@ -99,7 +101,7 @@ describe("summarise", () => {
   it("makes a title and a sentence for link previews", () => {
     expect(summarise(detail({ label: "a lemon" }, [explanation({ preferred: true })]))).toEqual({
       title: "a lemon · #417",
-      description: "A lemon. Feature 417 of model.layers.1 in Facet Emoji. It fires on 1 in 238 image tokens (0.42 %).",
+      description: "A lemon. Feature 417 of model.layers.1 in Facet Emoji. It fires on 1 in 238 image tokens (0.42\u00a0%).",
     });
     expect(summarise(detail({ dead: true })).title).toBe("dead feature · #417");
   });

@@ -6,42 +6,51 @@ export interface Fact {
   key: "density" | "share" | "max" | "spread";
   term: string;
   explains: string;
-  text: string;
+  lines: string[];
 }
+
+/** A percentage that no line break takes apart. */
+const percent = (share: number) => formatPercent(share).replace(" ", "\u00a0");
 
 /** "1 in 240 image tokens (0.42 %)"; above a half only the share, since "1 in 1.2" helps nobody. */
 export function rateOf(share: number | null, noun: string): string {
   if (share === null) return `not measured on ${noun}`;
   if (share <= 0) return `on no ${noun.replace(/s$/, "")}`;
-  return share > 0.5 ? `${formatPercent(share)} of ${noun}` : `${formatRate(share)} ${noun} (${formatPercent(share)})`;
+  return share > 0.5 ? `${percent(share)} of ${noun}` : `${formatRate(share)} ${noun} (${percent(share)})`;
 }
 
 export function facts(detail: FeatureDetail): Fact[] {
   const { feature, dictionary } = detail;
   const spread =
     feature.images > 0
-      ? `on ${formatCount(feature.images)} of ${formatCount(dictionary.counts.images)} pictures, ${formatCount(detail.activeTokens)} image tokens in all`
-      : `on none of ${formatCount(dictionary.counts.images)} pictures`;
+      ? [
+          `on ${formatCount(feature.images)} of ${formatCount(dictionary.counts.images)} pictures`,
+          `${formatCount(detail.activeTokens)} image tokens in all`,
+        ]
+      : [`on none of ${formatCount(dictionary.counts.images)} pictures`];
   return [
     {
       key: "density",
       term: "Density",
       explains: "Share of tokens on which this feature is active.",
-      text: `${rateOf(feature.density, "image tokens")} · ${rateOf(feature.textDensity, "text tokens")}`,
+      lines: [rateOf(feature.density, "image tokens"), rateOf(feature.textDensity, "text tokens")],
     },
-    { key: "spread", term: "Fires", explains: "Pictures and image tokens of the catalogue on which it is active.", text: spread },
+    { key: "spread", term: "Fires", explains: "Pictures and image tokens of the catalogue on which it is active.", lines: spread },
     {
       key: "share",
       term: "Image or text",
       explains: "Where its summed activation lies: on the picture's tokens or on words.",
-      text: shareWords(feature.imageShare),
+      lines: [shareWords(feature.imageShare)],
     },
     {
       key: "max",
       term: "Maximum",
       explains:
         "Largest activation seen in the catalogue; the unit of strength when steering. Mean: over the tokens on which it is active.",
-      text: `${formatActivation(feature.maxActivation)}, mean ${formatActivation(detail.meanActivation)} where active`,
+      lines: [
+        formatActivation(feature.maxActivation) +
+          (detail.meanActivation ? `, mean ${formatActivation(detail.meanActivation)} where active` : ""),
+      ],
     },
   ];
 }
@@ -50,7 +59,7 @@ export function shareWords(imageShare: number | null): string {
   if (imageShare === null) return "it never fires";
   if (imageShare >= 1) return "on pictures only";
   if (imageShare <= 0) return "on text only";
-  return `${formatPercent(imageShare)} on pictures, ${formatPercent(1 - imageShare)} on text`;
+  return `${percent(imageShare)} on pictures, ${percent(1 - imageShare)} on text`;
 }
 
 export interface Health {
@@ -75,7 +84,7 @@ export function health(detail: FeatureDetail): Health[] {
       key: "always_on",
       tone: "warn",
       name: "Always on",
-      text: `Active on ${formatPercent(most)} of ${where} tokens: it tells little about any one of them.`,
+      text: `Active on ${percent(most)} of ${where} tokens: it tells little about any one of them.`,
     });
   }
   if (feature.sink) {

@@ -26,7 +26,11 @@ export function FeatureFacts({ detail }: { detail: FeatureDetail }) {
             <Term explain={fact.explains}>{fact.term}</Term>
           </dt>
           <dd className="num">
-            {fact.text}
+            {fact.lines.map((line) => (
+              <span key={line} className="block">
+                {line}
+              </span>
+            ))}
             {fact.key === "share" && detail.feature.imageShare !== null && <ShareBar share={detail.feature.imageShare} />}
           </dd>
         </div>

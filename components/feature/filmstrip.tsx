@@ -61,7 +61,7 @@ export function Filmstrip({ pictures, position, onPosition, cell, look, label }:
       role="listbox"
       aria-label={label}
       aria-orientation="horizontal"
-      className="-m-1 flex gap-2 overflow-x-auto p-1 md:grid md:grid-cols-[repeat(auto-fill,minmax(5rem,1fr))] md:overflow-visible"
+      className="-m-1 flex gap-1 overflow-x-auto p-1 [scrollbar-width:thin]"
     >
       {pictures.map((picture, i) => (
         <div
@@ -78,7 +78,7 @@ export function Filmstrip({ pictures, position, onPosition, cell, look, label }:
             choose(next);
           }}
           className={cn(
-            "w-20 shrink-0 cursor-pointer rounded-md p-1 md:w-auto",
+            "min-w-20 max-w-22 flex-1 cursor-pointer rounded-md p-1",
             i === position ? "bg-accent-soft ring-2 ring-accent" : "hover:bg-sunken",
           )}
         >

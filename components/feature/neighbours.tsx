@@ -61,7 +61,9 @@ function NeighbourCard({ neighbour, numLatents, href, unit }: NeighbourCardProps
           {label ?? "unexplained"}
         </span>
         <span className="num block whitespace-nowrap text-[0.8125rem] text-muted">
-          <span className="font-mono">{formatIndex(index, numLatents)}</span> <span className="sr-only">{unit} </span>
+          <span className="font-mono">{formatIndex(index, numLatents)}</span>
+          <span aria-hidden> · </span>
+          <span className="sr-only">, {unit} </span>
           {formatScore(value)}
         </span>
       </span>

@@ -1,5 +1,5 @@
 "use client";
-import { ChevronLeft, ChevronRight, Grid3x3, ScanSearch, SlidersHorizontal, Spline } from "lucide-react";
+import { ChevronLeft, ChevronRight, FlaskConical, Grid3x3, ScanSearch, Spline } from "lucide-react";
 import Link from "next/link";
 import { useMemo } from "react";
 import { ColorScale } from "@/components/heatmap/color-scale";
@@ -10,7 +10,6 @@ import { Switch } from "@/components/ui/switch";
 import { formatActivation, formatCount } from "@/lib/core/format";
 import type { FeatureDetail, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
-import { decodeMap, toDense } from "@/lib/core/sparse-map";
 import { CellPicture, type CellState } from "./cell-picture";
 import { Filmstrip, type Look } from "./filmstrip";
 import { activeCells, type PictureTab, peakCell, pictureScale, picturesOf } from "./pictures";
@@ -18,6 +17,8 @@ import type { SetViewState, ViewState } from "./view-state";
 
 interface PicturePanelProps {
   detail: FeatureDetail;
+  /** The present picture's activations, `rows × cols`. */
+  dense: Float32Array;
   tab: PictureTab;
   position: number;
   view: ViewState;
@@ -27,14 +28,13 @@ interface PicturePanelProps {
 }
 
 /** One band: a large picture with its reading, and the filmstrip under it. */
-export function PicturePanel({ detail, tab, position, view, setView, cell, onCell }: PicturePanelProps) {
+export function PicturePanel({ detail, dense, tab, position, view, setView, cell, onCell }: PicturePanelProps) {
   const pictures = picturesOf(detail, tab.key);
   const picture = pictures[position] as ImageExample;
   const look: Look = useMemo(
     () => ({ show: view.heat === "on", opacity: view.opacity / 100, smooth: view.draw === "smooth", max: pictureScale(detail) }),
     [view.heat, view.opacity, view.draw, detail],
   );
-  const dense = useMemo(() => toDense(decodeMap(picture.map), picture.rows, picture.cols), [picture]);
   const value = cell.cell === null ? null : (dense[cell.cell] ?? 0);
   const choose = (next: number) => {
     const chosen = pictures[next];
@@ -43,71 +43,76 @@ export function PicturePanel({ detail, tab, position, view, setView, cell, onCel
   const ref = detail.dictionary.ref;
 
   return (
-    <div className="space-y-4">
-      <div className="grid gap-x-6 gap-y-4 sm:grid-cols-[minmax(0,1fr)_11.5rem]">
-        <CellPicture
-          src={routes.api.image(picture.image)}
-          alt={`Picture ${position + 1} of ${pictures.length}`}
-          dense={dense}
-          rows={picture.rows}
-          cols={picture.cols}
-          {...look}
-          state={cell}
-          onState={onCell}
-          startCell={peakCell(picture) ?? 0}
-          holdHint="Enter holds one"
-          size={640}
-          loading="eager"
-          immediate
-          className="w-full max-w-[max(18rem,calc(100dvh-23rem))] justify-self-center sm:justify-self-start"
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-x-6 gap-y-4 [--picture:max(18rem,calc(100dvh-19.5rem))] sm:grid-cols-[minmax(0,var(--picture))_minmax(11.5rem,1fr)] sm:grid-rows-[auto_1fr_auto]">
+      <CellPicture
+        src={routes.api.image(picture.image)}
+        alt={`Picture ${position + 1} of ${pictures.length}`}
+        dense={dense}
+        rows={picture.rows}
+        cols={picture.cols}
+        {...look}
+        state={cell}
+        onState={onCell}
+        startCell={peakCell(picture) ?? 0}
+        holdHint="Enter holds one"
+        size={640}
+        loading="eager"
+        immediate
+        className="w-full max-w-[max(18rem,65dvh)] justify-self-center sm:row-span-2 sm:max-w-none sm:self-start"
+      />
+      <ColorScale
+        max={look.max}
+        value={value ?? picture.peak}
+        label={value === null ? "activation (peak)" : "activation (cell)"}
+        className="sm:max-w-60"
+      />
+      <div className="min-w-0 sm:col-span-2 sm:row-start-3">
+        <Filmstrip
+          pictures={pictures}
+          position={position}
+          onPosition={choose}
+          cell={cell.cell}
+          look={look}
+          label={`${tab.name} pictures. ${tab.explains}`}
         />
-        <div className="flex flex-col gap-4 text-sm">
-          <ColorScale max={look.max} value={value ?? picture.peak} label={value === null ? "activation (peak)" : "activation (cell)"} />
-          <Reading picture={picture} cell={cell} value={value} />
-          <HeatControls view={view} setView={setView} />
-          <div className="flex items-center gap-1 max-sm:hidden">
-            <IconButton label="Previous picture" shortcut="←" size="sm" disabled={position === 0} onClick={() => choose(position - 1)}>
-              <ChevronLeft />
-            </IconButton>
-            <span className="num text-muted">
-              {position + 1} / {pictures.length}
-            </span>
-            <IconButton
-              label="Next picture"
-              shortcut="→"
-              size="sm"
-              disabled={position === pictures.length - 1}
-              onClick={() => choose(position + 1)}
-            >
-              <ChevronRight />
-            </IconButton>
-          </div>
-          <div className="flex flex-col gap-2 sm:mt-auto">
-            <Link
-              href={routes.image(picture.image, { dictionary: ref, feature: detail.feature.index })}
-              className="inline-flex items-start gap-2 text-accent hover:underline"
-            >
-              <ScanSearch className="mt-0.5 size-4 shrink-0" aria-hidden />
-              What else fires on this picture
-            </Link>
-            <Link
-              href={routes.steer({ dictionary: ref, feature: detail.feature.index, image: picture.image })}
-              className="inline-flex items-start gap-2 text-accent hover:underline"
-            >
-              <SlidersHorizontal className="mt-0.5 size-4 shrink-0" aria-hidden />
-              Steer on this picture
-            </Link>
-          </div>
+      </div>
+      <div className="flex flex-col gap-4 text-sm sm:col-start-2 sm:row-start-2 sm:max-w-60">
+        <Reading picture={picture} cell={cell} value={value} />
+        <HeatControls view={view} setView={setView} />
+        <div className="-ml-2 flex items-center gap-1 max-sm:hidden">
+          <IconButton label="Previous picture" shortcut="←" size="sm" disabled={position === 0} onClick={() => choose(position - 1)}>
+            <ChevronLeft />
+          </IconButton>
+          <span className="num text-muted">
+            {position + 1} / {pictures.length}
+          </span>
+          <IconButton
+            label="Next picture"
+            shortcut="→"
+            size="sm"
+            disabled={position === pictures.length - 1}
+            onClick={() => choose(position + 1)}
+          >
+            <ChevronRight />
+          </IconButton>
+        </div>
+        <div className="flex flex-col gap-2 sm:mt-auto">
+          <Link
+            href={routes.image(picture.image, { dictionary: ref, feature: detail.feature.index })}
+            className="inline-flex items-start gap-2 rounded-sm py-1 text-accent underline-offset-4 hover:underline"
+          >
+            <ScanSearch className="mt-0.5 size-4 shrink-0" aria-hidden />
+            What else fires on this picture
+          </Link>
+          <Link
+            href={routes.steer({ dictionary: ref, feature: detail.feature.index, image: picture.image })}
+            className="inline-flex items-start gap-2 rounded-sm py-1 text-accent underline-offset-4 hover:underline"
+          >
+            <FlaskConical className="mt-0.5 size-4 shrink-0" aria-hidden />
+            Steer on this picture
+          </Link>
         </div>
       </div>
-      <Filmstrip
-        pictures={pictures}
-        position={position}
-        onPosition={choose}
-        cell={cell.cell}
-        look={look}
-        label={`${tab.name} pictures. ${tab.explains}`}
-      />
     </div>
   );
 }

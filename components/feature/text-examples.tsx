@@ -93,7 +93,7 @@ function TokenString({ text, max, onValue }: TokenStringProps) {
               }}
               onBlur={() => onValue(null)}
               onKeyDown={(event) => walk(event, i)}
-              className="cursor-default whitespace-pre-wrap rounded-sm py-0.5 text-left [font:inherit]"
+              className="cursor-default whitespace-pre-wrap rounded-sm text-left leading-6 [font:inherit]"
               style={{ background: tint.background, color: tint.ink }}
             >
               {visible(token)}

@@ -27,7 +27,18 @@ const groups: ReadonlyArray<{ title: string; keys: ReadonlyArray<readonly [keys:
     title: "On a feature",
     keys: [
       [["←", "→"], "Previous, next picture"],
-      [["j", "k"], "Next, previous feature of the list"],
+      [["j", "]"], "Next feature of the list"],
+      [["k", "["], "Previous feature of the list"],
+      [["h"], "Heat on or off"],
+    ],
+  },
+  {
+    title: "On a picture in focus",
+    keys: [
+      [["←", "→", "↑", "↓"], "Move over its cells"],
+      [["Home", "End"], "First, last cell of the row"],
+      [["Enter"], "Hold the cell"],
+      [["Esc"], "Let it go"],
     ],
   },
 ];

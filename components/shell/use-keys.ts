@@ -1,11 +1,15 @@
 "use client";
 import { useEffect, useRef } from "react";
 
-/** Whether a key press belongs to what has the focus: a field, a menu, a slider, a dialog. */
-export function isTyping(target: EventTarget | null): boolean {
+/**
+ * Whether a key press belongs to what has the focus: every key in a field, a menu or a dialog; in a slider, tabs or a list only the named
+ * ones (arrows, Enter, Home), so that letters still act on the page.
+ */
+export function isTaken(key: string, target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return true;
-  return target.closest('[role="menu"],[role="dialog"],[role="slider"],[role="radiogroup"],[role="tablist"],[role="listbox"]') !== null;
+  if (target.closest('[role="menu"],[role="dialog"]')) return true;
+  return key.length > 1 && target.closest('[role="slider"],[role="radiogroup"],[role="tablist"],[role="listbox"]') !== null;
 }
 
 /**
@@ -19,7 +23,7 @@ export function useKeys(handlers: Record<string, (event: KeyboardEvent) => unkno
   useEffect(() => {
     if (!enabled) return;
     const listen = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTaken(event.key, event.target)) return;
       if (document.querySelector('[role="dialog"][data-state="open"]')) return;
       const handler = latest.current[event.key];
       if (handler && handler(event) !== false) event.preventDefault();

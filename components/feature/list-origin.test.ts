@@ -1,0 +1,21 @@
+import { describe, expect, it } from "vitest";
+import { originHref, originParam, originQuery, originWords } from "./list-origin";
+
+describe("the list one came from", () => {
+  it("reads and restores the list's address, without its page", () => {
+    const query = originQuery("m/d", "q=yellow+fruit&sort=-iou&concept=object&density_max=0.1&limit=20&cursor=abc");
+    expect(query).toMatchObject({ dictionary: "m/d", q: "yellow fruit", sort: "iou", direction: "desc", limit: 1, cursor: null });
+    expect(originHref(query)).toBe("/d/m/d?q=yellow+fruit&sort=-iou&concept=object&density_max=0.1");
+    expect(originQuery("m/d", originParam(query) ?? null)).toEqual(query);
+    expect(originWords(query, 312)).toBe("312 features · “yellow fruit” · 2 filters · by IoU");
+  });
+  it("goes by index when there is none, or none that can be read", () => {
+    for (const from of [null, "", "nonsense=1", "sort=up"]) {
+      const query = originQuery("m/d", from);
+      expect(query).toMatchObject({ sort: "index", direction: "asc", q: "" });
+      expect(originParam(query)).toBeUndefined();
+      expect(originHref(query)).toBe("/d/m/d");
+    }
+    expect(originWords(originQuery("m/d", null), 2048)).toBe("2,048 features · by index");
+  });
+});

@@ -1,0 +1,56 @@
+/** The list a reader came from, carried in the address as `from` (the list's own query string). Pure. */
+import { type FeatureQuery, featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
+import { formatNoun } from "@/lib/core/format";
+import type { SortKey } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+
+/** The query of the list; by index where there is none, or where it is not one (an old or edited link). `limit` and `cursor` are dropped. */
+export function originQuery(ref: string, from: string | null): FeatureQuery {
+  let query: FeatureQuery;
+  try {
+    query = parseFeatureQuery(new URLSearchParams(from ?? ""));
+  } catch {
+    query = parseFeatureQuery({});
+  }
+  return { ...query, dictionary: ref, limit: 1, cursor: null };
+}
+
+/** `from` again, in its one canonical form; undefined for the plain list by index. */
+export function originParam(query: FeatureQuery): string | undefined {
+  const params = new URLSearchParams(listParams(query)).toString();
+  return params || undefined;
+}
+
+function listParams(query: FeatureQuery): Record<string, string> {
+  const { dictionary: _dictionary, limit: _limit, ...params } = featureQueryParams(query);
+  return params;
+}
+
+export function originHref(query: FeatureQuery): string {
+  return routes.dictionary(query.dictionary, listParams(query));
+}
+
+const sortNames: Record<SortKey, string> = {
+  index: "index",
+  relevance: "relevance",
+  density: "density",
+  text_density: "text density",
+  max_activation: "maximum",
+  image_share: "image share",
+  iou: "IoU",
+  steer: "steering",
+  images: "pictures",
+};
+
+/** "312 features · “yellow fruit” · by IoU". */
+export function originWords(query: FeatureQuery, total: number | null): string {
+  const filters = query.concepts.length + Object.keys(query.ranges).length + Object.keys(query.flags).length;
+  return [
+    total === null ? "All features" : formatNoun(total, "feature"),
+    query.q ? `“${query.q}”` : null,
+    filters > 0 ? formatNoun(filters, "filter") : null,
+    `by ${sortNames[query.sort]}`,
+  ]
+    .filter((word) => word !== null)
+    .join(" · ");
+}

@@ -1,0 +1,294 @@
+"use client";
+import { useQuery } from "@tanstack/react-query";
+import { FlaskConical, X } from "lucide-react";
+import Link from "next/link";
+import { parseAsInteger, useQueryStates } from "nuqs";
+import { useCallback, useMemo, useState } from "react";
+import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
+import { ColorScale } from "@/components/heatmap/color-scale";
+import { Breadcrumbs } from "@/components/shell/breadcrumbs";
+import { useKeys } from "@/components/shell/use-keys";
+import { Chip } from "@/components/ui/chip";
+import { cn } from "@/components/ui/cn";
+import { EmptyState } from "@/components/ui/empty-state";
+import { ErrorState } from "@/components/ui/error-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { Skeleton } from "@/components/ui/skeleton";
+import { analyseQueryOptions } from "@/lib/api/analyse";
+import { asFacetError } from "@/lib/core/errors";
+import { formatActivation, formatCount, formatIndex, formatNoun } from "@/lib/core/format";
+import type { Analysis, ImageInfo } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
+import { FiringList } from "./firing-list";
+
+/** What the page needs to know of a dictionary. */
+export interface DictionaryChoice {
+  ref: string;
+  id: string;
+  model: string;
+  numLatents: number;
+  grid: { rows: number; cols: number };
+}
+
+interface ImageViewProps {
+  info: ImageInfo;
+  dictionary: DictionaryChoice;
+  dictionaries: DictionaryChoice[];
+}
+
+const parsers = {
+  /** Held feature. */
+  feature: parseAsInteger,
+  /** Held cell, row-major. */
+  cell: parseAsInteger,
+};
+
+/** One picture and everything that fires on it: look at a cell and the list follows, look at a row and the heat follows. */
+export function ImageView({ info, dictionary, dictionaries }: ImageViewProps) {
+  const query = useQuery(analyseQueryOptions({ dictionary: dictionary.ref, image: { sha256: info.sha256 } }));
+  const [held, setHeld] = useQueryStates(parsers, { history: "replace", shallow: true, scroll: false });
+  const [hovered, setHovered] = useState<number | null>(null);
+  const [looked, setLooked] = useState<number | null>(null);
+
+  const analysis = query.data ?? null;
+  const { rows, cols } = analysis ?? dictionary.grid;
+  const firings = useMemo(() => (analysis ? decodeAnalysis(analysis) : []), [analysis]);
+  const heldCell = held.cell !== null && held.cell >= 0 && held.cell < rows * cols ? held.cell : null;
+  const cell: CellState = heldCell !== null ? { cell: heldCell, held: true } : { cell: hovered, held: false };
+  const groups = useMemo(() => groupFirings(firings, cell.cell), [firings, cell.cell]);
+  const shown = firings.find((firing) => firing.index === (looked ?? held.feature)) ?? null;
+  const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
+
+  const setCell = (next: CellState) => {
+    setHovered(next.cell);
+    const hold = next.held ? next.cell : null;
+    if (hold !== held.cell) setHeld({ cell: hold });
+  };
+  const holdFeature = useCallback((index: number | null) => void setHeld({ feature: index }), [setHeld]);
+  const hrefOf = useCallback(
+    (index: number) => routes.feature(dictionary.ref, index, { image: info.sha256.slice(0, 12) }),
+    [dictionary.ref, info.sha256],
+  );
+  const release = () => (held.cell === null && held.feature === null ? false : void setHeld({ cell: null, feature: null }));
+  useKeys({ Escape: release });
+
+  return (
+    <div className="mx-auto w-full max-w-[100rem] px-4 pb-16 sm:px-6">
+      <div className="py-3">
+        <Breadcrumbs
+          items={[
+            { name: dictionary.model, href: routes.home() },
+            { name: dictionary.id, href: routes.dictionary(dictionary.ref) },
+            { name: "Picture" },
+          ]}
+        />
+      </div>
+      <div className="grid gap-x-10 gap-y-4 lg:grid-cols-[minmax(0,1fr)_minmax(24rem,1fr)] grid-cols-[minmax(0,1fr)]">
+        {/* Beside the list it stays; above the list, on a phone held upright, too. */}
+        <div className="z-10 bg-surface lg:sticky lg:top-16 lg:self-start lg:pt-2 max-lg:[@media(min-height:40rem)]:sticky max-lg:[@media(min-height:40rem)]:top-14 max-lg:-mx-4 max-lg:px-4 max-lg:py-2">
+          <div className="flex flex-col items-center gap-x-6 gap-y-3 sm:max-lg:flex-row lg:items-start">
+            <CellPicture
+              src={routes.api.image(info.sha256)}
+              alt={info.caption ? `Picture: ${info.caption}` : "Picture"}
+              dense={shown?.dense ?? nothing}
+              rows={rows}
+              cols={cols}
+              max={shown ? firingScale(shown) : 1}
+              state={cell}
+              onState={setCell}
+              startCell={0}
+              describeCell={(at) => cellWords(firings, at)}
+              holdHint="Enter holds one and keeps the list to it"
+              size={640}
+              loading="eager"
+              immediate
+              className="w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-16rem)))]"
+            />
+            <HeatLegend shown={shown} cell={cell.cell} />
+          </div>
+        </div>
+        <div className="min-w-0">
+          <h1 dir="auto" className={cn("text-pretty break-words font-semibold text-xl leading-snug", !info.caption && "text-muted")}>
+            {info.caption ?? `Picture ${info.sha256.slice(0, 12)}`}
+          </h1>
+          <p className="num mt-1 text-muted text-sm">
+            {info.width} × {info.height} px{info.source && ` · ${info.source}`}
+          </p>
+          <div className="mt-3 flex flex-wrap items-center gap-2">
+            <LinkButton
+              variant="primary"
+              size="sm"
+              href={routes.steer({ dictionary: dictionary.ref, feature: held.feature ?? undefined, image: info.sha256 })}
+            >
+              <FlaskConical aria-hidden />
+              Steer on this picture
+            </LinkButton>
+            <DictionarySwitch sha256={info.sha256} current={dictionary} dictionaries={dictionaries} />
+          </div>
+          <div className="mt-5 min-h-[60dvh]">
+            {query.error && !analysis ? (
+              <ErrorState error={asFacetError(query.error)} onRetry={() => query.refetch()} />
+            ) : analysis ? (
+              <>
+                <Summary
+                  analysis={analysis}
+                  cell={cell}
+                  count={groups.reduce((sum, group) => sum + group.items.length, 0)}
+                  onRelease={() => setCell(noCell)}
+                />
+                {held.feature !== null && !firings.some((firing) => firing.index === held.feature) && (
+                  <p role="note" className="mb-3 rounded-md bg-sunken px-3 py-2 text-sm">
+                    Feature {formatIndex(held.feature, dictionary.numLatents)} is not among those listed for this picture.{" "}
+                    <button type="button" className="rounded-sm text-accent underline" onClick={() => holdFeature(null)}>
+                      Let it go
+                    </button>
+                  </p>
+                )}
+                {groups.length > 0 ? (
+                  <FiringList
+                    groups={groups}
+                    numLatents={dictionary.numLatents}
+                    hrefOf={hrefOf}
+                    held={held.feature}
+                    onHold={holdFeature}
+                    onLook={setLooked}
+                  />
+                ) : (
+                  <NothingFires analysis={analysis} cell={cell.cell} />
+                )}
+              </>
+            ) : (
+              <ListSkeleton />
+            )}
+          </div>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** For the reader of the picture: how many fire in a cell, and the strongest three. */
+function cellWords(firings: Firing[], cell: number): string {
+  const here = firings.filter((firing) => (firing.dense[cell] ?? 0) > 0).sort((a, b) => (b.dense[cell] ?? 0) - (a.dense[cell] ?? 0));
+  const strongest = here.slice(0, 3).map((firing) => `${firing.label ?? `#${firing.index}`} ${formatActivation(firing.dense[cell])}`);
+  return here.length === 0 ? "no feature fires" : `${formatNoun(here.length, "feature")}: ${strongest.join(", ")}`;
+}
+
+/** Holds its place whether or not a feature is looked at. */
+function HeatLegend({ shown, cell }: { shown: Firing | null; cell: number | null }) {
+  return (
+    <div className="min-h-20 w-full min-w-0 text-sm lg:max-w-96">
+      {shown ? (
+        <>
+          <p dir="auto" className="truncate font-medium">
+            {shown.label ?? `Feature #${shown.index}`}
+          </p>
+          <ColorScale
+            max={firingScale(shown)}
+            value={cell === null ? shown.peak : (shown.dense[cell] ?? 0)}
+            label={cell === null ? "activation (peak)" : "activation (cell)"}
+            className="mt-1 min-w-0"
+          />
+        </>
+      ) : (
+        <p className="text-muted">
+          Look at a feature in the list to see where it fires; look at a cell to see what fires there. Press either to hold it.
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface SummaryProps {
+  analysis: Analysis;
+  cell: CellState;
+  count: number;
+  onRelease: () => void;
+}
+
+function Summary({ analysis, cell, count, onRelease }: SummaryProps) {
+  const cut = analysis.total > analysis.features.length ? `, the strongest ${formatCount(analysis.features.length)} listed` : "";
+  return (
+    <div className="mb-3 space-y-2 text-sm">
+      <p className="flex min-h-8 flex-wrap items-center gap-2" aria-live="polite">
+        {cell.cell === null ? (
+          <span className="num text-muted">
+            {formatNoun(analysis.total, "feature")} fire{analysis.total === 1 ? "s" : ""} on it{cut}, by mean activation
+          </span>
+        ) : (
+          <>
+            <span className="num text-muted">
+              Row {Math.floor(cell.cell / analysis.cols) + 1}, column {(cell.cell % analysis.cols) + 1}: {formatNoun(count, "feature")}, by
+              activation there
+            </span>
+            {cell.held && (
+              <Chip pressed icon={<X aria-hidden />} onClick={onRelease}>
+                Release the cell
+              </Chip>
+            )}
+          </>
+        )}
+      </p>
+      {analysis.source === "catalogue" && (
+        <p role="note" className="rounded-md bg-sunken px-3 py-2">
+          No engine runs this model here, so the list holds only what the catalogue stored for this picture; more features may fire on it.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function NothingFires({ analysis, cell }: { analysis: Analysis; cell: number | null }) {
+  if (cell !== null) return <EmptyState title="Nothing listed fires in this cell">Look at another one.</EmptyState>;
+  return (
+    <EmptyState title={analysis.source === "engine" ? "No feature fires on this picture" : "No stored example is on this picture"}>
+      {analysis.source === "engine"
+        ? "Try another dictionary."
+        : "With an engine for this model, what fires would be computed and listed here."}
+    </EmptyState>
+  );
+}
+
+function DictionarySwitch({
+  sha256,
+  current,
+  dictionaries,
+}: {
+  sha256: string;
+  current: DictionaryChoice;
+  dictionaries: DictionaryChoice[];
+}) {
+  if (dictionaries.length < 2) return null;
+  return (
+    <nav aria-label="Dictionary" className="inline-flex flex-wrap items-center gap-0.5 rounded-md bg-sunken p-0.5">
+      {dictionaries.map((choice) => (
+        <Link
+          key={choice.ref}
+          href={routes.image(sha256, { dictionary: choice.ref })}
+          aria-current={choice.ref === current.ref ? "page" : undefined}
+          replace
+          scroll={false}
+          className={cn(
+            "inline-flex h-7 items-center rounded px-2 text-sm",
+            choice.ref === current.ref ? "bg-raised text-ink shadow-sm ring-1 ring-line" : "text-muted hover:text-ink",
+          )}
+        >
+          {choice.id}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function ListSkeleton() {
+  return (
+    <div role="status" aria-label="Finding what fires on the picture" className="space-y-2">
+      <Skeleton className="mb-3 h-8 w-72" />
+      {Array.from({ length: 12 }, (_, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: blocks without identity
+        <Skeleton key={i} className="h-8" />
+      ))}
+    </div>
+  );
+}
