@@ -2,6 +2,7 @@
 import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
+import { pixelValues, type RgbImage } from "@/lib/core/preprocess";
 import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import type { RequestQueue, Ticket } from "../queue";
@@ -17,6 +18,8 @@ import { assemblePrompt, imagePrompt, type Prompt } from "./prompt";
 interface Prepared {
   loaded: LoadedEngine;
   prompt: Prompt;
+  /** As the vision tower takes them: the pictures themselves may be large and the wait long. */
+  pixels: Float32Array[];
   settings: ArmSetting[];
 }
 
@@ -72,12 +75,12 @@ export class OnnxEngine implements Engine {
   ): Promise<ImageFeatures> {
     this.refuseOther(input.dictionary, undefined);
     const { model, codec } = await this.loaded();
-    const picture = await resolveImage(input.image);
+    const pixels = this.pixels(await resolveImage(input.image));
     const ticket = this.analysisQueue.enter(signal);
     try {
       await drain(ticket);
       const prompt = imagePrompt(input.image, this.manifest, codec);
-      const { hidden } = await Prefill.run(model, prompt, [picture]);
+      const { hidden } = await Prefill.run(model, prompt, [pixels]);
       const [grid] = prompt.layout.images;
       if (!grid) throw new FacetError("engine_failed", "The model's chat template has no place for an image.");
       const cells = Array.from({ length: grid.rows * grid.cols }, (_, cell) => grid.start + cell);
@@ -95,9 +98,15 @@ export class OnnxEngine implements Engine {
     try {
       for await (const position of ticket.positions()) yield { type: "queued", position };
       yield* this.run(options, prepared, performance.now() - entered);
+    } catch (error) {
+      throw asEngineError(error);
     } finally {
       ticket.leave();
     }
+  }
+
+  private pixels(picture: RgbImage): Float32Array {
+    return pixelValues(picture, this.manifest.image.size, this.manifest.image);
   }
 
   private refuseOther(ref: string, version: string | undefined): void {
@@ -111,7 +120,7 @@ export class OnnxEngine implements Engine {
   }
 
   /** Everything that can be refused without running the model. */
-  private async prepare(request: GenerateRequest, { unitOf, tap = {} }: GenerateOptions): Promise<Prepared> {
+  private async prepare(request: GenerateRequest, { unitOf, resolveImage, tap = {} }: GenerateOptions): Promise<Prepared> {
     this.refuseOther(request.dictionary, request.version);
     const loaded = await this.loaded();
     const { sampling, mode, interventions } = request;
@@ -139,11 +148,13 @@ export class OnnxEngine implements Engine {
       }
     };
     const arms: Arm[] = ["steered", ...new Set(request.controls)];
-    return { loaded, prompt, settings: arms.map(setting) };
+    const pixels: Float32Array[] = [];
+    for (const image of prompt.images) pixels.push(this.pixels(await resolveImage(image)));
+    return { loaded, prompt, pixels, settings: arms.map(setting) };
   }
 
   private async *run(options: GenerateOptions, prepared: Prepared, queuedMs: number): AsyncGenerator<EngineEvent, void, void> {
-    const { loaded, prompt, settings } = prepared;
+    const { loaded, prompt, pixels, settings } = prepared;
     const { model, codec } = loaded;
     const engine = engineIdentity(model);
     const imageTokens = prompt.layout.images.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
@@ -153,9 +164,7 @@ export class OnnxEngine implements Engine {
       prompt: { text: prompt.text, imageTokens, textTokens: prompt.layout.length - imageTokens, unknown: prompt.unknown },
       engine,
     };
-    const pictures = await Promise.all(prompt.images.map(options.resolveImage));
-    options.signal.throwIfAborted();
-    const prefill = await Prefill.run(model, prompt, pictures);
+    const prefill = await Prefill.run(model, prompt, pixels);
     const runs = settings.map((setting) => new ArmRun(model, codec, prefill, setting));
     const { hook, sha256, id } = this.dictionary;
     const frame = {
@@ -184,6 +193,12 @@ export class OnnxEngine implements Engine {
     }
     yield { type: "done" };
   }
+}
+
+/** Whatever the runtime threw, as this engine's failure. */
+function asEngineError(error: unknown): FacetError {
+  if (error instanceof FacetError) return error;
+  return new FacetError("engine_failed", "The engine failed while it ran the model.", { cause: error });
 }
 
 function engineIdentity(model: CutModel): { name: string; version: string; dtype: string } {

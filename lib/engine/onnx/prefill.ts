@@ -1,6 +1,5 @@
 /** A prompt's passage through vision, embedding and lower blocks, once for all arms of a request. */
-import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
-import { pixelValues, type RgbImage } from "@/lib/core/preprocess";
+import type { Codes } from "@/lib/core/clamp-arithmetic";
 import { type Cache, type CutModel, gatherRows, type Hidden, type Logits } from "./cut-model";
 import type { Prompt } from "./prompt";
 
@@ -17,14 +16,10 @@ export class Prefill {
     readonly durationMs: number,
   ) {}
 
-  static async run(model: CutModel, prompt: Prompt, images: RgbImage[]): Promise<Prefill> {
+  static async run(model: CutModel, prompt: Prompt, pixels: Float32Array[]): Promise<Prefill> {
     const start = performance.now();
-    const { states, cache } = await lowerOf(model, prompt, images);
+    const { states, cache } = await lowerOf(model, prompt, pixels);
     return new Prefill(model, states, cache, performance.now() - start);
-  }
-
-  get decoder(): Decoder {
-    return this.model.decoder;
   }
 
   /** Latents of some rows; arms that ask for the same rows share them. */
@@ -44,12 +39,8 @@ export class Prefill {
   }
 }
 
-async function lowerOf(model: CutModel, prompt: Prompt, images: RgbImage[]): Promise<Hidden> {
-  const { image } = model.manifest;
-  const [embeds, grids] = await Promise.all([
-    model.embed(prompt.ids),
-    model.vision(images.map((picture) => pixelValues(picture, image.size, image))),
-  ]);
+async function lowerOf(model: CutModel, prompt: Prompt, pixels: Float32Array[]): Promise<Hidden> {
+  const [embeds, grids] = [await model.embed(prompt.ids), await model.vision(pixels)];
   prompt.layout.images.forEach(({ start }, i) => {
     embeds.set(grids[i] as Float32Array, start * model.width);
   });

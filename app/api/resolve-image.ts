@@ -1,0 +1,9 @@
+import type { Database } from "@/lib/catalog/db";
+import { findImage } from "@/lib/catalog/images";
+import { dataUrlBytes, decodeImage } from "@/lib/engine/decode-image";
+import type { ResolveImage } from "@/lib/engine/engine";
+
+/** Pictures of requests: the catalogue's by their hash, others by their bytes. */
+export function imageResolver(db: Database): ResolveImage {
+  return async (image) => decodeImage("sha256" in image ? (await findImage(db, image.sha256)).bytes : dataUrlBytes(image.dataUrl));
+}

@@ -1,0 +1,151 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import type { RgbImage } from "@/lib/core/preprocess";
+import { pixelValues } from "@/lib/core/preprocess";
+import type { GenerateRequest } from "@/lib/core/protocol";
+import { generateRequestSchema } from "@/lib/core/protocol";
+import { argmax } from "@/lib/core/sampling";
+import { env } from "@/lib/env";
+import { readTensor } from "@/lib/formats/safetensors";
+import { describeEngine } from "../conformance";
+import type { EngineUnderTest, Weights } from "../conformance-checks";
+import { createEngines, readManifest } from "../registry";
+import { parseManifest } from "./load";
+import { OnnxEngine } from "./onnx-engine";
+import { assemblePrompt } from "./prompt";
+
+const folder = env.engineDir;
+
+/** A disc on a graded ground: some edges and some flat parts. */
+function picture(side = 384): RgbImage {
+  const data = new Uint8Array(side * side * 3);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const inside = Math.hypot(x - side * 0.4, y - side * 0.6) < side / 4;
+      data.set(inside ? [230, 60, 40] : [120, Math.round((160 * y) / side), 200], (y * side + x) * 3);
+    }
+  }
+  return { width: side, height: side, data };
+}
+
+async function manifestOf() {
+  const text = await readManifest(folder);
+  if (text === null)
+    throw new Error(`No model at ${folder}. Make it with the recipe in demo/README.md, or name another folder in FACET_ENGINE_DIR.`);
+  return parseManifest(text);
+}
+
+async function weightsOf(file: string, k: number): Promise<Weights> {
+  const [encoder, encoderBias, decoder, decoderBias] = await Promise.all(
+    ["encoder.weight", "encoder.bias", "W_dec", "b_dec"].map(async (name) => readTensor(file, name)),
+  );
+  if (!encoder || !encoderBias || !decoder || !decoderBias) throw new Error("unreachable");
+  const [numLatents, width] = decoder.shape as [number, number];
+  return {
+    k,
+    numLatents,
+    width,
+    encoder: encoder.data,
+    encoderBias: encoderBias.data,
+    decoder: decoder.data,
+    decoderBias: decoderBias.data,
+  };
+}
+
+const resolveImage = async () => picture();
+
+async function create(limits: { concurrency: number; bound: number }): Promise<EngineUnderTest> {
+  const manifest = await manifestOf();
+  const [dictionary] = manifest.dictionaries;
+  if (!dictionary) throw new Error("engine.json names no dictionary.");
+  const ref = `${manifest.model.id}/${dictionary.id}`;
+  const engine = createEngines(folder, manifest, limits).get(ref) as OnnxEngine;
+  const { model, codec } = await engine.loaded();
+  const promptOf = (request: GenerateRequest) => assemblePrompt(request.messages, request.sampling.maxTokens, manifest, codec);
+  return {
+    engine,
+    dictionary: ref,
+    weights: await weightsOf(path.join(folder, dictionary.folder, "sae.safetensors"), dictionary.k),
+    resolveImage,
+    layout: async (request) => promptOf(request).layout,
+    plainGreedy: async (request, tokens) => {
+      const { ids, layout } = promptOf(request);
+      const [grid] = await model.vision([pixelValues(picture(), manifest.image.size, manifest.image)]);
+      const written: number[] = [];
+      while (written.length < tokens) {
+        const embeds = await model.embed([...ids, ...written]);
+        for (const { start } of layout.images) embeds.set(grid as Float32Array, start * model.width);
+        const { states } = await model.lower(embeds, null);
+        const next = argmax((await model.upper(states, null)).last);
+        if (next === manifest.tokens.eos) break;
+        written.push(next);
+      }
+      return written;
+    },
+  };
+}
+
+describeEngine("onnx", { create });
+
+describe("OnnxEngine", () => {
+  const signal = new AbortController().signal;
+  const ask = (ref: string, more = {}) =>
+    generateRequestSchema.parse({
+      dictionary: ref,
+      messages: [{ role: "user", content: [{ type: "text", text: "is there a dog ?" }] }],
+      ...more,
+    });
+  const first = async (engine: OnnxEngine, request: GenerateRequest) =>
+    engine
+      .generate(request, { signal, resolveImage, unitOf: () => 1 })
+      [Symbol.asyncIterator]()
+      .next();
+
+  it("refuses another dictionary and another version", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 1 });
+    await expect(first(engine as OnnxEngine, ask("other/one"))).rejects.toMatchObject({ code: "dictionary_not_found" });
+    await expect(first(engine as OnnxEngine, ask(dictionary, { version: "000000000000" }))).rejects.toMatchObject({
+      code: "version_mismatch",
+    });
+  });
+
+  it("refuses prompts that are empty, too long, out of turn or hold the model's markers", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 1 });
+    const say = (...texts: [string, string][]) =>
+      ask(dictionary, { messages: texts.map(([role, text]) => ({ role, content: [{ type: "text", text }] })) });
+    const refused = (request: GenerateRequest) => expect(first(engine as OnnxEngine, request)).rejects;
+    await refused(say(["user", "  "])).toMatchObject({ code: "prompt_empty" });
+    await refused(say(["user", "dog ".repeat(1_500)])).toMatchObject({ code: "prompt_too_long", message: expect.stringContaining("1503") });
+    await refused(say(["user", "a <image> b"])).toMatchObject({ code: "invalid_request", message: expect.stringContaining("<image>") });
+    await refused(say(["user", "a"], ["assistant", "b"])).toMatchObject({ code: "invalid_request" });
+    await refused(say(["assistant", "a"], ["user", "b"])).toMatchObject({ code: "invalid_request" });
+  });
+
+  it("answers engine_unavailable while its files are wrong, and loads once they are right", async () => {
+    const manifest = await manifestOf();
+    const [dictionary] = manifest.dictionaries;
+    if (!dictionary) throw new Error("engine.json names no dictionary.");
+    let attempts = 0;
+    const { engine } = await create({ concurrency: 1, bound: 1 });
+    const loaded = await (engine as OnnxEngine).loaded();
+    const queue = { concurrency: 1, bound: 1 };
+    const wrong = createEngines(folder, { ...manifest, model: { ...manifest.model, sha256: "0".repeat(64) } }, queue);
+    await expect([...wrong.values()][0]?.info()).rejects.toMatchObject({
+      code: "engine_unavailable",
+      message: expect.stringContaining("model.safetensors"),
+    });
+    const { RequestQueue } = await import("../queue");
+    const flaky = new OnnxEngine(
+      manifest,
+      dictionary,
+      async () => {
+        if (attempts++ === 0) throw new Error("not yet");
+        return loaded;
+      },
+      new RequestQueue(1, 1),
+      new RequestQueue(1, 1),
+    );
+    await expect(flaky.info()).rejects.toThrow("not yet");
+    expect((await flaky.info()).dictionary.sha256).toBe(dictionary.sha256);
+  });
+});
