@@ -1,7 +1,7 @@
 import { emptyLink, startingClamp } from "@/components/steer/state";
 import type { Database } from "@/lib/catalog/db";
 import { findFeature } from "@/lib/catalog/feature-detail";
-import { findImage, listImages } from "@/lib/catalog/images";
+import { findImageInfo, listImages } from "@/lib/catalog/images";
 import { asFacetError } from "@/lib/core/errors";
 import { sha256Schema } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
@@ -56,7 +56,7 @@ export async function readEntry(db: Database, dictionaries: [Dictionary, ...Dict
   if (params.dictionary && !asked) notices.push(`The catalogue has no dictionary “${params.dictionary}”.`);
   if (params.image) {
     try {
-      const { info } = await findImage(db, sha256Schema.parse(params.image));
+      const info = await findImageInfo(db, sha256Schema.parse(params.image));
       entry.link = withImage(entry.link, info.sha256);
     } catch {
       notices.push("The picture of this address is not in the catalogue.");

@@ -10,7 +10,7 @@ import { imageInfoQueryOptions } from "@/lib/api/images";
 import { getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { findFeature } from "@/lib/catalog/feature-detail";
-import { findImage } from "@/lib/catalog/images";
+import { findImageInfo } from "@/lib/catalog/images";
 import { routes } from "@/lib/core/routes";
 import { readEntry, type SteerParams } from "./entry";
 
@@ -53,7 +53,7 @@ export default async function SteerPage({ searchParams }: { searchParams: Promis
     ...messages.flatMap(({ content }) =>
       content.map(async (part) => {
         if (part.type !== "image" || part.image.upload) return;
-        client.setQueryData(imageInfoQueryOptions(part.image.sha256).queryKey, (await findImage(db, part.image.sha256)).info);
+        client.setQueryData(imageInfoQueryOptions(part.image.sha256).queryKey, await findImageInfo(db, part.image.sha256));
       }),
     ),
   ]);

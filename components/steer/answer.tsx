@@ -20,8 +20,8 @@ interface AnswerProps {
 }
 
 const textSize = {
-  large: "text-2xl leading-snug max-sm:text-xl",
-  normal: "text-lg leading-snug",
+  large: "text-xl leading-snug @3xl:text-2xl",
+  normal: "text-base leading-snug @3xl:text-lg",
   small: "text-base leading-snug",
 } as const;
 

@@ -51,7 +51,7 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
       ) : (
         <>
           <Notices run={run} stale={stale} onRun={onRun} />
-          <div className="grid gap-6 @2xl:grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)]">
+          <div className="grid gap-6 @xl:grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)]">
             {steered && (
               <Answer run={steered} running={running && !steered.receipt} differs={marks?.left ?? null} other="the baseline" size="large" />
             )}
@@ -73,7 +73,7 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
               <h2 id="controls-title" className="mb-3 font-medium text-sm">
                 Controls
               </h2>
-              <div className="grid gap-5 @2xl:grid-cols-2">
+              <div className="grid gap-5 @xl:grid-cols-2">
                 {controls.map((arm) => (
                   <Compared key={arm.arm} arm={arm} to={baseline} running={running && !arm.receipt} />
                 ))}

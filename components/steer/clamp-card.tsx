@@ -86,7 +86,7 @@ export const ClampCard = memo(function ClampCard({
           <p className="mt-0.5 text-muted text-sm">
             {silent
               ? `${clamp.muted ? "Muted" : "Silent while another is solo"}: not sent`
-              : `${describeStrength(clamp)}${amount}, ${describeScope(clamp.scope)}`}
+              : `${describeStrength(clamp)}${amount} ${describeScope(clamp.scope)}`}
           </p>
         </div>
         <IconButton
@@ -115,7 +115,7 @@ export const ClampCard = memo(function ClampCard({
               onChange={(value) => change({ value })}
               min={-limits.value}
               max={limits.value}
-              className="w-20"
+              className="w-16"
             />
             {own ? (raw ? "raw" : "× max") : "× its own"}
           </span>
@@ -131,6 +131,7 @@ export const ClampCard = memo(function ClampCard({
               value={clamp.value}
               onChange={(value) => change({ value })}
               valueText={describeStrength(clamp)}
+              unit={own ? "max" : "1×"}
               histogram={own ? (detail.data?.histogram ?? null) : null}
             />
           </div>
@@ -213,14 +214,14 @@ function Scopes({ clamp, spoken, onChange }: { clamp: Clamp; spoken: string; onC
   return (
     <fieldset className="mt-3">
       <legend className="sr-only">Where {spoken} is clamped</legend>
-      <div className="flex flex-wrap gap-1.5">
+      <div className="flex flex-wrap gap-1">
         {(Object.keys(scopeNames) as NamedScope[]).map((type) => (
-          <Chip key={type} pressed={scope.type === type} onClick={() => onChange(type)} className="px-2.5">
+          <Chip key={type} pressed={scope.type === type} onClick={() => onChange(type)} className="px-2">
             {scopeNames[type].name}
           </Chip>
         ))}
         {scope.type === "region" && (
-          <Chip pressed className="px-2.5">
+          <Chip pressed className="px-2">
             {scope.cells.length} {scope.cells.length === 1 ? "cell" : "cells"}
           </Chip>
         )}

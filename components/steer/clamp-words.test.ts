@@ -5,10 +5,10 @@ import { startingClamp } from "./state";
 
 describe("a clamp in words", () => {
   it("says what each op does with its strength", () => {
-    expect(describeStrength({ op: "set", value: 2, unit: "max" })).toBe("set to 2 × its maximum");
+    expect(describeStrength({ op: "set", value: 2, unit: "max" })).toBe("set to 2 × max");
     expect(describeStrength({ op: "set", value: -0.25, unit: "raw" })).toBe("set to −0.25 raw");
-    expect(describeStrength({ op: "add", value: 1, unit: "max" })).toBe("raised by 1 × its maximum");
-    expect(describeStrength({ op: "add", value: -1.5, unit: "max" })).toBe("lowered by 1.5 × its maximum");
+    expect(describeStrength({ op: "add", value: 1, unit: "max" })).toBe("raised by 1 × max");
+    expect(describeStrength({ op: "add", value: -1.5, unit: "max" })).toBe("lowered by 1.5 × max");
     expect(describeStrength({ op: "scale", value: 0.5, unit: "max" })).toBe("multiplied by 0.5");
     expect(describeStrength({ op: "ablate", value: 7, unit: "max" })).toBe("removed");
     expect(formatStrength(1000)).toBe("1,000");

@@ -38,15 +38,15 @@ export function describeScope(scope: Scope): string {
   }
 }
 
-/** "set to 2 × its maximum", "ablated", "scaled to half"… without where. */
+/** "set to 2 × max", "ablated", "scaled to half"… without where. */
 export function describeStrength({ op, value, unit }: Pick<LinkedClamp, "op" | "value" | "unit">): string {
-  const amount = unit === "max" ? `${formatStrength(value)} × its maximum` : `${formatStrength(value)} raw`;
+  const amount = unit === "max" ? `${formatStrength(value)} × max` : `${formatStrength(value)} raw`;
   switch (op) {
     case "set":
       return `set to ${amount}`;
     case "add":
       return value < 0
-        ? `lowered by ${unit === "max" ? `${formatStrength(-value)} × its maximum` : `${formatStrength(-value)} raw`}`
+        ? `lowered by ${unit === "max" ? `${formatStrength(-value)} × max` : `${formatStrength(-value)} raw`}`
         : `raised by ${amount}`;
     case "scale":
       return `multiplied by ${formatStrength(value)}`;

@@ -13,6 +13,7 @@ interface DictionarySelectProps {
 /** Which model and dictionary the request is for. */
 export function DictionarySelect({ dictionaries, current, onSelect }: DictionarySelectProps) {
   const chosen = dictionaries.find((dictionary) => dictionary.ref === current);
+  const severalModels = new Set(dictionaries.map((dictionary) => dictionary.model.id)).size > 1;
   return (
     <DropdownMenu>
       <DropdownMenuTrigger asChild>
@@ -20,7 +21,7 @@ export function DictionarySelect({ dictionaries, current, onSelect }: Dictionary
           <span className="min-w-0 truncate text-left">
             {chosen ? (
               <>
-                <span className="text-muted max-sm:hidden">{chosen.model.name} › </span>
+                {severalModels && <span className="text-muted max-sm:hidden">{chosen.model.name} › </span>}
                 {chosen.hook}
               </>
             ) : (

@@ -114,4 +114,4 @@ function Pictures({ chosen, onPick }: { chosen: string | null; onPick: (sha256: 
   );
 }
 
-const grid = "grid grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] gap-2 p-1";
+const grid = "grid grid-cols-[repeat(auto-fill,minmax(5.5rem,1fr))] gap-2 p-1";

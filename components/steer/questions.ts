@@ -23,13 +23,13 @@ export function questions(caption: string | null | undefined, label: string | nu
   const asked = asNoun(label) ?? "dog";
   return [
     { name: "What do you see?", text: "What do you see?" },
-    { name: "How many things?", text: "How many things are there?" },
+    { name: "How many?", text: "How many things are there?" },
     { name: `Where is the ${thing ?? "…"}?`, text: `Where is the ${thing ?? "dog"}?`, replace: thing ?? "dog" },
     { name: `Is there ${article(asked)} ${asked}?`, text: `Is there ${article(asked)} ${asked}?`, replace: asked },
-    { name: "What is in the middle?", text: "What is in the middle?", replace: "in the middle" },
-    { name: "Background colour?", text: "What colour is the background?", replace: "background" },
-    { name: "How does the face feel?", text: "How does the face feel?" },
-    { name: "What does the sign say?", text: "What does the sign say?" },
+    { name: "In the middle?", text: "What is in the middle?", replace: "in the middle" },
+    { name: "Background?", text: "What colour is the background?", replace: "background" },
+    { name: "Feeling?", text: "How does the face feel?" },
+    { name: "Sign?", text: "What does the sign say?" },
   ];
 }
 

@@ -9,18 +9,18 @@ import { Fold } from "./fold";
 
 type Count = { planned: number; changed: number };
 
-const cell = "num px-2 py-1 text-right";
+const cell = "num whitespace-nowrap px-2 py-1 text-right align-top";
 
 function Counts({ name, image, prompt, generated }: { name: ReactNode; image: Count; prompt: Count; generated: Count }) {
   return (
     <tr>
-      <th scope="row" className="py-1 pr-2 text-left font-normal">
+      <th scope="row" className="py-1 pr-2 text-left align-top font-normal">
         {name}
       </th>
       {[image, prompt, generated].map(({ planned, changed }, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: three fixed columns
         <td key={i} className={cell}>
-          {planned === 0 ? <span className="text-muted">none</span> : `${changed} of ${planned}`}
+          {planned === 0 ? <span className="text-muted">none</span> : `${changed} / ${planned}`}
         </td>
       ))}
     </tr>

@@ -95,7 +95,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
 
   return (
     <div className="mx-auto flex w-full max-w-[120rem] grow flex-col px-4 pb-4 sm:px-6 max-md:pb-24">
-      <div className="flex flex-wrap items-center gap-x-2 gap-y-1 py-3">
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1 bg-surface py-2 md:sticky md:top-14 md:z-20">
         <h1 className="font-semibold text-lg">Steer</h1>
         <DictionarySelect
           dictionaries={dictionaries}
@@ -169,7 +169,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         </ol>
       </nav>
 
-      <div className="grid gap-x-6 gap-y-8 md:grid-cols-2 lg:grid-cols-[minmax(15rem,18rem)_minmax(19rem,26rem)_minmax(0,1fr)] xl:gap-x-8">
+      <div className="grid gap-x-6 gap-y-8 md:grid-cols-2 lg:grid-cols-[13rem_23rem_minmax(0,1fr)] xl:grid-cols-[18rem_25rem_minmax(0,1fr)] xl:gap-x-8">
         <Column id="input" title="Input" step={step} className="md:col-start-1">
           {state.turns[0] && (
             <PictureInput
@@ -209,7 +209,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           step={step}
           className="md:col-start-2 md:row-span-2 md:row-start-1 lg:col-start-3 lg:row-span-1"
         >
-          <div className="md:sticky md:top-18 md:max-h-[calc(100dvh-5rem)] md:overflow-y-auto md:pb-4">
+          <div className="md:sticky md:top-28 md:max-h-[calc(100dvh-8rem)] md:overflow-y-auto md:pb-4">
             <AnswersPanel run={run} stale={run.status !== "idle" && run.key !== link} clamps={activeClampCount(state)} onRun={go} />
           </div>
         </Column>

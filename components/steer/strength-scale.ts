@@ -1,17 +1,17 @@
 /**
  * The strength slider's axis. A feature's own activations lie between 0 and its maximum (1), and what steers lies beyond: so the stretch
- * from 0 to 1 gets a third of the track, where its histogram is legible, and −4…0 and 1…8 share the rest, each evenly.
+ * from 0 to 1 gets more than a quarter of the track, where its histogram is legible, and −4…0 and 1…8 share the rest, each evenly.
  */
 import { strengthRange } from "./state";
 
 const knots = [
   { value: strengthRange.min, at: 0 },
-  { value: 0, at: 0.2 },
-  { value: 1, at: 0.54 },
+  { value: 0, at: 0.18 },
+  { value: 1, at: 0.46 },
   { value: strengthRange.max, at: 1 },
 ] as const;
 
-export const strengthTicks = [-4, -2, 0, 1, 2, 4, 8] as const;
+export const strengthTicks = [-4, 0, 1, 4, 8] as const;
 
 function along(x: number, from: "value" | "at", to: "value" | "at"): number {
   const first = knots[0];

@@ -14,6 +14,8 @@ interface StrengthSliderProps {
   valueText: string;
   /** Of the feature's activations from 0 to its maximum; null where it is unknown or the axis is a factor. */
   histogram: { edges: number[]; counts: number[] } | null;
+  /** What 1 is, e.g. "max". */
+  unit: string;
   disabled?: boolean;
 }
 
@@ -23,7 +25,7 @@ const trackHeight = 34;
 const percent = (share: number) => `${100 * share}%`;
 
 /** A strength on a line whose stretch from 0 to the feature's maximum shows how strongly the feature fires by itself. */
-export function StrengthSlider({ label, value, onChange, valueText, histogram, disabled = false }: StrengthSliderProps) {
+export function StrengthSlider({ label, value, onChange, valueText, histogram, unit, disabled = false }: StrengthSliderProps) {
   const track = useRef<HTMLDivElement>(null);
   const bars = useMemo(() => (histogram ? histogramBars(histogram, 100, trackHeight - 2) : []), [histogram]);
   const typical = useMemo(() => (histogram ? typicalRange(histogram) : null), [histogram]);
@@ -109,8 +111,7 @@ export function StrengthSlider({ label, value, onChange, valueText, histogram, d
       <div aria-hidden className="num relative h-4 text-muted text-xs">
         {strengthTicks.map((tick) => (
           <span key={tick} className="absolute -translate-x-1/2" style={{ left: percent(strengthToShare(tick)) }}>
-            {tick < 0 ? `−${-tick}` : tick}
-            {tick === 1 && <span className="max-sm:hidden"> max</span>}
+            {tick === 0 ? "0" : tick === 1 ? unit : `${tick < 0 ? "−" : ""}${Math.abs(tick)}×`}
           </span>
         ))}
       </div>
