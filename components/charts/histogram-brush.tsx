@@ -2,7 +2,7 @@
 import { brushX, type D3BrushEvent, select } from "d3";
 import { type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
 import { RangeSlider } from "@/components/ui/slider";
-import { formatNoun } from "@/lib/core/format";
+import { formatCount, formatNoun } from "@/lib/core/format";
 import { binsToRange, type Range, rangeToBins } from "./bin-scale";
 import { histogramBars } from "./histogram-marks";
 
@@ -110,10 +110,10 @@ export function HistogramBrush({ name, heading, edges, counts, missing, value, o
         format={(bin) => format(edges[Math.round(bin)] as number)}
         className="-mt-2.5"
       />
-      <p className="num -mt-1 flex justify-between text-faint text-xs">
+      <p className="num -mt-1 flex justify-between gap-2 whitespace-nowrap text-faint text-xs">
         <span>{format(edges[0] as number)}</span>
         <span className="text-muted">
-          {whole ? (missing > 0 ? `${formatNoun(missing, "feature")} not measured` : "") : formatNoun(inside, "feature")}
+          {whole ? (missing > 0 ? `${formatCount(missing)} not measured` : "") : formatNoun(inside, "feature")}
         </span>
         <span>{format(edges[last] as number)}</span>
       </p>

@@ -58,7 +58,7 @@ export function DictionaryFacts({ dictionary, className }: { dictionary: Omit<Di
 
 export function DictionaryHead({ dictionary }: { dictionary: Omit<Dictionary, "examples"> }) {
   return (
-    <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-2 pt-4 pb-3">
+    <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-2 pt-4 pb-3 max-sm:flex-col max-sm:items-stretch max-sm:flex-nowrap">
       <div className="min-w-0">
         <Breadcrumbs
           items={[{ name: "Facet", href: routes.home() }, { name: dictionary.model.name, href: routes.home() }, { name: dictionary.id }]}
@@ -67,7 +67,10 @@ export function DictionaryHead({ dictionary }: { dictionary: Omit<Dictionary, "e
           Features at <span className="font-mono text-lg">{dictionary.hook}</span>
         </h1>
       </div>
-      <DictionaryFacts dictionary={dictionary} className="flex flex-wrap gap-x-5 gap-y-1 text-sm" />
+      <DictionaryFacts
+        dictionary={dictionary}
+        className="flex gap-x-5 gap-y-1 text-sm max-sm:-mx-4 max-sm:overflow-x-auto max-sm:px-4 sm:flex-wrap"
+      />
     </div>
   );
 }

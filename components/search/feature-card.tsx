@@ -67,7 +67,7 @@ export const FeatureCard = memo(function FeatureCard({
     <article
       onPointerMove={scrub}
       onPointerLeave={leave}
-      className="group relative rounded-lg p-1.5 transition-colors duration-100 focus-within:bg-raised hover:bg-raised has-[a:focus-visible]:ring-2 has-[a:focus-visible]:ring-focus"
+      className="group @container relative rounded-lg p-1.5 transition-colors duration-100 focus-within:bg-raised hover:bg-raised has-[a:focus-visible]:ring-2 has-[a:focus-visible]:ring-focus"
     >
       <CardPicture card={card} heat={heat} compact={compact} eager={eager} picture={Math.min(last, hovered ?? picture)} />
       <div className="px-0.5 pt-2">
@@ -99,10 +99,14 @@ export const FeatureCard = memo(function FeatureCard({
           <span className="font-mono">{index}</span>
           <span className="relative z-10 ml-auto flex items-center gap-1.5">
             <HealthGlyphs card={card} />
-            {!compact && <DensityBar density={card.density} />}
+            <span className="hidden @[12.5rem]:inline-flex">
+              <DensityBar density={card.density} />
+            </span>
             {card.iou !== null && (
               <Badge title={`IoU ${formatScore(card.iou)}: how exactly its mask covers what the label names`}>
-                {!compact && <span aria-hidden>IoU</span>}
+                <span aria-hidden className="hidden @[11rem]:inline">
+                  IoU
+                </span>
                 <span className="sr-only">IoU </span>
                 {formatScore(card.iou)}
               </Badge>

@@ -76,7 +76,14 @@ export function FeatureTable({
             <th scope="col" className="w-14 py-2 font-normal">
               <span className="sr-only">Picture</span>
             </th>
-            <SortHeader name="index" sort="index" query={query} setQuery={setQuery} title="The feature's index in its dictionary." />
+            <SortHeader
+              name="index"
+              sort="index"
+              query={query}
+              setQuery={setQuery}
+              title="The feature's index in its dictionary."
+              className="pl-3"
+            />
             <th scope="col" className="py-2 pr-4 font-normal">
               label
             </th>
@@ -158,7 +165,7 @@ function TableRow({ card, dictionary, from, heat, compact, picture, onFocus }: T
           <div className={cn("rounded bg-sunken", side)} />
         )}
       </td>
-      <td className="pr-4 font-mono text-muted">{formatIndex(card.index, dictionary.numLatents)}</td>
+      <td className="pr-4 pl-3 font-mono text-muted">{formatIndex(card.index, dictionary.numLatents)}</td>
       <td className="max-w-0 w-full pr-4">
         <Link
           href={routes.feature(dictionary.ref, card.index, { from: from || undefined })}

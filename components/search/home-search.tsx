@@ -12,8 +12,8 @@ import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatNoun } from "@/lib/core/format";
 import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
-import { CardSkeleton } from "./feature-grid";
 import { FeatureCard } from "./feature-card";
+import { CardSkeleton } from "./feature-grid";
 import { useSettled } from "./use-feature-pages";
 
 interface HomeSearchProps {
@@ -94,7 +94,14 @@ export function HomeSearch({ dictionary, examples }: HomeSearchProps) {
                 {page
                   ? page.items.slice(0, shown).map((card) => (
                       <li key={card.index}>
-                        <FeatureCard card={card} dictionary={dictionary} from={new URLSearchParams({ q: search }).toString()} heat searching compact />
+                        <FeatureCard
+                          card={card}
+                          dictionary={dictionary}
+                          from={new URLSearchParams({ q: search }).toString()}
+                          heat
+                          searching
+                          compact
+                        />
                       </li>
                     ))
                   : Array.from({ length: shown }, (_, i) => (
@@ -105,7 +112,10 @@ export function HomeSearch({ dictionary, examples }: HomeSearchProps) {
                     ))}
               </ul>
               {page && (
-                <Link href={all} className="mt-3 inline-flex min-h-10 items-center gap-2 font-medium text-accent text-sm underline-offset-4 hover:underline">
+                <Link
+                  href={all}
+                  className="mt-3 inline-flex min-h-10 items-center gap-2 font-medium text-accent text-sm underline-offset-4 hover:underline"
+                >
                   {page.total > shown ? `All ${formatNoun(page.total, "feature")}` : `${formatNoun(page.total, "feature")}: open the list`}
                   <ArrowRight className="size-4" aria-hidden />
                 </Link>

@@ -74,7 +74,7 @@ export function ListToolbar({
           <>
             <span className="font-semibold">{narrowed ? formatCount(total) : formatNoun(total, "feature")}</span>
             {narrowed && <span className="text-muted"> of {formatNoun(numLatents, "feature")}</span>}
-            {query.q.trim() && <span className="text-muted max-lg:sr-only"> match “{query.q.trim()}”</span>}
+            {query.q.trim() && <span className="text-muted max-xl:sr-only"> match “{query.q.trim()}”</span>}
           </>
         )}
       </p>

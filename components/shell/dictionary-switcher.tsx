@@ -26,7 +26,10 @@ export function DictionarySwitcher({ className }: { className?: string }) {
     <Popover open={open} onOpenChange={setOpen}>
       <PopoverTrigger
         aria-label={current ? `Dictionary ${ref}: switch` : "Choose a dictionary"}
-        className={cn("inline-flex h-10 min-w-0 items-center gap-1.5 rounded-md px-2 text-sm hover:bg-sunken", className)}
+        className={cn(
+          "inline-flex h-10 min-w-0 max-w-72 items-center md:shrink-0 gap-1.5 rounded-md px-2 text-sm hover:bg-sunken",
+          className,
+        )}
       >
         {current ? (
           <span className="flex min-w-0 items-baseline gap-1.5">

@@ -83,7 +83,7 @@ function Box({ value, onChange, onSubmit, className }: BoxProps) {
           className={cn(inputStyles, "h-10 pr-9 pl-9 text-sm [&::-webkit-search-cancel-button]:hidden")}
         />
         {!value && (
-          <kbd className="pointer-events-none absolute top-1/2 right-3 -translate-y-1/2 rounded bg-sunken px-1.5 font-mono text-faint text-xs">
+          <kbd className="pointer-events-none absolute top-1/2 right-3 -translate-y-1/2 rounded bg-sunken px-1.5 font-mono text-faint text-xs max-md:hidden">
             /
           </kbd>
         )}

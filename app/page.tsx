@@ -1,0 +1,95 @@
+import { Library } from "lucide-react";
+import { DictionaryRow } from "@/components/search/dictionary-row";
+import { HighlightCard } from "@/components/search/highlight-card";
+import { HomeSearch } from "@/components/search/home-search";
+import { EmptyState } from "@/components/ui/empty-state";
+import { ErrorState } from "@/components/ui/error-state";
+import { type Database, getDatabase } from "@/lib/catalog/db";
+import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { listFeatures } from "@/lib/search/list-features";
+import { pickHighlights, pickSearches } from "@/lib/catalog/home";
+import { asFacetError } from "@/lib/core/errors";
+import { parseFeatureQuery } from "@/lib/core/feature-query";
+import type { Dictionary } from "@/lib/core/records";
+
+// The catalogue is there at run time only.
+export const dynamic = "force-dynamic";
+
+export default async function HomePage() {
+  let dictionaries: Dictionary[];
+  let examples: { words: string; total: number }[] = [];
+  try {
+    const database = await getDatabase();
+    dictionaries = await listDictionaries(database);
+    if (dictionaries[0]) examples = await exampleSearches(database, dictionaries[0]);
+  } catch (thrown) {
+    const error = asFacetError(thrown);
+    if (error.code === "internal") throw thrown;
+    return <ErrorState className="grow justify-center" error={error.toJSON()} />;
+  }
+  const [first] = dictionaries;
+  if (!first) {
+    return (
+      <EmptyState className="grow justify-center" icon={<Library aria-hidden />} title="No dictionary is imported yet.">
+        <p>Dictionaries and their features show here once a bundle is imported:</p>
+        <code className="mt-3 inline-block rounded-md bg-sunken px-3 py-2 font-mono text-ink text-sm">
+          npm run facet -- import &lt;folder&gt;
+        </code>
+      </EmptyState>
+    );
+  }
+  const highlights = pickHighlights(dictionaries);
+  const attributions = new Set(dictionaries.flatMap((dictionary) => dictionary.attribution ?? []));
+  return (
+    <div className="mx-auto flex w-full max-w-7xl grow flex-col gap-10 px-4 pt-8 pb-6 sm:px-6 sm:pt-12">
+      <section aria-label="About Facet and search">
+        <h1 className="max-w-3xl text-balance font-semibold text-2xl leading-snug">
+          Facet shows the features that sparse autoencoders find inside large multimodal models.
+        </h1>
+        <p className="mt-3 mb-6 max-w-3xl text-muted">
+          See what each one fires on, judge its explanation by its scores, then turn it up or down and read how the model’s answer changes.
+        </p>
+        <HomeSearch dictionary={{ ref: first.ref, numLatents: first.numLatents }} examples={examples} />
+      </section>
+      <section aria-labelledby="dictionaries">
+        <h2 id="dictionaries" className="mb-3 text-muted text-sm">
+          Dictionaries
+        </h2>
+        <div className="flex flex-col gap-4">
+          {dictionaries.map((dictionary) => (
+            <DictionaryRow key={dictionary.ref} dictionary={dictionary} />
+          ))}
+        </div>
+      </section>
+      {highlights.length > 0 && (
+        <section aria-labelledby="start">
+          <h2 id="start" className="mb-1 text-muted text-sm">
+            Start here
+          </h2>
+          <div className="-mx-3 grid gap-2 lg:grid-cols-3">
+            {highlights.map(({ dictionary: { ref, numLatents, hook, engine }, card, reason }) => (
+              <HighlightCard key={`${ref}/${card.index}`} dictionary={{ ref, numLatents, hook, engine }} card={card} reason={reason} />
+            ))}
+          </div>
+        </section>
+      )}
+      <footer className="mt-auto border-line border-t pt-4 text-muted text-xs">
+        {[...attributions].map((attribution) => (
+          <p key={attribution} className="max-w-4xl">
+            Pictures: {attribution}
+          </p>
+        ))}
+      </footer>
+    </div>
+  );
+}
+
+/** Searches that find something, with how much. */
+async function exampleSearches(database: Database, dictionary: Dictionary): Promise<{ words: string; total: number }[]> {
+  const found: { words: string; total: number }[] = [];
+  for (const words of pickSearches(dictionary)) {
+    const { total } = await listFeatures(database, parseFeatureQuery({ dictionary: dictionary.ref, q: words, limit: "1" }));
+    if (total > 0) found.push({ words, total });
+  }
+  return found;
+}

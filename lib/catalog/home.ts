@@ -1,0 +1,69 @@
+/** What the home page points at. */
+import { formatPercent, formatRate, formatScore } from "@/lib/core/format";
+import type { Dictionary, FeatureCard } from "@/lib/core/records";
+
+export interface Highlight {
+  dictionary: Dictionary;
+  card: FeatureCard;
+  /** Why to open it, with the number that says so. */
+  reason: string;
+}
+
+interface Candidate {
+  dictionary: Dictionary;
+  card: FeatureCard;
+}
+
+/**
+ * Up to three different features among the dictionaries' examples: the one whose mask fits its label best, the one that steers best, and
+ * one that is no object. Where nothing was scored, the ones that fire on most pictures.
+ */
+export function pickHighlights(dictionaries: readonly Dictionary[]): Highlight[] {
+  const candidates = dictionaries.flatMap((dictionary) =>
+    dictionary.examples.filter((card) => card.label && card.top.length > 0).map((card): Candidate => ({ dictionary, card })),
+  );
+  const chosen: Highlight[] = [];
+  const take = (merit: (card: FeatureCard) => number | null, reason: (card: FeatureCard) => string) => {
+    let best: Candidate | null = null;
+    for (const candidate of candidates) {
+      const value = merit(candidate.card);
+      if (value === null || chosen.some(({ card }) => card === candidate.card || card.label === candidate.card.label)) continue;
+      // A dictionary whose model runs here goes first: its features can be tried.
+      const ready = candidate.dictionary.engine === "ready" ? 1 : 0;
+      const bestReady = best?.dictionary.engine === "ready" ? 1 : 0;
+      if (!best || ready > bestReady || (ready === bestReady && value > (merit(best.card) ?? 0))) best = candidate;
+    }
+    if (best && chosen.length < 3) chosen.push({ ...best, reason: reason(best.card) });
+  };
+  take(
+    (card) => card.iou,
+    (card) => `Its heat covers what the label names, and little else: IoU ${formatScore(card.iou)}, where 1 is exact.`,
+  );
+  take(
+    (card) => card.steer,
+    (card) => `Turn it up and the model says its name in ${formatPercent(card.steer)} of the trials.`,
+  );
+  take(
+    (card) => (card.concept && card.concept !== "object" && card.concept !== "other" ? (card.iou ?? 0) + (card.steer ?? 0) : null),
+    (card) =>
+      `Not a thing but ${card.concept === "emotion" ? "an" : "a"} ${card.concept}: active on ${formatRate(card.density)} image tokens.`,
+  );
+  while (chosen.length < 3) {
+    const before = chosen.length;
+    take(
+      (card) => card.images,
+      (card) => `Fires on ${card.images} pictures: active on ${formatRate(card.density)} image tokens.`,
+    );
+    if (chosen.length === before) break;
+  }
+  return chosen;
+}
+
+/** Up to `count` searches worth trying: short labels of different concept classes. */
+export function pickSearches(dictionary: Dictionary, count = 3): string[] {
+  const words = new Map<string, string>();
+  const short = dictionary.examples.filter((card) => card.label && card.label.length <= 24);
+  for (const card of short) if (![...words.values()].includes(card.concept ?? "")) words.set(card.label as string, card.concept ?? "");
+  for (const card of short) words.set(card.label as string, card.concept ?? "");
+  return [...words.keys()].slice(0, count);
+}
