@@ -1,7 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
-import { fixedHeaders } from "./lib/core/security-headers";
+import { dataPolicy, fixedHeaders } from "./lib/core/security-headers";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
@@ -11,12 +11,15 @@ const config: NextConfig = {
   // A second build beside a running server goes elsewhere; cli/setup reads the same variable.
   distDir: process.env.FACET_DIST_DIR || ".next",
   // Native and worker-thread packages stay outside the bundle.
-  serverExternalPackages: ["@electric-sql/pglite", "@electric-sql/pglite-pgvector", "onnxruntime-node", "sharp", "pg", "pino"],
+  serverExternalPackages: ["@electric-sql/pglite", "@electric-sql/pglite-pgvector", "onnxruntime-node", "sharp", "pg", "pino", "node-pg-migrate"],
   turbopack: { root },
   // The body of a steering request holds an uploaded image; where it passes the proxy it must not be cut short.
   experimental: { proxyClientMaxBodySize: "20mb" },
   // Headers that every answer carries, files and API included; the Content-Security-Policy of pages is made for each request in proxy.ts.
-  headers: async () => [{ source: "/:path*", headers: fixedHeaders }],
+  headers: async () => [
+    { source: "/:path*", headers: fixedHeaders },
+    { source: "/api/:path*", headers: [{ key: "Content-Security-Policy", value: dataPolicy }] },
+  ],
 };
 
 export default config;

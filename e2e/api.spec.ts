@@ -58,6 +58,7 @@ test.describe("the HTTP API", () => {
       [routes.api.feature(ref, 9_999_999), 404, "feature_not_found"],
       [routes.api.feature(ref, 0, { v: "000000000000" }), 409, "version_mismatch"],
       [routes.api.image("0".repeat(64)), 404, "image_not_found"],
+      ["/api/nothing-here", 404, "not_found"],
     ];
     for (const [url, status, code] of cases) {
       const answer = await request.get(url);
@@ -138,11 +139,12 @@ test.describe("the guard", () => {
         "permissions-policy": expect.stringContaining("camera=()"),
       });
       expect(headers["x-powered-by"]).toBeUndefined();
-      if (headers["content-security-policy"]) policies.push(headers["content-security-policy"]);
+      policies.push(headers["content-security-policy"] ?? "");
     }
     const nonces = policies.map((policy) => /'nonce-([^']+)'/.exec(policy)?.[1]);
-    expect(nonces).toHaveLength(2);
-    expect(new Set(nonces).size).toBe(2);
+    expect(new Set(nonces).size).toBe(3);
+    expect(nonces[2]).toBeUndefined();
+    expect(policies[2]).toContain("default-src 'none'");
     for (const policy of policies) expect(policy).not.toMatch(/script-src[^;]*unsafe-(inline|eval)/);
   });
 });

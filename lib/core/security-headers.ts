@@ -12,6 +12,9 @@ export const fixedHeaders: { key: string; value: string }[] = [
   },
 ];
 
+/** The policy of what is no page: opened on its own, it may load and run nothing. */
+export const dataPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
 /**
  * The policy of one page view. Scripts run only when they carry the nonce or were loaded by one that does; nothing is fetched from another
  * origin. Style attributes are allowed, because positions and sizes of lists and charts are set that way; style elements need the nonce.
