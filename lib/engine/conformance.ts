@@ -3,7 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planClamps } from "@/lib/core/clamp";
-import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Intervention } from "@/lib/core/protocol";
+import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Intervention, type Scope } from "@/lib/core/protocol";
 import { describeReceipt } from "@/lib/core/receipt";
 import { checkRequestedChange, type EngineUnderTest, latents, norm, type Outcome, rowOf, runAll } from "./conformance-checks";
 import type { HookEvent } from "./engine";
@@ -90,7 +90,7 @@ export function describeEngine(name: string, factory: Factory): void {
     });
 
     it("changes not one bit of the logits where a feature is set to the value it has", async () => {
-      const region = { type: "region", image: 0, cells: [peakCell] } as const;
+      const region: Scope = { type: "region", image: 0, cells: [peakCell] };
       const feature = active[0] as number;
       const probe = await runAll(subject, request([{ feature, op: "add", value: 0, unit: "raw", scope: region }]));
       const present = probe.receipts.steered?.clamps[0]?.meanBefore as number;
