@@ -33,6 +33,8 @@ export interface DictionaryChoice {
 
 interface ImageViewProps {
   info: ImageInfo;
+  /** From the stored examples: shown when the engine fails. */
+  stored: Analysis | null;
   dictionary: DictionaryChoice;
   dictionaries: DictionaryChoice[];
 }
@@ -45,13 +47,14 @@ const parsers = {
 };
 
 /** One picture and everything that fires on it: look at a cell and the list follows, look at a row and the heat follows. */
-export function ImageView({ info, dictionary, dictionaries }: ImageViewProps) {
+export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewProps) {
   const query = useQuery(analyseQueryOptions({ dictionary: dictionary.ref, image: { sha256: info.sha256 } }));
   const [held, setHeld] = useQueryStates(parsers, { history: "replace", shallow: true, scroll: false });
   const [hovered, setHovered] = useState<number | null>(null);
   const [looked, setLooked] = useState<number | null>(null);
 
-  const analysis = query.data ?? null;
+  const failure = query.error ? asFacetError(query.error) : null;
+  const analysis = query.data ?? (failure ? stored : null);
   const { rows, cols } = analysis ?? dictionary.grid;
   const firings = useMemo(() => (analysis ? decodeAnalysis(analysis) : []), [analysis]);
   const heldCell = held.cell !== null && held.cell >= 0 && held.cell < rows * cols ? held.cell : null;
@@ -127,11 +130,20 @@ export function ImageView({ info, dictionary, dictionaries }: ImageViewProps) {
             <DictionarySwitch sha256={info.sha256} current={dictionary} dictionaries={dictionaries} />
           </div>
           <div className="mt-5 min-h-[60dvh]">
-            {query.error && !analysis ? (
-              <ErrorState error={asFacetError(query.error)} onRetry={() => query.refetch()} />
+            {failure && !analysis ? (
+              <ErrorState error={failure} onRetry={() => query.refetch()} />
             ) : analysis ? (
               <>
+                {failure && (
+                  <p role="alert" className="mb-3 rounded-md bg-sunken px-3 py-2 text-sm">
+                    {failure.message} The list holds only what the catalogue stored for this picture.{" "}
+                    <button type="button" className="rounded-sm text-accent underline" onClick={() => query.refetch()}>
+                      Try again
+                    </button>
+                  </p>
+                )}
                 <Summary
+                  failed={failure !== null}
                   analysis={analysis}
                   cell={cell}
                   count={groups.reduce((sum, group) => sum + group.items.length, 0)}
@@ -202,12 +214,14 @@ function HeatLegend({ shown, cell }: { shown: Firing | null; cell: number | null
 
 interface SummaryProps {
   analysis: Analysis;
+  /** The engine failed, and was said to have. */
+  failed: boolean;
   cell: CellState;
   count: number;
   onRelease: () => void;
 }
 
-function Summary({ analysis, cell, count, onRelease }: SummaryProps) {
+function Summary({ analysis, failed, cell, count, onRelease }: SummaryProps) {
   const cut = analysis.total > analysis.features.length ? `, the strongest ${formatCount(analysis.features.length)} listed` : "";
   return (
     <div className="mb-3 space-y-2 text-sm">
@@ -224,13 +238,13 @@ function Summary({ analysis, cell, count, onRelease }: SummaryProps) {
             </span>
             {cell.held && (
               <Chip pressed icon={<X aria-hidden />} onClick={onRelease}>
-                Release the cell
+                Release
               </Chip>
             )}
           </>
         )}
       </p>
-      {analysis.source === "catalogue" && (
+      {analysis.source === "catalogue" && !failed && (
         <p role="note" className="rounded-md bg-sunken px-3 py-2">
           No engine runs this model here, so the list holds only what the catalogue stored for this picture; more features may fire on it.
         </p>

@@ -1,0 +1,90 @@
+import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
+import type { Metadata } from "next";
+import { notFound } from "next/navigation";
+import { cache } from "react";
+import { summarise } from "@/components/feature/facts";
+import { FeatureView } from "@/components/feature/feature-view";
+import { originQuery } from "@/components/feature/list-origin";
+import { VersionNotice } from "@/components/feature/version-notice";
+import { makeQueryClient } from "@/components/shell/query-client";
+import { ErrorState } from "@/components/ui/error-state";
+import { featureQueryOptions } from "@/lib/api/feature";
+import { getDatabase } from "@/lib/catalog/db";
+import { findDictionary } from "@/lib/catalog/dictionaries";
+import { findFeature } from "@/lib/catalog/feature-detail";
+import { asFacetError, type FacetError } from "@/lib/core/errors";
+import type { FeatureDetail } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { featuresAround } from "@/lib/search/features-around";
+import { requestOrigin } from "../../../../request-origin";
+
+interface PageProps {
+  params: Promise<{ model: string; dictionary: string; index: string }>;
+  searchParams: Promise<Record<string, string | string[] | undefined>>;
+}
+
+interface Asked {
+  ref: string;
+  index: number;
+  version: string | null;
+  from: string | null;
+}
+
+const single = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || null;
+
+async function asked({ params, searchParams }: PageProps): Promise<Asked> {
+  const { model, dictionary, index } = await params;
+  const search = await searchParams;
+  if (!/^\d{1,9}$/.test(index)) notFound();
+  return { ref: `${model}/${dictionary}`, index: Number(index), version: single(search.v), from: single(search.from) };
+}
+
+/** Read once for the page and its metadata. */
+const load = cache(
+  async (ref: string, index: number, version: string | null): Promise<{ detail: FeatureDetail } | { problem: FacetError }> => {
+    try {
+      return { detail: await findFeature(await getDatabase(), ref, index, version ?? undefined) };
+    } catch (error) {
+      return { problem: asFacetError(error) };
+    }
+  },
+);
+
+export async function generateMetadata(props: PageProps): Promise<Metadata> {
+  const { ref, index, version } = await asked(props);
+  const loaded = await load(ref, index, version);
+  if ("problem" in loaded) return { title: `#${index}` };
+  const { title, description } = summarise(loaded.detail);
+  const top = loaded.detail.feature.top[0];
+  return {
+    metadataBase: await requestOrigin(),
+    title,
+    description,
+    alternates: { canonical: routes.feature(ref, index) },
+    openGraph: { title, description, type: "article", images: top ? [routes.api.image(top.image)] : undefined },
+    twitter: { card: "summary", title, description },
+  };
+}
+
+export default async function FeaturePage(props: PageProps) {
+  const { ref, index, version, from } = await asked(props);
+  const loaded = await load(ref, index, version);
+  if ("problem" in loaded) {
+    const { problem } = loaded;
+    if (problem.status === 404) notFound();
+    if (problem.code === "version_mismatch" && version) {
+      const present = await findDictionary(await getDatabase(), ref);
+      return <VersionNotice dictionary={ref} index={index} asked={version} present={present.sha256.slice(0, 12)} />;
+    }
+    if (problem.code === "internal") throw problem;
+    return <ErrorState className="grow justify-center" error={problem.toJSON()} />;
+  }
+  const client = makeQueryClient();
+  client.setQueryData(featureQueryOptions(ref, index, { v: version ?? undefined }).queryKey, loaded.detail);
+  const around = await featuresAround(await getDatabase(), originQuery(ref, from), index);
+  return (
+    <HydrationBoundary state={dehydrate(client)}>
+      <FeatureView dictionary={ref} index={index} version={version} from={from} around={around} />
+    </HydrationBoundary>
+  );
+}

@@ -1,0 +1,98 @@
+import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
+import type { Metadata } from "next";
+import { notFound } from "next/navigation";
+import { cache } from "react";
+import { type DictionaryChoice, ImageView } from "@/components/image/image-view";
+import { makeQueryClient } from "@/components/shell/query-client";
+import { EmptyState } from "@/components/ui/empty-state";
+import { ErrorState } from "@/components/ui/error-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { analyseQueryOptions } from "@/lib/api/analyse";
+import { getDatabase } from "@/lib/catalog/db";
+import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { findImageInfo } from "@/lib/catalog/images";
+import { asFacetError, type FacetError } from "@/lib/core/errors";
+import { sha256Schema } from "@/lib/core/protocol";
+import type { Dictionary, ImageInfo } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
+import { requestOrigin } from "../../request-origin";
+import { firstAnalysis } from "./first-analysis";
+
+interface PageProps {
+  params: Promise<{ sha256: string }>;
+  searchParams: Promise<Record<string, string | string[] | undefined>>;
+}
+
+const single = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || null;
+
+/** Read once for the page and its metadata. */
+const load = cache(async (sha256: string): Promise<{ info: ImageInfo } | { problem: FacetError }> => {
+  if (!sha256Schema.safeParse(sha256).success) notFound();
+  try {
+    return { info: await findImageInfo(await getDatabase(), sha256) };
+  } catch (error) {
+    return { problem: asFacetError(error) };
+  }
+});
+
+export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
+  const { sha256 } = await params;
+  const loaded = await load(sha256);
+  if ("problem" in loaded) return { title: "Picture" };
+  const title = loaded.info.caption ?? `Picture ${sha256.slice(0, 12)}`;
+  const description = "One picture and every feature that fires on it, cell by cell.";
+  return {
+    metadataBase: await requestOrigin(),
+    title,
+    description,
+    openGraph: { title, description, images: [routes.api.image(sha256)] },
+    twitter: { card: "summary", title, description },
+  };
+}
+
+function choice(dictionary: Dictionary): DictionaryChoice {
+  const { ref, id, model, numLatents } = dictionary;
+  return { ref, id, model: model.name, numLatents, grid: model.grid };
+}
+
+export default async function ImagePage({ params, searchParams }: PageProps) {
+  const { sha256 } = await params;
+  const asked = single((await searchParams).dictionary);
+  const loaded = await load(sha256);
+  if ("problem" in loaded) {
+    if (loaded.problem.status === 404) notFound();
+    if (loaded.problem.code === "internal") throw loaded.problem;
+    return <ErrorState className="grow justify-center" error={loaded.problem.toJSON()} />;
+  }
+  const dictionaries = await listDictionaries(await getDatabase());
+  const chosen = asked
+    ? dictionaries.find((one) => one.ref === asked)
+    : (dictionaries.find((one) => one.engine === "ready") ?? dictionaries[0]);
+  if (!chosen) {
+    return (
+      <EmptyState
+        className="grow justify-center"
+        title={asked ? `The dictionary ${asked.slice(0, 80)} is not imported here.` : "No dictionary is imported yet."}
+        action={
+          <LinkButton href={asked ? routes.image(sha256) : routes.home()}>{asked ? "Open the picture with another" : "Go home"}</LinkButton>
+        }
+      >
+        The picture itself is in the catalogue; what fires on it depends on the dictionary.
+      </EmptyState>
+    );
+  }
+  const client = makeQueryClient();
+  const { analysis, stored } = await firstAnalysis(await getDatabase(), chosen.ref, sha256);
+  if (analysis) client.setQueryData(analyseQueryOptions({ dictionary: chosen.ref, image: { sha256 } }).queryKey, analysis);
+  return (
+    <HydrationBoundary state={dehydrate(client)}>
+      <ImageView
+        key={`${sha256}/${chosen.ref}`}
+        info={loaded.info}
+        stored={stored}
+        dictionary={choice(chosen)}
+        dictionaries={dictionaries.filter((one) => one.model.id === chosen.model.id).map(choice)}
+      />
+    </HydrationBoundary>
+  );
+}

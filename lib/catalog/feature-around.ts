@@ -1,0 +1,35 @@
+/** Which features stand before and after one in a list: what "previous" and "next" on its page mean. */
+import type { FeatureQuery } from "@/lib/core/feature-query";
+import type { Queryable } from "./db";
+import { type Edge, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
+
+export interface Around {
+  /** Both null when the list does not hold the feature. */
+  previous: number | null;
+  next: number | null;
+  /** Features of the list. */
+  total: number;
+}
+
+/** The neighbours of `index` in the list of `query` (its cursor and limit play no part). Same order and filters as `featurePage`. */
+export async function around(
+  db: Queryable,
+  dictionaryId: number,
+  query: FeatureQuery,
+  match: FeatureMatch | null,
+  index: number,
+): Promise<Around> {
+  const order = orderOf(query, match?.found != null);
+  const source = sourceOf(dictionaryId, query, match);
+  const counted = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${source.sql}`, source.parameters.values);
+  const total = counted[0]?.total ?? 0;
+  const place = `$${source.parameters.values.length + 1}`;
+  const [edge] = await db.rows<Edge>(`SELECT ${order.key} AS value, f.index ${source.sql} AND f.index = ${place}::int`, [
+    ...source.parameters.values,
+    index,
+  ]);
+  if (!edge) return { previous: null, next: null, total };
+  const [next] = await readRows(db, source, order, edge, false, 1);
+  const [previous] = await readRows(db, source, order, edge, true, 1);
+  return { previous: previous?.index ?? null, next: next?.index ?? null, total };
+}
