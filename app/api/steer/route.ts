@@ -4,39 +4,39 @@ import { maxSteerBytes } from "@/lib/api/steer";
 import { getDatabase } from "@/lib/catalog/db";
 import { featureUnits } from "@/lib/catalog/feature-units";
 import { FacetError } from "@/lib/core/errors";
-import { generateRequestSchema } from "@/lib/core/protocol";
+import { type EngineEvent, generateRequestSchema } from "@/lib/core/protocol";
 import { openEventStream } from "@/lib/engine/event-stream";
 import { engineFor } from "@/lib/engine/registry";
-import { errorResponse, logFailure } from "../error-response";
+import { log } from "@/lib/log";
+import { answer } from "../_lib/handler";
 import { imageResolver } from "../resolve-image";
 
 export const dynamic = "force-dynamic";
+
+/** What is refused before the first event is thrown; what fails later is logged and ends the stream. */
+async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerator<EngineEvent, void, void>> {
+  const body = await readJson(request, generateRequestSchema, maxSteerBytes);
+  const db = await getDatabase();
+  const { sha256, maxima } = await featureUnits(db, body.dictionary, body.version);
+  const engine = await engineFor(body.dictionary);
+  if (!engine) throw new FacetError("engine_unavailable", `This server has no engine for ${body.dictionary}.`);
+  const { dictionary } = await engine.info();
+  if (dictionary.sha256 !== sha256) {
+    throw new FacetError("version_mismatch", `The catalogue and the engine hold different versions of ${body.dictionary}.`, {
+      fix: "Import the bundle that was made with the engine's files.",
+    });
+  }
+  const unitOf = (feature: number) => maxima[feature] ?? 0;
+  const events = engine.generate(body, { signal, resolveImage: imageResolver(db), unitOf });
+  return openEventStream(events, (error) => {
+    log[error.status >= 500 ? "error" : "info"]({ code: error.code, err: error.cause }, error.message);
+  });
+}
 
 /** Runs a generate request and streams the engine's events, one JSON object a line. */
 export async function POST(request: Request): Promise<Response> {
   const leaving = new AbortController();
   const leave = () => leaving.abort();
   request.signal.addEventListener("abort", leave);
-  try {
-    const body = await readJson(request, generateRequestSchema, maxSteerBytes);
-    const db = await getDatabase();
-    const { sha256, maxima } = await featureUnits(db, body.dictionary, body.version);
-    const engine = await engineFor(body.dictionary);
-    if (!engine) throw new FacetError("engine_unavailable", `This server has no engine for ${body.dictionary}.`);
-    const { dictionary } = await engine.info();
-    if (dictionary.sha256 !== sha256) {
-      throw new FacetError("version_mismatch", `The catalogue and the engine hold different versions of ${body.dictionary}.`, {
-        fix: "Import the bundle that was made with the engine's files.",
-      });
-    }
-    const events = engine.generate(body, {
-      signal: leaving.signal,
-      resolveImage: imageResolver(db),
-      unitOf: (feature) => maxima[feature] ?? 0,
-    });
-    const stream = await openEventStream(events, logFailure);
-    return ndjsonResponse(stream, leave);
-  } catch (error) {
-    return errorResponse(error);
-  }
+  return answer(request, async () => ndjsonResponse(await open(request, leaving.signal), leave));
 }
