@@ -56,7 +56,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
     <div className="mx-auto w-full max-w-[120rem] px-4 pb-12 sm:px-6">
       <DictionaryHead dictionary={dictionary} />
       <SearchBox className="mb-2 md:hidden" />
-      <div className={cn("grid gap-x-8", filters === "open" && "lg:grid-cols-[16rem_minmax(0,1fr)]")}>
+      <div className={cn("grid gap-x-8", filters === "open" && "lg:grid-cols-[17rem_minmax(0,1fr)]")}>
         {filters === "open" && (
           <aside
             aria-label="Filters"

@@ -106,7 +106,7 @@ function Flags({ query, setQuery, counts }: FilterPanelProps & { counts: Record<
         const value = query.flags[key];
         return (
           <div key={key} className="flex items-center justify-between gap-2">
-            <span className="text-sm">
+            <span className="whitespace-nowrap text-sm">
               <Term explain={flagNames[key].explain}>{flagNames[key].name}</Term>{" "}
               <span className="num text-muted text-xs">{formatCount(counts[key] ?? 0)}</span>
             </span>

@@ -33,7 +33,7 @@ export function Segmented<T extends string>({ label, value, onChange, options, s
           title={option.icon ? option.name : undefined}
           className={cn(
             "inline-flex items-center justify-center gap-2 rounded text-muted transition-colors duration-100 hover:text-ink disabled:opacity-50 data-[state=checked]:bg-raised data-[state=checked]:text-ink data-[state=checked]:shadow-sm data-[state=checked]:ring-1 data-[state=checked]:ring-line [&_svg]:size-4",
-            size === "sm" ? "h-7 min-w-8 px-2 text-sm" : "h-9 min-w-10 px-3 text-sm",
+            size === "sm" ? "h-7 min-w-8 px-1.5 text-sm" : "h-9 min-w-10 px-3 text-sm",
           )}
         >
           {option.icon ?? option.name}

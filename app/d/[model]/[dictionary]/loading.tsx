@@ -8,7 +8,7 @@ export default function Loading() {
         <Skeleton className="h-5 w-64" />
         <Skeleton className="h-7 w-80" />
       </div>
-      <div className="grid gap-x-8 lg:grid-cols-[16rem_minmax(0,1fr)]">
+      <div className="grid gap-x-8 lg:grid-cols-[17rem_minmax(0,1fr)]">
         <Skeleton className="mt-3 hidden h-[32rem] lg:block" />
         <div>
           <Skeleton className="my-2 h-10 w-full" />
