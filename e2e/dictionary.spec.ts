@@ -60,7 +60,7 @@ test("a list that nothing passes says what to drop", async ({ page, catalogue })
 
 test("a histogram is brushed, shows as a chip, and comes off again", async ({ page, catalogue }) => {
   await open(page, routes.dictionary(catalogue.dictionary.ref));
-  const before = await count(page).innerText();
+  const before = (await count(page).textContent()) ?? "";
   const histogram = page
     .getByRole("complementary", { name: "Filters" })
     .getByRole("region", { name: /density/i })

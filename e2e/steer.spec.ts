@@ -55,8 +55,8 @@ test("from a feature to a changed answer with its receipt, and back by a link", 
   await answered(page);
 
   const receipt = answer(page, "Steered");
-  const sentence = await receipt.getByText(/Changed \d+ of \d+ image positions/).innerText();
-  const [, changed, planned] = /Changed (\d+) of (\d+) image positions/.exec(sentence) ?? [];
+  const sentence = await receipt.getByText(/Changed \d+ of \d+ image positions/).textContent();
+  const [, changed, planned] = /Changed (\d+) of (\d+) image positions/.exec(sentence ?? "") ?? [];
   const grid = dictionary.model.grid.rows * dictionary.model.grid.cols;
   expect(Number(planned)).toBe(grid);
   expect(Number(changed)).toBeGreaterThan(0);
