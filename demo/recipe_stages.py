@@ -1,0 +1,294 @@
+"""The stages of the recipe, each a function of where things lie and how large they are to be."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import multiprocessing
+import platform
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import transformers
+
+from demo.catalogue import ATTRIBUTION, Catalogue, load_images, make_images, split_items
+from demo.explain_demo import explain_dictionary, load_explanations
+from demo.score_demo import load_scores, score_dictionary
+from facet_worker.bundle import DictionaryPart, check_bundle, write_bundle
+from facet_worker.cache import Keep, build_caches, load_cache, save_cache
+from facet_worker.checkpoint import WEIGHTS_FILE, Checkpoint, load_checkpoint
+from facet_worker.codes import open_codes
+from facet_worker.engine_json import engine_description, write_engine
+from facet_worker.errors import FacetError
+from facet_worker.export_onnx import export_encoder, export_model
+from facet_worker.harvest import Harvester, collect
+from facet_worker.hooks import hook_name
+from facet_worker.neighbours import coactivation, decoder_cosine, nearest
+from facet_worker.onnx_engine import check_parity
+from facet_worker.quality import loss_recovered
+from facet_worker.sae import TopKSae, file_sha256
+from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
+from facet_worker.tokens import token_weights
+from facet_worker.train import TrainConfig, describe, evaluate, train
+
+MODEL_ID = "facet-emoji"
+MODEL_NAME = "Facet Emoji LLaVA 6M"
+HELDOUT_START = 500_000  # seeds of the validation split that only dictionaries are measured on
+TRAIN_START = 9_000_000  # seeds of the training split that the model's own training does not reach
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    images: int = 4_200
+    latents: int = 2_048
+    k: int = 32
+    steps: int = 1_600
+    batch: int = 2_048
+    train_scenes: int = 3_000
+    train_texts: int = 4
+    heldout_scenes: int = 400
+    parity_prompts: int = 200
+    probes: int = 24
+    model_steps: int = 0  # 0: the model's own full training
+
+    @classmethod
+    def reduced(cls) -> Sizes:
+        """What fits two minutes."""
+        return cls(images=48, latents=128, k=8, steps=40, batch=512, train_scenes=24, train_texts=2, heldout_scenes=8, parity_prompts=3, probes=6, model_steps=3)
+
+    def changed(self, **values: int | None) -> Sizes:
+        """The same with some values replaced where they are given."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run: where things lie and how large they are."""
+
+    seed: int
+    work: Path
+    out: Path
+    checkpoint: Path | None
+    layers: tuple[int, ...]
+    sizes: Sizes
+    workers: int
+
+    @property
+    def model(self) -> Path:
+        return self.out / "model"
+
+    def dictionary(self, layer: int) -> Path:
+        return self.out / "dictionaries" / hook_name(layer)
+
+    def codes(self, layer: int) -> Path:
+        return self.work / "codes" / hook_name(layer)
+
+    def file(self, name: str, layer: int, ending: str = "json") -> Path:
+        return self.work / f"{name}.{hook_name(layer)}.{ending}"
+
+    def done(self, stage: str) -> bool:
+        return (self.work / f"{stage}.done").is_file()
+
+    def mark(self, stage: str, seconds: float) -> None:
+        (self.work / f"{stage}.done").write_text(f"{seconds:.1f}\n")
+
+    def report(self, name: str, content: Any) -> None:
+        """Write a report beside the artefacts."""
+        folder = self.out / "results"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+    def load(self) -> Checkpoint:
+        return load_checkpoint(self.model)
+
+    def catalogue(self) -> Catalogue:
+        return load_images(self.work / "images.npz", self.sizes.images)
+
+
+def _each(recipe: Recipe, task: Callable[[Recipe, int], Any]) -> dict[int, Any]:
+    """Run a task for every hook, one process a hook where there are processors for it."""
+    if recipe.workers < 2 or len(recipe.layers) < 2:
+        return {layer: task(recipe, layer) for layer in recipe.layers}
+    with ProcessPoolExecutor(min(recipe.workers, len(recipe.layers)), multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        futures = {layer: pool.submit(task, recipe, layer) for layer in recipe.layers}
+        return {layer: future.result() for layer, future in futures.items()}
+
+
+def make_catalogue(recipe: Recipe) -> None:
+    """Draw and encode the catalogue's scenes; needs no model."""
+    recipe.work.mkdir(parents=True, exist_ok=True)
+    path = recipe.work / "images.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            if len(stored["seeds"]) >= recipe.sizes.images:
+                return
+    make_images(path, recipe.sizes.images, recipe.workers)
+
+
+def make_model(recipe: Recipe) -> None:
+    """Take a trained checkpoint, or train one."""
+    source = recipe.checkpoint
+    if source is None:
+        source = recipe.work / "checkpoint"
+        if not (source / WEIGHTS_FILE).is_file():
+            from demo.recipe_model import train_checkpoint
+
+            train_checkpoint(source, recipe.work, recipe.seed, recipe.sizes.model_steps)
+    shutil.rmtree(recipe.model, ignore_errors=True)
+    recipe.model.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        if file.is_file():
+            shutil.copyfile(file, recipe.model / file.name)
+
+
+def _train_one(recipe: Recipe, layer: int) -> dict[str, Any]:
+    s = recipe.sizes
+    checkpoint = recipe.load()
+    _, items = split_items("train", TRAIN_START, s.train_scenes, s.train_texts, recipe.seed)
+    data = collect(checkpoint, items, [layer])[layer]
+    config = TrainConfig(num_latents=s.latents, k=s.k, steps=s.steps, batch=s.batch, seed=recipe.seed)
+    sae = train(data, config, lambda line: print(f"[{hook_name(layer)}] {line}", flush=True))
+    folder = recipe.dictionary(layer)
+    shutil.rmtree(folder, ignore_errors=True)
+    sae.save(folder)
+    _, heldout = split_items("val", HELDOUT_START, s.heldout_scenes, 3, recipe.seed)
+    metrics = evaluate(sae, collect(checkpoint, heldout, [layer])[layer])
+    metrics |= loss_recovered(checkpoint, layer, sae, heldout)
+    report = {"hook": hook_name(layer), "metrics": metrics, "training": describe(config), "scenes": s.train_scenes, "tokens": len(data.image) + len(data.text)}
+    recipe.file("quality", layer).write_text(json.dumps(report, indent=2))
+    return report
+
+
+def make_dictionaries(recipe: Recipe) -> None:
+    """Train a dictionary at each hook and measure it on held-out scenes."""
+    recipe.report("dictionaries", list(_each(recipe, _train_one).values()))
+
+
+def make_cache(recipe: Recipe) -> None:
+    """One pass over the catalogue for all hooks."""
+    torch.set_num_threads(recipe.workers)
+    saes = {layer: TopKSae.load(recipe.dictionary(layer)) for layer in recipe.layers}
+    caches = build_caches(recipe.load(), saes, recipe.catalogue().items(), {layer: recipe.codes(layer) for layer in recipe.layers}, Keep())
+    for layer, cache in caches.items():
+        save_cache(cache, recipe.file("cache", layer, "npz"))
+
+
+def _explain_one(recipe: Recipe, layer: int) -> dict[str, Any]:
+    return explain_dictionary(
+        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), recipe.catalogue(),
+        MODEL_ID, recipe.file("explanations", layer),
+    )  # fmt: skip
+
+
+def make_explanations(recipe: Recipe) -> None:
+    """Ask the model about every feature, both ways."""
+    _each(recipe, _explain_one)
+
+
+def _score_one(recipe: Recipe, layer: int) -> dict[str, Any]:
+    return score_dictionary(
+        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), open_codes(recipe.codes(layer)),
+        recipe.catalogue(), recipe.file("explanations", layer), recipe.file("scores", layer), recipe.sizes.probes, recipe.seed,
+    )  # fmt: skip
+
+
+def make_scores(recipe: Recipe) -> None:
+    """Score every explanation, choose the preferred ones, report the distributions."""
+    reports = _each(recipe, _score_one)
+    recipe.report("explanations", {hook_name(layer): report for layer, report in reports.items()})
+
+
+def make_onnx(recipe: Recipe) -> None:
+    """Export the graphs and hold them against PyTorch."""
+    checkpoint = recipe.load()
+    export_model(checkpoint, recipe.layers)
+    catalogue = recipe.catalogue()
+    torch.set_num_threads(1)
+    count = min(recipe.sizes.parity_prompts, len(catalogue))
+    report = {}
+    for layer in recipe.layers:
+        folder = recipe.dictionary(layer)
+        export_encoder(folder)
+        prompts = [checkpoint.ids_of(checkpoint.prompt([("user", chat.turns[0][0])])) for chat in catalogue.chats[:count]]
+        parity = check_parity(checkpoint, layer, folder, catalogue.pixels[:count], prompts)
+        report[hook_name(layer)] = asdict(parity)
+        if parity.hidden > 1e-3 or parity.same_text != parity.prompts:
+            raise FacetError(f"The graphs at {hook_name(layer)} differ from PyTorch: {parity}.")
+    dictionaries = {layer: recipe.dictionary(layer) for layer in recipe.layers}
+    write_engine(recipe.model / "engine.json", engine_description(checkpoint, MODEL_ID, MODEL_NAME, dictionaries, recipe.model))
+    recipe.report("onnx", report)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+
+
+def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
+    sae, cache = TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz"))
+    alive = ~cache.stats.dead
+    near = nearest(decoder_cosine(sae.w_dec), "decoder", alive) + nearest(coactivation(open_codes(recipe.codes(layer))), "coactive", alive)
+    vocabulary = checkpoint.tokenizer.convert_ids_to_tokens(list(range(len(checkpoint.tokenizer))))
+    norm = checkpoint.model.model.language_model.norm.weight  # the final norm scales each direction before the output matrix reads it
+    weights = token_weights(sae.w_dec * norm, checkpoint.model.lm_head.weight, vocabulary, "writes")
+    weights += token_weights(sae.w_enc, checkpoint.model.get_input_embeddings().weight, vocabulary, "reads")
+    quality = json.loads(recipe.file("quality", layer).read_text())["metrics"]
+    about = {
+        "id": hook_name(layer), "hook": hook_name(layer), "layer": layer, "sha256": file_sha256(recipe.dictionary(layer) / SAE_FILE),
+        "num_latents": sae.num_latents, "width": sae.width, "activation": "topk", "k": sae.k,
+        "metrics": {name: quality[name] for name in ("explained_variance", "fvu", "l0", "dead_share", "loss_recovered")},
+        "images": len(recipe.catalogue()), "image_tokens": cache.stats.image_tokens, "text_tokens": cache.stats.text_tokens,
+    }  # fmt: skip
+    return DictionaryPart(about, cache, load_explanations(recipe.file("explanations", layer)), load_scores(recipe.file("scores", layer)), near, weights)
+
+
+def make_bundle(recipe: Recipe) -> None:
+    """Write the bundle and check it as an importer would."""
+    checkpoint, catalogue = recipe.load(), recipe.catalogue()
+    folder = recipe.out / "bundle"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    grid = checkpoint.grid
+    model = {"id": MODEL_ID, "name": MODEL_NAME, "sha256": checkpoint.sha256, "image_size": checkpoint.image_size, "grid": {"rows": grid, "cols": grid}}
+    made = {
+        "command": f"python -m demo.recipe --seed {recipe.seed} --layers {' '.join(map(str, recipe.layers))}", "seed": recipe.seed, "versions": _versions(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }  # fmt: skip
+    lead = Harvester(checkpoint, [recipe.layers[0]]).lead
+    parts = [_part(recipe, checkpoint, layer) for layer in recipe.layers]
+    write_bundle(folder, model, ATTRIBUTION, catalogue.bundle_images(), catalogue.texts(checkpoint, lead), parts, made)
+    check_bundle(folder)
+
+
+def make_manifest(recipe: Recipe) -> None:
+    """List every artefact with its size and hash."""
+    files = {}
+    for top in ("model", "dictionaries", "bundle", "results"):
+        for path in sorted((recipe.out / top).rglob("*")):
+            if path.is_file():
+                path.chmod(0o644)
+                files[path.relative_to(recipe.out).as_posix()] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    total = sum(entry["bytes"] for entry in files.values())
+    (recipe.out / "manifest.json").write_text(json.dumps({"format": "facet-demo/1", "bytes": total, "files": files}, indent=2) + "\n")
+    print(f"{len(files)} artefacts, {total / 1e6:.1f} MB")
+
+
+STAGES: dict[str, Callable[[Recipe], None]] = {
+    "images": make_catalogue,
+    "model": make_model,
+    "dictionaries": make_dictionaries,
+    "cache": make_cache,
+    "explain": make_explanations,
+    "score": make_scores,
+    "onnx": make_onnx,
+    "bundle": make_bundle,
+    "manifest": make_manifest,
+}
