@@ -1,8 +1,12 @@
 /** `GET /api/histograms?dictionary=`: how a dictionary's metrics are distributed, to brush in the filters. */
 import { queryOptions } from "@tanstack/react-query";
+import { z } from "zod";
+import { dictionaryRefSchema } from "@/lib/core/protocol";
 import { type Histograms, histogramsSchema } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { fetchJson } from "./fetch-json";
+
+export const histogramsQuerySchema = z.strictObject({ dictionary: dictionaryRefSchema });
 
 export function fetchHistograms(ref: string, signal?: AbortSignal): Promise<Histograms> {
   return fetchJson(histogramsSchema, routes.api.histograms(ref), { signal });

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { Pool, type PoolClient, type QueryResultRow } from "pg";
+import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResultRow } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
 import { type Lock, takeLock } from "./lock";
@@ -87,8 +87,11 @@ export interface OpenOptions {
   databaseUrl?: string;
   /** Where images lie; default `<dataDir>/images`. Required in memory. */
   imagesDir?: string;
-  /** Apply pending migrations. Default: only to the embedded catalogue, which nobody else administers. */
-  migrate?: boolean;
+  /**
+   * What to do about pending migrations. Default: applied to the embedded catalogue, which nobody else administers; refused on a server.
+   * `never` opens the database as it is.
+   */
+  migrate?: "apply" | "refuse" | "never";
 }
 
 /**
@@ -119,12 +122,46 @@ async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<
   }
   const opened = thread;
   // One session: one connection, never recycled.
-  const pool = new Pool({ max: 1, idleTimeoutMillis: 0, stream: () => opened.connect(), user: "postgres", database: "postgres" } as object);
+  const pool = new Pool({
+    max: 1,
+    idleTimeoutMillis: 0,
+    stream: () => opened.connect(),
+    user: "postgres",
+    database: "postgres",
+    ...session,
+  } as PoolConfig);
   return new Database(pool, "pglite", imagesDir, async () => {
     await opened.close();
     lock?.release();
   });
 }
+
+async function settleMigrations(db: Database, policy: "apply" | "refuse" | "never"): Promise<void> {
+  try {
+    if (policy === "never") {
+      // The connection is still tried, so that a server that does not answer is found now.
+      await db.pool.query("SELECT 1");
+      return;
+    }
+    const pending = await pendingMigrations(db.pool);
+    if (pending.length === 0) return;
+    if (policy === "refuse") {
+      throw new FacetError("catalogue_outdated", `The database lacks ${pending.length} of this version's migrations.`, {
+        fix: "Run `npx facet migrate`.",
+      });
+    }
+    await migrate(db.pool);
+  } catch (error) {
+    throw asCatalogueError(error, db.kind);
+  }
+}
+
+/** How near a word must be to count as a typo of another. Set on every connection before its first query. */
+const session = {
+  onConnect: async (client: ClientBase) => {
+    await client.query("SET pg_trgm.strict_word_similarity_threshold = 0.4");
+  },
+};
 
 /**
  * Opens a catalogue. Throws `catalogue_locked` (another process has the folder), `catalogue_unreachable` (no such server, a damaged
@@ -136,7 +173,7 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
   const imagesDir = options.imagesDir ?? path.join(/* turbopackIgnore: true */ dataDir ?? env.dataDir, "images");
   const db = databaseUrl
     ? new Database(
-        new Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 5_000 }),
+        new Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 5_000, ...session } as PoolConfig),
         "postgres",
         imagesDir,
         async () => {},
@@ -145,17 +182,7 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   db.pool.on("error", () => {});
   try {
-    const pending = await pendingMigrations(db.pool).catch((error) => {
-      throw asCatalogueError(error, db.kind);
-    });
-    if (pending.length) {
-      if (!(options.migrate ?? db.kind === "pglite")) {
-        throw new FacetError("catalogue_outdated", `The database lacks ${pending.length} of this version's migrations.`, {
-          fix: "Run `npx facet migrate`.",
-        });
-      }
-      await migrate(db.pool);
-    }
+    await settleMigrations(db, options.migrate ?? (db.kind === "pglite" ? "apply" : "refuse"));
     return db;
   } catch (error) {
     await db.close();

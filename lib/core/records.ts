@@ -235,6 +235,7 @@ export type SortKey = (typeof sortKeys)[number];
 export const flagKeys = ["dead", "always_on", "sink", "explained"] as const;
 export type FlagKey = (typeof flagKeys)[number];
 
+export type EncodedMap = z.infer<typeof encodedMapSchema>;
 export type ImageExample = z.infer<typeof imageExampleSchema>;
 export type TextExample = z.infer<typeof textExampleSchema>;
 export type FeatureCard = z.infer<typeof featureCardSchema>;

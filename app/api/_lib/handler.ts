@@ -1,0 +1,92 @@
+/** What every GET does alike: refuse unknown query keys, answer errors in their one form, and carry an ETag. */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { asFacetError, FacetError } from "@/lib/core/errors";
+import { log } from "@/lib/log";
+
+/** `fresh`: ask again each time (the ETag makes that cheap); `pinned`: the address names a version; `forever`: the address is a hash. */
+export type Caching = "fresh" | "pinned" | "forever" | "never";
+
+const cacheControl: Record<Caching, string> = {
+  fresh: "private, no-cache",
+  pinned: "private, max-age=3600",
+  forever: "public, max-age=31536000, immutable",
+  never: "no-store",
+};
+
+/** The answer to a failure, logged: not found as information, the caller's mistake as a warning, ours as an error. */
+export function errorResponse(error: unknown, request: Request): Response {
+  const known = asFacetError(error);
+  const entry = { code: known.code, method: request.method, path: new URL(request.url).pathname };
+  if (known.status >= 500 && known.code !== "engine_busy") log.error({ ...entry, err: known.cause ?? known }, known.message);
+  else if (known.status === 404 || known.code === "cancelled") log.info(entry, known.message);
+  else log.warn(entry, known.message);
+  const headers: Record<string, string> = { "Cache-Control": "no-store" };
+  if (known.code === "engine_busy") headers["Retry-After"] = "5";
+  return Response.json({ error: known.toJSON() }, { status: known.status, headers });
+}
+
+/** Runs a handler; what it throws becomes the typed answer. */
+export async function answer(request: Request, handler: () => Promise<Response>): Promise<Response> {
+  try {
+    return await handler();
+  } catch (error) {
+    return errorResponse(error, request);
+  }
+}
+
+/** Query parameters by a strict schema. Throws `unknown_query_key` and `invalid_request`, naming the key. An empty value counts as absent. */
+export function parseQuery<S extends z.ZodObject>(schema: S, request: Request): z.infer<S> {
+  const values: Record<string, string> = {};
+  for (const [key, value] of new URL(request.url).searchParams) {
+    if (!(key in schema.shape)) {
+      const known = Object.keys(schema.shape).join(", ") || "none";
+      throw new FacetError("unknown_query_key", `"${key.slice(0, 60)}" is not a query key of this address; known: ${known}.`);
+    }
+    if (key in values) throw new FacetError("invalid_request", `"${key}" is given twice.`);
+    if (value !== "") values[key] = value;
+  }
+  return parseInput(schema, values);
+}
+
+/** Any input by a schema. Throws `invalid_request`, naming the place. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new FacetError("invalid_request", `${issue?.path.join(".") || "The input"} is wrong: ${issue?.message ?? "not as described"}.`, {
+    fix: "Correct it and send the request again; /api/openapi.json describes every input.",
+  });
+}
+
+export const noQuery = z.strictObject({});
+
+function matches(request: Request, etag: string): boolean {
+  const asked = request.headers.get("if-none-match");
+  if (!asked) return false;
+  return asked === "*" || asked.split(",").some((one) => one.trim().replace(/^W\//, "") === etag.replace(/^W\//, ""));
+}
+
+/** A body with its ETag, or 304 where the caller has it already. */
+export function withEtag(request: Request, body: string | Uint8Array, etag: string, headers: Record<string, string>): Response {
+  const all = { ...headers, ETag: etag };
+  if (matches(request, etag)) return new Response(null, { status: 304, headers: all });
+  return new Response(body as BodyInit, { headers: all });
+}
+
+export function json(request: Request, value: unknown, caching: Caching = "fresh"): Response {
+  const body = JSON.stringify(value);
+  const headers = { "Content-Type": "application/json; charset=utf-8", "Cache-Control": cacheControl[caching] };
+  // Weak: the bytes differ by content encoding, the meaning does not.
+  return withEtag(request, body, `W/"${createHash("sha256").update(body).digest("base64url").slice(0, 27)}"`, headers);
+}
+
+export function bytes(request: Request, body: Uint8Array, mime: string, sha256: string): Response {
+  return withEtag(request, body, `"${sha256}"`, {
+    "Content-Type": mime,
+    "Content-Length": String(body.byteLength),
+    "Cache-Control": cacheControl.forever,
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+  });
+}

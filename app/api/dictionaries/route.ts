@@ -1,0 +1,12 @@
+import { getDatabase } from "@/lib/catalog/db";
+import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { answer, json, noQuery, parseQuery } from "../_lib/handler";
+
+export const dynamic = "force-dynamic";
+
+export function GET(request: Request): Promise<Response> {
+  return answer(request, async () => {
+    parseQuery(noQuery, request);
+    return json(request, { items: await listDictionaries(await getDatabase()) });
+  });
+}

@@ -1,0 +1,17 @@
+import { featureParamsSchema, featureQuerySchema } from "@/lib/api/feature";
+import { getDatabase } from "@/lib/catalog/db";
+import { findFeature } from "@/lib/catalog/feature-detail";
+import { answer, json, parseInput, parseQuery } from "../../../../_lib/handler";
+
+export const dynamic = "force-dynamic";
+
+type Context = { params: Promise<Record<string, string>> };
+
+export function GET(request: Request, context: Context): Promise<Response> {
+  return answer(request, async () => {
+    const { model, dictionary, index } = parseInput(featureParamsSchema, await context.params);
+    const { v } = parseQuery(featureQuerySchema, request);
+    const feature = await findFeature(await getDatabase(), `${model}/${dictionary}`, index, v);
+    return json(request, feature, v ? "pinned" : "fresh");
+  });
+}

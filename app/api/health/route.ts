@@ -1,0 +1,14 @@
+import { getDatabase } from "@/lib/catalog/db";
+import { answer, json, noQuery, parseQuery } from "../_lib/handler";
+
+export const dynamic = "force-dynamic";
+
+/** Whether the server and its catalogue answer. */
+export function GET(request: Request): Promise<Response> {
+  return answer(request, async () => {
+    parseQuery(noQuery, request);
+    const db = await getDatabase();
+    const rows = await db.rows<{ dictionaries: number }>("SELECT count(*)::int AS dictionaries FROM dictionary");
+    return json(request, { status: "ok", catalogue: db.kind, dictionaries: rows[0]?.dictionaries ?? 0 }, "never");
+  });
+}

@@ -1,0 +1,13 @@
+import { histogramsQuerySchema } from "@/lib/api/histograms";
+import { getDatabase } from "@/lib/catalog/db";
+import { featureHistograms } from "@/lib/catalog/histograms";
+import { answer, json, parseQuery } from "../_lib/handler";
+
+export const dynamic = "force-dynamic";
+
+export function GET(request: Request): Promise<Response> {
+  return answer(request, async () => {
+    const { dictionary } = parseQuery(histogramsQuerySchema, request);
+    return json(request, await featureHistograms(await getDatabase(), dictionary));
+  });
+}

@@ -1,0 +1,17 @@
+import { getDatabase } from "@/lib/catalog/db";
+import { findImage } from "@/lib/catalog/images";
+import { sha256Schema } from "@/lib/core/protocol";
+import { answer, bytes, noQuery, parseInput, parseQuery } from "../../_lib/handler";
+
+export const dynamic = "force-dynamic";
+
+type Context = { params: Promise<{ sha256: string }> };
+
+export function GET(request: Request, context: Context): Promise<Response> {
+  return answer(request, async () => {
+    parseQuery(noQuery, request);
+    const sha256 = parseInput(sha256Schema, (await context.params).sha256);
+    const image = await findImage(await getDatabase(), sha256);
+    return bytes(request, image.bytes, image.mime, sha256);
+  });
+}

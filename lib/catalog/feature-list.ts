@@ -1,0 +1,208 @@
+/**
+ * A page of features, sorted by any metric both ways, filtered and matched against a search. Paging is by keyset: a cursor names the row
+ * at the edge of a page, so that a page holds the same rows whichever way one walks. Features that lack the sort's metric come last in
+ * both directions, by index. Filters and search act before the limit.
+ */
+import { z } from "zod";
+import { FacetError } from "@/lib/core/errors";
+import type { FeatureQuery } from "@/lib/core/feature-query";
+import { type FeatureCard, type FeaturePage, flagKeys, type MetricKey, metricKeys } from "@/lib/core/records";
+import type { Queryable } from "./db";
+import { type CardRow, cardColumns, toCard } from "./row-types";
+import { attachTop } from "./top-maps";
+
+/** Collects bound parameters; returns the placeholder of each. */
+export class Parameters {
+  readonly values: unknown[] = [];
+  bind(value: unknown): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+}
+
+/** A search as SQL. */
+export interface FeatureMatch {
+  /** A SELECT of `(index int, cost float8)` of what is found, best = lowest cost; null when the search only excludes. */
+  found: ((parameters: Parameters) => string) | null;
+  /** A condition on `f` (feature); null when nothing is excluded. */
+  condition: ((parameters: Parameters) => string) | null;
+  /** Says on each card why it was found. */
+  explain: (db: Queryable, cards: FeatureCard[]) => Promise<void>;
+}
+
+/** Types of the sort columns, to compare without losing a bit. */
+const columnTypes: Record<MetricKey, string> = {
+  density: "float8",
+  text_density: "float8",
+  max_activation: "real",
+  image_share: "float8",
+  iou: "float8",
+  steer: "float8",
+  images: "int",
+};
+
+export interface Order {
+  /** SQL of the key, and its type. */
+  key: string;
+  type: string;
+  /** Features without the key exist: they form a second part. */
+  nullable: boolean;
+  descending: boolean;
+}
+
+export function orderOf(query: FeatureQuery, found: boolean): Order {
+  if (query.sort === "relevance") {
+    // Cost counts up: the best match first, equal ones by index.
+    return { key: found ? "m.cost" : "f.index", type: found ? "float8" : "int", nullable: false, descending: false };
+  }
+  const descending = query.direction === "desc";
+  if (query.sort === "index") return { key: "f.index", type: "int", nullable: false, descending };
+  return { key: `f.${query.sort}`, type: columnTypes[query.sort], nullable: query.sort !== "images", descending };
+}
+
+const cursorSchema = z.tuple([z.string(), z.number().nullable(), z.number().int().min(0), z.enum(["after", "before"])]);
+export interface Edge {
+  value: number | null;
+  index: number;
+}
+
+const orderName = (query: FeatureQuery) => `${query.direction === "desc" ? "-" : ""}${query.sort}`;
+
+function writeCursor(query: FeatureQuery, edge: Edge, side: "after" | "before"): string {
+  return Buffer.from(JSON.stringify([orderName(query), edge.value, edge.index, side])).toString("base64url");
+}
+
+function readCursor(query: FeatureQuery): { edge: Edge; side: "after" | "before" } | null {
+  if (query.cursor === null) return null;
+  let parsed: z.infer<typeof cursorSchema>;
+  try {
+    parsed = cursorSchema.parse(JSON.parse(Buffer.from(query.cursor, "base64url").toString("utf8")));
+  } catch (cause) {
+    throw new FacetError("invalid_request", "The cursor is not one of this API.", {
+      fix: "Leave the cursor out to begin at the start.",
+      cause,
+    });
+  }
+  const [order, value, index, side] = parsed;
+  if (order !== orderName(query)) {
+    throw new FacetError("invalid_request", "The cursor belongs to another order of the list.", {
+      fix: "Leave the cursor out to begin at the start.",
+    });
+  }
+  if (index > 2_147_483_647) throw new FacetError("invalid_request", "The cursor is not one of this API.");
+  return { edge: { value, index }, side };
+}
+
+export interface Source {
+  /** FROM and WHERE. */
+  sql: string;
+  parameters: Parameters;
+}
+
+export function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Source {
+  const parameters = new Parameters();
+  const where = [`f.dictionary_id = ${parameters.bind(dictionaryId)}`];
+  if (query.concepts.length) where.push(`f.concept = ANY(${parameters.bind(query.concepts)}::text[])`);
+  for (const key of metricKeys) {
+    const range = query.ranges[key];
+    if (range?.min !== undefined) where.push(`f.${key}::float8 >= ${parameters.bind(range.min)}::float8`);
+    if (range?.max !== undefined) where.push(`f.${key}::float8 <= ${parameters.bind(range.max)}::float8`);
+  }
+  for (const key of flagKeys) {
+    const flag = query.flags[key];
+    if (flag !== undefined) where.push(flag ? `f.${key}` : `NOT f.${key}`);
+  }
+  if (match?.condition) where.push(match.condition(parameters));
+  const join = match?.found ? `JOIN (${match.found(parameters)}) m ON m.index = f.index` : "";
+  return { sql: `FROM feature f ${join} WHERE ${where.join(" AND ")}`, parameters };
+}
+
+type KeyedRow = CardRow & { key: number | null };
+
+/** Rows of one part (those with the key, or those without) beyond an edge, in list order or from its end. */
+async function readPart(
+  db: Queryable,
+  source: Source,
+  order: Order,
+  part: "keyed" | "missing",
+  edge: Edge | null,
+  backwards: boolean,
+  limit: number,
+): Promise<KeyedRow[]> {
+  const parameters = new Parameters();
+  parameters.values.push(...source.parameters.values);
+  const keyed = part === "keyed";
+  // Without the key the index counts up whatever the direction.
+  const descending = (keyed && order.descending) !== backwards;
+  const beyond = descending ? "<" : ">";
+  const where: string[] = [];
+  if (order.nullable) where.push(`${order.key} IS ${keyed ? "NOT NULL" : "NULL"}`);
+  if (edge && keyed && order.key !== "f.index") {
+    where.push(`(${order.key}, f.index) ${beyond} (${parameters.bind(edge.value)}::${order.type}, ${parameters.bind(edge.index)}::int)`);
+  } else if (edge) where.push(`f.index ${beyond} ${parameters.bind(edge.index)}::int`);
+  const direction = descending ? "DESC" : "ASC";
+  const by = keyed && order.key !== "f.index" ? `${order.key} ${direction}, f.index ${direction}` : `f.index ${direction}`;
+  return db.rows<KeyedRow>(
+    `SELECT ${cardColumns}, ${keyed ? order.key : "NULL"} AS key ${source.sql} ${where.map((one) => `AND ${one}`).join(" ")}
+     ORDER BY ${by} LIMIT ${parameters.bind(limit)}::int`,
+    parameters.values,
+  );
+}
+
+/** Up to `limit` rows beyond `edge`, nearest first. */
+export async function readRows(
+  db: Queryable,
+  source: Source,
+  order: Order,
+  edge: Edge | null,
+  backwards: boolean,
+  limit: number,
+): Promise<KeyedRow[]> {
+  const parts: ("keyed" | "missing")[] = order.nullable ? ["keyed", "missing"] : ["keyed"];
+  if (backwards) parts.reverse();
+  const at = edge && order.nullable && edge.value === null ? "missing" : "keyed";
+  const rows: KeyedRow[] = [];
+  for (const part of edge ? parts.slice(parts.indexOf(at)) : parts) {
+    if (rows.length === limit) break;
+    const within = edge && part === at ? edge : null;
+    rows.push(...(await readPart(db, source, order, part, within, backwards, limit - rows.length)));
+  }
+  return rows;
+}
+
+/**
+ * The page of `query` in one dictionary, by the database's number of it. Throws `invalid_request` for a cursor that is not of this list.
+ */
+export async function featurePage(
+  db: Queryable,
+  dictionaryId: number,
+  query: FeatureQuery,
+  match: FeatureMatch | null,
+): Promise<FeaturePage> {
+  const order = orderOf(query, match?.found != null);
+  const cursor = readCursor(query);
+  if (cursor && cursor.edge.value === null && !order.nullable)
+    throw new FacetError("invalid_request", "The cursor is not one of this API.");
+  const source = sourceOf(dictionaryId, query, match);
+  const backwards = cursor?.side === "before";
+  const rows = await readRows(db, source, order, cursor?.edge ?? null, backwards, query.limit + 1);
+  const more = rows.length > query.limit;
+  if (more) rows.pop();
+  if (backwards) rows.reverse();
+  const counted = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${source.sql}`, source.parameters.values);
+  const items = rows.map(toCard);
+  await attachTop(db, dictionaryId, items);
+  await match?.explain(db, items);
+  const edge = (row: KeyedRow | undefined): Edge | null => (row ? { value: row.key, index: row.index } : null);
+  const first = edge(rows[0]);
+  const last = edge(rows.at(-1));
+  // Where one came from there is at least the row of the cursor.
+  const hasNext = backwards ? true : more;
+  const hasPrevious = backwards ? more : cursor !== null;
+  return {
+    items,
+    next: hasNext && last ? writeCursor(query, last, "after") : null,
+    previous: hasPrevious && first ? writeCursor(query, first, "before") : null,
+    total: counted[0]?.total ?? 0,
+  };
+}

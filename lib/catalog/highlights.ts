@@ -1,0 +1,27 @@
+/** Features worth opening first: what they stand for is well measured, and no two stand for the same. */
+import type { FeatureCard } from "@/lib/core/records";
+import type { Queryable } from "./db";
+import { type CardRow, cardColumns, toCard } from "./row-types";
+import { attachTop } from "./top-maps";
+
+/**
+ * Up to `count` cards with pictures, the best first: by IoU and steering effect together (either, where the other was not measured), one a
+ * label, and of one concept class only until every other has had its turn. Unscored dictionaries give their largest activations.
+ */
+export async function pickCards(db: Queryable, dictionaryId: number, count: number): Promise<FeatureCard[]> {
+  const rows = await db.rows<CardRow>(
+    `WITH good AS (
+       SELECT f.*, coalesce(f.iou, 0) + coalesce(f.steer, 0) AS merit,
+         row_number() OVER (PARTITION BY lower(coalesce(f.label, f.index::text)) ORDER BY coalesce(f.iou, 0) + coalesce(f.steer, 0) DESC, f.index) AS same
+       FROM feature f
+       WHERE f.dictionary_id = $1 AND NOT f.dead AND NOT f.always_on AND NOT f.sink AND f.images >= 3
+     ), turn AS (
+       SELECT *, row_number() OVER (PARTITION BY concept ORDER BY merit DESC, max_activation DESC, index) AS turn FROM good WHERE same = 1
+     )
+     SELECT ${cardColumns} FROM turn f ORDER BY (f.label IS NULL), f.turn, f.merit DESC, f.max_activation DESC, f.index LIMIT $2`,
+    [dictionaryId, count],
+  );
+  const cards = rows.map(toCard);
+  await attachTop(db, dictionaryId, cards);
+  return cards;
+}

@@ -1,0 +1,62 @@
+/** Rows as the database gives them → records as the API sends them. */
+import type { Concept, EncodedMap, FeatureCard, ImageExample } from "@/lib/core/records";
+
+/** The columns of a card, for a query over `feature f`. */
+export const cardColumns = `f.index, f.label, f.concept, f.density, f.text_density, f.max_activation, f.image_share, f.iou, f.steer,
+  f.dead, f.always_on, f.sink, f.images`;
+
+export interface CardRow {
+  index: number;
+  label: string | null;
+  concept: string | null;
+  density: number | null;
+  text_density: number | null;
+  max_activation: number | null;
+  image_share: number | null;
+  iou: number | null;
+  steer: number | null;
+  dead: boolean;
+  always_on: boolean;
+  sink: boolean;
+  images: number;
+}
+
+export function toCard(row: CardRow): FeatureCard {
+  return {
+    index: row.index,
+    label: row.label,
+    concept: row.concept as Concept | null,
+    density: row.density,
+    textDensity: row.text_density,
+    maxActivation: row.max_activation,
+    imageShare: row.image_share,
+    iou: row.iou,
+    steer: row.steer,
+    dead: row.dead,
+    alwaysOn: row.always_on,
+    sink: row.sink,
+    images: row.images,
+    top: [],
+    match: null,
+  };
+}
+
+/** The columns of an example, for a query over `activation a`. */
+export const mapColumns = "a.rows, a.cols, a.peak, a.mean, a.map_positions, a.map_values";
+
+export interface MapRow {
+  rows: number;
+  cols: number;
+  peak: number;
+  mean: number;
+  map_positions: Buffer;
+  map_values: Buffer;
+}
+
+export function toMap(row: MapRow): EncodedMap {
+  return { p: row.map_positions.toString("base64"), v: row.map_values.toString("base64") };
+}
+
+export function toImageExample(row: MapRow & { sha256: string }): ImageExample {
+  return { image: row.sha256, rows: row.rows, cols: row.cols, peak: row.peak, mean: row.mean, map: toMap(row) };
+}

@@ -1,0 +1,64 @@
+/** A page of features, with the search box: what `GET /api/features` and the dictionary page answer. */
+import type { Queryable } from "@/lib/catalog/db";
+import { locateDictionary } from "@/lib/catalog/dictionaries";
+import { type FeatureMatch, featurePage, Parameters } from "@/lib/catalog/feature-list";
+import type { FeatureQuery } from "@/lib/core/feature-query";
+import type { Dictionary, FeatureCard, FeaturePage } from "@/lib/core/records";
+import { markNear, markStart } from "./highlight";
+import { isEmptySearch, type ParsedSearch, parseSearch } from "./parse";
+import { explainSql, matchSql, withoutSql } from "./rank";
+
+interface ExplainRow {
+  index: number;
+  label: string;
+  body: string;
+  exact: boolean;
+  marked_label: string;
+  marked_body: string;
+}
+
+/** Says why each card was found, and shows it: marked words in the label, or an excerpt of the explanation where they are there only. */
+async function explain(db: Queryable, parsed: ParsedSearch, dictionaryId: number, hooks: string[], cards: FeatureCard[]): Promise<void> {
+  if (parsed.key && (parsed.key.hook === null || hooks.includes(parsed.key.hook))) {
+    const card = cards.find((one) => one.index === parsed.key?.index);
+    if (card) card.match = { kind: "key", highlight: null };
+  }
+  const rest = cards.filter((card) => card.match === null);
+  if (rest.length === 0 || parsed.terms.length === 0) return;
+  const parameters = new Parameters();
+  const sql = explainSql(
+    parsed,
+    dictionaryId,
+    rest.map((card) => card.index),
+    parameters,
+  );
+  const rows = new Map((await db.rows<ExplainRow>(sql, parameters.values)).map((row) => [row.index, row]));
+  for (const card of rest) {
+    const row = rows.get(card.index);
+    if (!row) continue;
+    const marked = [row.marked_label, row.marked_body].find((text) => text.includes(markStart));
+    const near = row.exact && marked ? null : (markNear(row.label, parsed.terms) ?? markNear(row.body, parsed.terms));
+    card.match = { kind: row.exact ? "words" : "typo", highlight: near ?? marked ?? null };
+  }
+}
+
+/** A parsed search as the conditions of a list. */
+export function matchOf(parsed: ParsedSearch, dictionaryId: number, dictionary: Dictionary): FeatureMatch {
+  const hooks = [dictionary.id, dictionary.hook, dictionary.ref];
+  const positive = parsed.key !== null || parsed.terms.length > 0;
+  return {
+    found: positive ? (parameters) => matchSql(parsed, { dictionaryId, hooks }, parameters) : null,
+    condition: parsed.without.length ? (parameters) => withoutSql(parsed.without, dictionaryId, parameters) : null,
+    explain: (db, cards) => explain(db, parsed, dictionaryId, hooks, cards),
+  };
+}
+
+/**
+ * The page that `query` asks for, in the dictionary's latest version. Throws `dictionary_not_found`, and `invalid_request` for a cursor
+ * that is not of this list.
+ */
+export async function listFeatures(db: Queryable, query: FeatureQuery): Promise<FeaturePage> {
+  const { id, dictionary } = await locateDictionary(db, query.dictionary);
+  const parsed = parseSearch(query.q);
+  return featurePage(db, id, query, isEmptySearch(parsed) ? null : matchOf(parsed, id, dictionary));
+}

@@ -1,0 +1,91 @@
+/**
+ * A parsed search as SQL over `search_document`: a key first, then words (all of them, by stem, phrase, prefix or substring), then words
+ * that nearly match (trigrams). Costs: a key 0; words 1 to 2; typos 2 to 3; lower is better.
+ */
+import type { Parameters } from "@/lib/catalog/feature-list";
+import type { ParsedSearch, Term } from "./parse";
+
+export interface Target {
+  dictionaryId: number;
+  /** Names under which a key may spell the dictionary. */
+  hooks: string[];
+}
+
+const escapeLike = (text: string) => `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+/** A word as a quoted operand of to_tsquery. */
+const operand = (word: string) => `'${word.replace(/['\\]/g, "$&$&")}'`;
+
+/** A tsquery for a word or phrase, as stem or as it stands. */
+function wordQuery(term: Term, prefix: string | null, parameters: Parameters): string {
+  if (term.kind === "phrase") return `phraseto_tsquery('simple', ${parameters.bind(term.text)}::text)`;
+  const stem = `plainto_tsquery('english', ${parameters.bind(term.text)}::text)`;
+  const asItIs = `to_tsquery('simple', ${parameters.bind(operand(term.text) + (prefix === term.text ? ":*" : ""))}::text)`;
+  return `(${stem} || ${asItIs})`;
+}
+
+/** A condition on a document `s` that the term is in it. */
+function contains(term: Term, prefix: string | null, parameters: Parameters): string {
+  if (term.kind !== "substring") return `s.words @@ ${wordQuery(term, prefix, parameters)}`;
+  const pattern = parameters.bind(escapeLike(term.text));
+  return `(s.label ILIKE ${pattern}::text OR s.body ILIKE ${pattern}::text)`;
+}
+
+/** Whether the term is long enough that a near miss means something. */
+const canMistype = (term: Term) => term.kind === "word" && [...term.text].length >= 4;
+
+/** As `contains`, or nearly. */
+function nearlyContains(term: Term, prefix: string | null, parameters: Parameters): string {
+  if (!canMistype(term)) return contains(term, prefix, parameters);
+  const word = `${parameters.bind(term.text)}::text`;
+  return `(${contains(term, prefix, parameters)} OR ${word} <<% s.label OR ${word} <<% s.body)`;
+}
+
+export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, parameters: Parameters): string {
+  const dictionary = `${parameters.bind(dictionaryId)}::int`;
+  const parts: string[] = [];
+  if (parsed.key && (parsed.key.hook === null || hooks.includes(parsed.key.hook))) {
+    parts.push(`SELECT ${parameters.bind(parsed.key.index)}::int AS index, 0::float8 AS cost`);
+  }
+  if (!parsed.keyOnly && parsed.terms.length) {
+    const words = parsed.terms.filter((term) => term.kind !== "substring");
+    const rank = words.length
+      ? `ts_rank_cd(s.words, ${words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" && ")})::float8`
+      : "0::float8";
+    const whole = `${parameters.bind(parsed.terms.map((term) => term.text).join(" "))}::text`;
+    // The label itself comes before labels that have the words, and those before explanations that have them.
+    parts.push(
+      `SELECT s.index, CASE WHEN lower(s.label) = lower(${whole}) THEN 1::float8 ELSE 1 + 1 / (1.1 + ${rank}) END AS cost FROM search_document s
+       WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ")}`,
+    );
+    const typed = parsed.terms.filter(canMistype);
+    if (typed.length) {
+      const near = `${parameters.bind(typed.map((term) => term.text).join(" "))}::text`;
+      const likeness = `greatest(word_similarity(${near}, s.label), 0.8 * word_similarity(${near}, s.body))::float8`;
+      parts.push(
+        `SELECT s.index, 3 - ${likeness} AS cost FROM search_document s
+         WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ")}`,
+      );
+    }
+  }
+  if (parts.length === 0) return "SELECT 0 AS index, 0::float8 AS cost WHERE false";
+  return `SELECT index, min(cost) AS cost FROM (${parts.join("\nUNION ALL\n")}) hit GROUP BY index`;
+}
+
+/** Features with any of these are left out; ones without words have none of them. */
+export function withoutSql(without: Term[], dictionaryId: number, parameters: Parameters): string {
+  return `NOT EXISTS (SELECT FROM search_document s WHERE s.dictionary_id = ${parameters.bind(dictionaryId)}::int AND s.index = f.index
+    AND (${without.map((term) => contains(term, null, parameters)).join(" OR ")}))`;
+}
+
+/** Whether each document has every term exactly, and its text with the words marked (U+E000 … U+E001). */
+export function explainSql(parsed: ParsedSearch, dictionaryId: number, indices: number[], parameters: Parameters): string {
+  const words = parsed.terms.filter((term) => term.kind !== "substring");
+  const query = words.length ? words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" || ") : "''::tsquery";
+  const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
+  const options = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, HighlightAll=true")}::text`;
+  const excerpt = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, MaxWords=28, MinWords=12, MaxFragments=1")}::text`;
+  return `SELECT s.index, s.label, left(s.body, 400) AS body, (${exact}) AS exact,
+      ts_headline('english', s.label, q.query, ${options}) AS marked_label, ts_headline('english', s.body, q.query, ${excerpt}) AS marked_body
+    FROM search_document s CROSS JOIN (SELECT ${query} AS query) q
+    WHERE s.dictionary_id = ${parameters.bind(dictionaryId)}::int AND s.index = ANY(${parameters.bind(indices)}::int[])`;
+}
