@@ -22,7 +22,8 @@ export function createEngines(folder: string, manifest: EngineManifest, limits: 
   const queue = new RequestQueue(limits.concurrency, limits.bound);
   const analysisQueue = new RequestQueue(1, limits.bound);
   let shared: Promise<SharedModel> | null = null;
-  const loadShared = () => {
+  const loadShared = async () => {
+    if (shared && !(await shared).runtime.alive) shared = null;
     shared ??= loadSharedModel(folder, manifest).catch((error: unknown) => {
       shared = null;
       throw error;

@@ -144,13 +144,25 @@ export class ArmRun {
 
   private async advance(id: number): Promise<void> {
     const { states, cache } = await this.model.lower(await this.model.embed([id]), this.lowerCache);
+    await this.releaseOwn(this.lowerCache);
     this.lowerCache = cache;
     const first = this.setting.plan.layout.length + this.ids.length - 1;
     const coded = this.setting.reconstructs || this.generatedClamps.length > 0;
     const codes = coded ? await this.model.encode(states) : noCodes;
     const upper = await this.throughHook(states, first, coded ? [0] : [], codes, () => this.generatedClamps, this.upperCache);
+    await this.releaseOwn(this.upperCache);
     this.logits = upper.last;
     this.upperCache = upper.cache;
+  }
+
+  private async releaseOwn(cache: Cache | null): Promise<void> {
+    if (cache && !(await this.prefill.shares(cache))) this.model.release(cache);
+  }
+
+  /** Gives up the caches; nothing can be written afterwards. */
+  async release(): Promise<void> {
+    await this.releaseOwn(this.lowerCache);
+    await this.releaseOwn(this.upperCache);
   }
 
   cancel(): void {

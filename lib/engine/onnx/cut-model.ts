@@ -3,7 +3,7 @@ import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
 import type { EngineDictionary, EngineManifest } from "./manifest";
 import { floatsOf, output, type Runtime, type Session, type Tensor, type Tensors } from "./runtime";
 
-/** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one. */
+/** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one; to be released. */
 export type Cache = ReadonlyMap<string, Tensor>;
 
 export interface Sessions {
@@ -45,7 +45,7 @@ export class CutModel {
     const embeds: Float32Array[] = [];
     // One at a time: an image's embeddings must not depend on what else is in the request.
     for (const image of pixels) {
-      const outputs = await this.sessions.vision.run({ pixel_values: this.runtime.floats(image, [1, 3, size, size]) });
+      const outputs = await this.sessions.vision.run({ pixel_values: { data: image, dims: [1, 3, size, size] } });
       embeds.push(floatsOf(outputs, "image_embeds"));
     }
     return embeds;
@@ -53,7 +53,7 @@ export class CutModel {
 
   /** Token ids → embeddings [T, width]. */
   async embed(ids: readonly number[]): Promise<Float32Array> {
-    const outputs = await this.sessions.embed.run({ input_ids: this.runtime.integers(BigInt64Array.from(ids, BigInt), [1, ids.length]) });
+    const outputs = await this.sessions.embed.run({ input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [1, ids.length] } });
     return floatsOf(outputs, "embeds");
   }
 
@@ -75,7 +75,7 @@ export class CutModel {
 
   /** Hidden states [N, width] → their TopK latents. */
   async encode(hidden: Float32Array): Promise<Codes> {
-    const outputs = await this.sessions.encode.run({ hidden: this.runtime.floats(hidden, [hidden.length / this.width, this.width]) });
+    const outputs = await this.sessions.encode.run({ hidden: { data: hidden, dims: [hidden.length / this.width, this.width] } });
     const indices = output(outputs, "indices").data as BigInt64Array;
     return { k: this.dictionary.k, indices: Int32Array.from(indices, Number), values: floatsOf(outputs, "values") };
   }
@@ -88,24 +88,29 @@ export class CutModel {
     last: number,
     cache: Cache | null,
   ): Promise<Tensors> {
-    const feeds: Tensors = { [name]: this.runtime.floats(rows, [1, rows.length / this.width, this.width]) };
+    const feeds: Tensors = { [name]: { data: rows, dims: [1, rows.length / this.width, this.width] } };
     const { kv_heads, head_dim } = this.manifest.decoder;
-    for (let layer = first; layer <= last; layer++) {
-      for (const part of ["key", "value"]) {
-        const input = `past_${part}.${layer}`;
-        feeds[input] = cache?.get(input) ?? this.runtime.floats(new Float32Array(0), [1, kv_heads, 0, head_dim]);
-      }
+    const outputs: string[] = [];
+    for (const name of cacheNames(first, last)) {
+      const input = `past_${name}`;
+      feeds[input] = cache?.get(input) ?? { data: new Float32Array(0), dims: [1, kv_heads, 0, head_dim] };
+      outputs.push(name);
     }
-    return session.run(feeds);
+    return session.run(feeds, outputs);
+  }
+
+  /** Gives up caches that nothing goes on from. */
+  release(...caches: (Cache | null)[]): void {
+    this.runtime.release(caches.flatMap((cache) => (cache ? [...cache.values()] : [])));
   }
 }
 
+function cacheNames(first: number, last: number): string[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => [`key.${first + i}`, `value.${first + i}`]).flat();
+}
+
 function cacheOf(outputs: Tensors, first: number, last: number): Cache {
-  const cache = new Map<string, Tensor>();
-  for (let layer = first; layer <= last; layer++) {
-    for (const part of ["key", "value"]) cache.set(`past_${part}.${layer}`, output(outputs, `${part}.${layer}`));
-  }
-  return cache;
+  return new Map(cacheNames(first, last).map((name) => [`past_${name}`, output(outputs, name)]));
 }
 
 /** Some rows of [rows, width], in order. */

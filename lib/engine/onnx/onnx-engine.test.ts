@@ -13,6 +13,7 @@ import { createEngines, readManifest } from "../registry";
 import { parseManifest } from "./load";
 import { OnnxEngine } from "./onnx-engine";
 import { assemblePrompt } from "./prompt";
+import type { NodeRuntime } from "./runtime-node";
 
 const folder = env.engineDir;
 
@@ -75,8 +76,10 @@ async function create(limits: { concurrency: number; bound: number }): Promise<E
       while (written.length < tokens) {
         const embeds = await model.embed([...ids, ...written]);
         for (const { start } of layout.images) embeds.set(grid as Float32Array, start * model.width);
-        const { states } = await model.lower(embeds, null);
-        const next = argmax((await model.upper(states, null)).last);
+        const lower = await model.lower(embeds, null);
+        const upper = await model.upper(lower.states, null);
+        model.release(lower.cache, upper.cache);
+        const next = argmax(upper.last);
         if (next === manifest.tokens.eos) break;
         written.push(next);
       }
@@ -119,6 +122,33 @@ describe("OnnxEngine", () => {
     await refused(say(["user", "a <image> b"])).toMatchObject({ code: "invalid_request", message: expect.stringContaining("<image>") });
     await refused(say(["user", "a"], ["assistant", "b"])).toMatchObject({ code: "invalid_request" });
     await refused(say(["assistant", "a"], ["user", "b"])).toMatchObject({ code: "invalid_request" });
+  });
+
+  it("keeps no cache of a run that ended, was left or was aborted", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 1 });
+    const runtime = (await (engine as OnnxEngine).loaded()).model.runtime as NodeRuntime;
+    const asked = ask(dictionary, { interventions: [{ feature: 1, unit: "raw", scope: { type: "all" } }], sampling: { maxTokens: 4 } });
+    const options = { signal, resolveImage, unitOf: () => 1 };
+    for await (const _ of engine.generate(asked, options));
+    expect(await runtime.keptTensors()).toBe(0);
+    for await (const event of engine.generate(asked, options)) if (event.type === "token") break;
+    expect(await runtime.keptTensors()).toBe(0);
+    await engine.features({ dictionary, image: { sha256: "0".repeat(64) }, limit: 1 }, options);
+    expect(await runtime.keptTensors()).toBe(0);
+  });
+
+  it("fails a run whose thread dies half-way, and starts another for the next", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 1 });
+    const runtime = (await (engine as OnnxEngine).loaded()).model.runtime as NodeRuntime;
+    const asked = ask(dictionary, { sampling: { maxTokens: 4 } });
+    const options = { signal, resolveImage, unitOf: () => 1 };
+    const dying = async () => {
+      for await (const event of engine.generate(asked, options)) if (event.type === "token") await runtime.end();
+    };
+    await expect(dying()).rejects.toMatchObject({ code: "engine_failed" });
+    const events = [];
+    for await (const event of engine.generate(asked, options)) events.push(event.type);
+    expect(events.at(-1)).toBe("done");
   });
 
   it("answers engine_unavailable while its files are wrong, and loads once they are right", async () => {

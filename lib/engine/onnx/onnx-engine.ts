@@ -6,13 +6,14 @@ import { pixelValues, type RgbImage } from "@/lib/core/preprocess";
 import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import type { RequestQueue, Ticket } from "../queue";
-import { ArmRun, type ArmSetting } from "./arm";
+import { ArmRun, type ArmSetting, type ReceiptFrame } from "./arm";
 import { type CutModel, gatherRows } from "./cut-model";
 import { groupByFeature } from "./image-features";
 import type { LoadedEngine } from "./load";
 import type { EngineDictionary, EngineManifest } from "./manifest";
 import { Prefill } from "./prefill";
 import { assemblePrompt, imagePrompt, type Prompt } from "./prompt";
+import type { Runtime } from "./runtime";
 
 /** A prompt's clamps and arms, checked; nothing has run yet. */
 interface Prepared {
@@ -25,6 +26,7 @@ interface Prepared {
 
 export class OnnxEngine implements Engine {
   private loading: Promise<LoadedEngine> | null = null;
+  private runtime: Runtime | null = null;
 
   constructor(
     private readonly manifest: EngineManifest,
@@ -39,12 +41,19 @@ export class OnnxEngine implements Engine {
     return `${this.manifest.model.id}/${this.dictionary.id}`;
   }
 
-  /** The loaded model, e.g. to measure its parts. A load that failed is tried again by the next call. */
+  /** The loaded model, e.g. to measure its parts. A load that failed, or a runtime that has ended, is tried again by the next call. */
   loaded(): Promise<LoadedEngine> {
-    this.loading ??= this.load().catch((error: unknown) => {
-      this.loading = null;
-      throw error;
-    });
+    if (this.runtime?.alive === false) this.loading = null;
+    this.loading ??= this.load().then(
+      (loaded) => {
+        this.runtime = loaded.model.runtime;
+        return loaded;
+      },
+      (error: unknown) => {
+        this.loading = null;
+        throw error;
+      },
+    );
     return this.loading;
   }
 
@@ -80,11 +89,12 @@ export class OnnxEngine implements Engine {
     try {
       await drain(ticket);
       const prompt = imagePrompt(input.image, this.manifest, codec);
-      const { hidden } = await Prefill.run(model, prompt, [pixels]);
+      const prefill = await Prefill.run(model, prompt, [pixels]);
+      await prefill.release();
       const [grid] = prompt.layout.images;
       if (!grid) throw new FacetError("engine_failed", "The model's chat template has no place for an image.");
       const cells = Array.from({ length: grid.rows * grid.cols }, (_, cell) => grid.start + cell);
-      const codes = await model.encode(gatherRows(hidden, cells, model.width));
+      const codes = await model.encode(gatherRows(prefill.hidden, cells, model.width));
       return groupByFeature(codes, grid.rows, grid.cols, input.limit);
     } finally {
       ticket.leave();
@@ -173,25 +183,34 @@ export class OnnxEngine implements Engine {
       engine,
       queuedMs,
     };
-    // Arms take turns, so that answers side by side grow together.
-    const open = new Set(runs);
-    const started = new Set<ArmRun>();
-    while (open.size) {
-      for (const run of open) {
-        if (options.signal.aborted) run.cancel();
-        else if (!started.has(run)) {
-          started.add(run);
-          await run.start();
-        }
-        const event = run.finished ? null : await run.step();
-        if (event) yield event;
-        if (run.finished) {
-          open.delete(run);
-          yield { type: "receipt", receipt: run.receipt(frame) };
-        }
-      }
+    try {
+      yield* takeTurns(runs, frame, options.signal);
+    } finally {
+      for (const run of runs) await run.release();
+      await prefill.release();
     }
     yield { type: "done" };
+  }
+}
+
+/** Arms write one token each in turn, so that answers side by side grow together. */
+async function* takeTurns(runs: ArmRun[], frame: ReceiptFrame, signal: AbortSignal): AsyncGenerator<EngineEvent, void, void> {
+  const open = new Set(runs);
+  const started = new Set<ArmRun>();
+  while (open.size) {
+    for (const run of open) {
+      if (signal.aborted) run.cancel();
+      else if (!started.has(run)) {
+        started.add(run);
+        await run.start();
+      }
+      const event = run.finished ? null : await run.step();
+      if (event) yield event;
+      if (run.finished) {
+        open.delete(run);
+        yield { type: "receipt", receipt: run.receipt(frame) };
+      }
+    }
   }
 }
 

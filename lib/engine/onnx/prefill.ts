@@ -32,6 +32,17 @@ export class Prefill {
     return codes;
   }
 
+  /** Gives up the caches; the arms must have finished. */
+  async release(): Promise<void> {
+    const plain = await this.plain?.catch(() => null);
+    this.model.release(this.cache, plain?.cache ?? null);
+  }
+
+  /** Whether the cache is one that other arms go on from. */
+  async shares(cache: Cache | null): Promise<boolean> {
+    return cache === this.cache || cache === (await this.plain)?.cache;
+  }
+
   /** The upper half over the unchanged hidden states; arms that change nothing in the prompt share it. */
   unchangedUpper(): Promise<Logits> {
     this.plain ??= this.model.upper(this.hidden, null);

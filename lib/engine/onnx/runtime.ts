@@ -1,20 +1,29 @@
-/** The little of ONNX Runtime that the engine needs, so that onnxruntime-node and onnxruntime-web both serve. */
-import type { Tensor as OrtTensor } from "onnxruntime-node";
+/** The little of ONNX Runtime that the engine needs, so that Node's and the browser's both serve. */
 
-export type Tensor = OrtTensor;
+export interface Tensor {
+  dims: readonly number[];
+  /** Absent where the runtime keeps the tensor to itself; it can still be fed to a session. */
+  data?: Float32Array | BigInt64Array;
+  /** The runtime's own name for a tensor that it keeps. */
+  kept?: number;
+}
+
 export type Tensors = Record<string, Tensor>;
 
 export interface Session {
-  run(feeds: Tensors): Promise<Tensors>;
+  /** `keep` names outputs that are only fed to later runs, such as caches; they must be released. */
+  run(feeds: Tensors, keep?: readonly string[]): Promise<Tensors>;
 }
 
 export interface Runtime {
   name: string;
   version: string;
+  /** False once it has failed for good: whatever was opened must be opened again. */
+  readonly alive: boolean;
   /** A graph with its external weights, by its path relative to the engine's folder. */
   open(path: string): Promise<Session>;
-  floats(data: Float32Array, dims: readonly number[]): Tensor;
-  integers(data: BigInt64Array, dims: readonly number[]): Tensor;
+  /** Gives up kept tensors. */
+  release(tensors: Iterable<Tensor>): void;
 }
 
 /** The tensor that a graph must have given. */

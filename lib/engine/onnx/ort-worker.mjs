@@ -1,0 +1,59 @@
+// onnxruntime-node in a thread of its own: its `run` blocks the thread that calls it, which must not be the server's. Sessions, and the outputs
+// that the caller asks to keep (caches), stay here and are named by number; everything else travels as plain arrays.
+import { parentPort } from "node:worker_threads";
+import ort from "onnxruntime-node";
+
+if (!parentPort) throw new Error("ort-worker.mjs runs as a worker thread only.");
+const port = parentPort;
+
+/** @type {Map<number, import("onnxruntime-node").InferenceSession>} */
+const sessions = new Map();
+/** @type {Map<number, import("onnxruntime-node").Tensor>} */
+const kept = new Map();
+let lastNumber = 0;
+
+/** @type {Record<string, (message: any) => Promise<unknown>>} */
+const actions = {
+  async version() {
+    return ort.env.versions.node ?? ort.env.versions.common;
+  },
+
+  async open({ file, options }) {
+    const number = ++lastNumber;
+    sessions.set(number, await ort.InferenceSession.create(file, options));
+    return number;
+  },
+
+  async run({ session, feeds, keep }) {
+    const inputs = Object.fromEntries(
+      feeds.map(([name, { type, data, dims, kept: number }]) => [
+        name,
+        number === undefined ? new ort.Tensor(type, data, dims) : kept.get(number),
+      ]),
+    );
+    const outputs = await sessions.get(session).run(inputs);
+    const keeps = new Set(keep);
+    return Object.entries(outputs).map(([name, tensor]) => {
+      if (!keeps.has(name)) return [name, { dims: tensor.dims, data: tensor.data }];
+      const number = ++lastNumber;
+      kept.set(number, tensor);
+      return [name, { dims: tensor.dims, kept: number }];
+    });
+  },
+
+  async release({ numbers }) {
+    for (const number of numbers) kept.delete(number);
+  },
+
+  async count() {
+    return kept.size;
+  },
+};
+
+port.on("message", async ({ id, action, ...message }) => {
+  try {
+    port.postMessage({ id, result: await actions[action](message) });
+  } catch (error) {
+    port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+});
