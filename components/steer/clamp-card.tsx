@@ -11,11 +11,13 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { Tooltip } from "@/components/ui/tooltip";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { formatActivation, formatIndex } from "@/lib/core/format";
-import { limits, type Op } from "@/lib/core/protocol";
+import { type ImageRef, limits, type Op, type Scope } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
 import { describeScope, describeStrength, type NamedScope, opNames, presets, scopeNames } from "./clamp-words";
 import { FeatureThumb } from "./feature-thumb";
 import { NumberField } from "./number-field";
+import { type Grid, middleCells } from "./region";
+import { RegionPad } from "./region-pad";
 import type { Clamp, Problem, SteerAction } from "./state";
 import { StrengthSlider } from "./strength-slider";
 
@@ -27,6 +29,9 @@ interface ClampCardProps {
   count: number;
   /** Silent because muted, or because another is solo. */
   silent: boolean;
+  /** The request's picture and its grid, to paint on; null without one. */
+  image: ImageRef | null;
+  grid: Grid | null;
   problem: Problem | undefined;
   send: (action: SteerAction) => void;
 }
@@ -40,6 +45,8 @@ export const ClampCard = memo(function ClampCard({
   position,
   count,
   silent,
+  image,
+  grid,
   problem,
   send,
 }: ClampCardProps) {
@@ -158,7 +165,17 @@ export const ClampCard = memo(function ClampCard({
         </p>
       )}
 
-      <Scopes clamp={clamp} spoken={spoken} onChange={(type) => change({ scope: { type } })} />
+      <Scopes clamp={clamp} spoken={spoken} grid={image ? grid : null} onChange={(scope) => change({ scope })} />
+      {clamp.scope.type === "region" && image && grid && (
+        <RegionPad
+          dictionary={dictionary}
+          feature={clamp.feature}
+          image={image}
+          grid={grid}
+          cells={clamp.scope.cells}
+          onChange={(cells) => change({ scope: { type: "region", image: 0, cells } })}
+        />
+      )}
 
       <div className="mt-3 flex flex-wrap items-center justify-between gap-x-2 gap-y-1">
         <div className="flex flex-wrap gap-x-3 gap-y-1">
@@ -209,25 +226,37 @@ export const ClampCard = memo(function ClampCard({
   );
 });
 
-function Scopes({ clamp, spoken, onChange }: { clamp: Clamp; spoken: string; onChange: (scope: NamedScope) => void }) {
+interface ScopesProps {
+  clamp: Clamp;
+  spoken: string;
+  /** Of the picture; null where there is nothing to paint on. */
+  grid: Grid | null;
+  onChange: (scope: Scope) => void;
+}
+
+function Scopes({ clamp, spoken, grid, onChange }: ScopesProps) {
   const { scope } = clamp;
   return (
     <fieldset className="mt-3">
       <legend className="sr-only">Where {spoken} is clamped</legend>
       <div className="flex flex-wrap gap-1">
         {(Object.keys(scopeNames) as NamedScope[]).map((type) => (
-          <Chip key={type} pressed={scope.type === type} onClick={() => onChange(type)} className="px-2">
+          <Chip key={type} pressed={scope.type === type} onClick={() => onChange({ type })} className="px-2">
             {scopeNames[type].name}
           </Chip>
         ))}
-        {scope.type === "region" && (
-          <Chip pressed className="px-2">
-            {scope.cells.length} {scope.cells.length === 1 ? "cell" : "cells"}
+        {(grid || scope.type === "region") && (
+          <Chip
+            pressed={scope.type === "region"}
+            onClick={() => grid && scope.type !== "region" && onChange({ type: "region", image: 0, cells: middleCells(grid) })}
+            className="px-2"
+          >
+            Cells
           </Chip>
         )}
       </div>
       <p className="mt-1.5 text-muted text-sm">
-        {scope.type === "region" ? "At the named cells of the picture's grid only." : scopeNames[scope.type].explain}
+        {scope.type === "region" ? "At the painted cells of the picture only." : scopeNames[scope.type].explain}
       </p>
     </fieldset>
   );

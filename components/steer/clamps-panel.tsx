@@ -5,6 +5,7 @@ import type { ImageRef } from "@/lib/core/protocol";
 import { limits } from "@/lib/core/protocol";
 import { AddClamp } from "./add-clamp";
 import { ClampCard } from "./clamp-card";
+import type { Grid } from "./region";
 import { type Clamp, type Problem, type SteerAction, startingClamp } from "./state";
 
 interface ClampsPanelProps {
@@ -12,12 +13,13 @@ interface ClampsPanelProps {
   numLatents: number;
   clamps: Clamp[];
   image: ImageRef | null;
+  grid: Grid | null;
   problems: Problem[];
   send: (action: SteerAction) => void;
 }
 
 /** The features held, in the order in which they were added; their order changes nothing about the answer. */
-export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, clamps, image, problems, send }: ClampsPanelProps) {
+export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, clamps, image, grid, problems, send }: ClampsPanelProps) {
   const anySolo = clamps.some((clamp) => clamp.solo);
   const full = clamps.length >= limits.clamps;
   return (
@@ -50,6 +52,8 @@ export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, c
                 clamp={clamp}
                 position={i}
                 count={clamps.length}
+                image={image}
+                grid={grid}
                 silent={anySolo ? !clamp.solo : clamp.muted}
                 problem={problems.find(({ at }) => at.part === "clamp" && at.id === clamp.id)}
                 send={send}

@@ -1,7 +1,7 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { Play, RotateCcw, Square } from "lucide-react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Tooltip } from "@/components/ui/tooltip";
@@ -56,9 +56,18 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const label =
     useQuery({ ...featureQueryOptions(state.dictionary, firstClamp ?? 0), enabled: firstClamp !== undefined }).data?.feature.label ?? null;
   const uploaded = image?.upload ? uploads.found[image.sha256] : undefined;
-  const imageRef = !image ? null : !image.upload ? { sha256: image.sha256 } : uploaded ? { dataUrl: uploaded.dataUrl } : null;
+  // One object for one picture: what is memoised below compares by identity.
+  const dataUrl = uploaded?.dataUrl;
+  const imageRef = useMemo(() => {
+    if (!image) return null;
+    if (!image.upload) return { sha256: image.sha256 };
+    return dataUrl ? { dataUrl } : null;
+  }, [image, dataUrl]);
 
-  const shownProblems = tried ? problems : problems.filter((problem) => problem.code !== "prompt_empty");
+  const shownProblems = useMemo(
+    () => (tried ? problems : problems.filter((problem) => problem.code !== "prompt_empty")),
+    [tried, problems],
+  );
   const lastArm = run.arms.find(({ arm }) => arm === "steered");
   const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
 
@@ -199,6 +208,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             numLatents={dictionary?.numLatents ?? 0}
             clamps={state.clamps}
             image={imageRef}
+            grid={dictionary?.model.grid ?? null}
             problems={shownProblems}
             send={send}
           />

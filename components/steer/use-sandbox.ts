@@ -14,7 +14,11 @@ const typed = new Set<SteerAction["type"]>(["text", "sampling", "version", "rest
 
 /** Typing and sliding are no steps that Back should stop at; everything else is. */
 function isStep(action: SteerAction): boolean {
-  if (action.type === "clamp-change") return action.patch.value === undefined || Object.keys(action.patch).length > 1;
+  if (action.type === "clamp-change") {
+    const { value, scope } = action.patch;
+    // A stroke over the cells is one movement, as a slide is.
+    return Object.keys(action.patch).length > 1 || (value === undefined && scope?.type !== "region");
+  }
   return !typed.has(action.type);
 }
 
