@@ -159,7 +159,7 @@ async function settleMigrations(db: Database, policy: "apply" | "refuse" | "neve
 /** How near a word must be to count as a typo of another. Set on every connection before its first query. */
 const session = {
   onConnect: async (client: ClientBase) => {
-    await client.query("SET pg_trgm.strict_word_similarity_threshold = 0.4");
+    await client.query("SET pg_trgm.strict_word_similarity_threshold = 0.35");
   },
 };
 

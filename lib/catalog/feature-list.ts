@@ -105,8 +105,10 @@ export function sourceOf(dictionaryId: number, query: FeatureQuery, match: Featu
   if (query.concepts.length) where.push(`f.concept = ANY(${parameters.bind(query.concepts)}::text[])`);
   for (const key of metricKeys) {
     const range = query.ranges[key];
-    if (range?.min !== undefined) where.push(`f.${key}::float8 >= ${parameters.bind(range.min)}::float8`);
-    if (range?.max !== undefined) where.push(`f.${key}::float8 <= ${parameters.bind(range.max)}::float8`);
+    // Compared in the column's own precision, so that a value that was shown finds itself.
+    const [bound, type] = columnTypes[key] === "real" ? [Math.fround, "real"] : [Number, "float8"];
+    if (range?.min !== undefined) where.push(`f.${key} >= ${parameters.bind(bound(range.min))}::${type}`);
+    if (range?.max !== undefined) where.push(`f.${key} <= ${parameters.bind(bound(range.max))}::${type}`);
   }
   for (const key of flagKeys) {
     const flag = query.flags[key];

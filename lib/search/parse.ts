@@ -90,9 +90,13 @@ export function parseSearch(q: string): ParsedSearch {
     const list = piece.negated ? parsed.without : parsed.terms;
     if (term && list.length < mostTerms && !list.some((one) => one.kind === term.kind && one.text === term.text)) list.push(term);
   }
-  const meaningful = parsed.terms.filter((term) => term.kind !== "word" || !stopWords.has(term.text.toLowerCase()));
+  // Beside words, articles and punctuation ask for nothing; a query of nothing else is a query for them.
+  const meaningful = parsed.terms.filter((term) =>
+    term.kind === "substring"
+      ? !/^[\p{P}\p{Sm}\p{Sk}\p{Sc}]+$/u.test(term.text)
+      : term.kind === "phrase" || !stopWords.has(term.text.toLowerCase()),
+  );
   const last = found.at(-1);
-  // Words alone carry meaning beside symbols; a query of symbols is a query for them.
   if (meaningful.length) parsed.terms = meaningful;
   if (last && !last.quoted && !last.negated && parsed.terms.at(-1)?.kind === "word" && parsed.terms.at(-1)?.text === last.text.trim()) {
     parsed.prefix = last.text.trim();

@@ -1,6 +1,6 @@
 /**
- * A parsed search as SQL over `search_document`: a key first, then words (all of them, by stem, phrase, prefix or substring), then words
- * that nearly match (trigrams). Costs: a key 0; words 1 to 2; typos 2 to 3; lower is better.
+ * A parsed search as SQL over `search_document`: a key first, then words (all of them, by stem, phrase, prefix or substring), and where no
+ * feature has them all, words that nearly match (trigrams). Costs: a key 0; words 1 to 2; typos 2 to 3; lower is better.
  */
 import type { Parameters } from "@/lib/catalog/feature-list";
 import type { ParsedSearch, Term } from "./parse";
@@ -41,21 +41,22 @@ function nearlyContains(term: Term, prefix: string | null, parameters: Parameter
 }
 
 export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, parameters: Parameters): string {
-  const dictionary = `${parameters.bind(dictionaryId)}::int`;
   const parts: string[] = [];
   if (parsed.key && (parsed.key.hook === null || hooks.includes(parsed.key.hook))) {
     parts.push(`SELECT ${parameters.bind(parsed.key.index)}::int AS index, 0::float8 AS cost`);
   }
   if (!parsed.keyOnly && parsed.terms.length) {
+    const dictionary = `${parameters.bind(dictionaryId)}::int`;
     const words = parsed.terms.filter((term) => term.kind !== "substring");
     const rank = words.length
       ? `ts_rank_cd(s.words, ${words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" && ")})::float8`
       : "0::float8";
+    const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
     const whole = `${parameters.bind(parsed.terms.map((term) => term.text).join(" "))}::text`;
     // The label itself comes before labels that have the words, and those before explanations that have them.
     parts.push(
       `SELECT s.index, CASE WHEN lower(s.label) = lower(${whole}) THEN 1::float8 ELSE 1 + 1 / (1.1 + ${rank}) END AS cost FROM search_document s
-       WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ")}`,
+       WHERE s.dictionary_id = ${dictionary} AND ${exact}`,
     );
     const typed = parsed.terms.filter(canMistype);
     if (typed.length) {
@@ -63,7 +64,8 @@ export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, 
       const likeness = `greatest(word_similarity(${near}, s.label), 0.8 * word_similarity(${near}, s.body))::float8`;
       parts.push(
         `SELECT s.index, 3 - ${likeness} AS cost FROM search_document s
-         WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ")}`,
+         WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ")}
+           AND NOT EXISTS (SELECT FROM search_document s WHERE s.dictionary_id = ${dictionary} AND ${exact})`,
       );
     }
   }
