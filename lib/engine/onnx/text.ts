@@ -32,7 +32,7 @@ export class TextCodec {
   unknownWords(text: string): string[] {
     if (this.unknownId === undefined) return [];
     const words = new Set(splitWords(text).map((word) => word.trim()));
-    return [...words].filter((word) => this.encode(word).includes(this.unknownId as number));
+    return [...words].filter((word) => /[\p{L}\p{N}]/u.test(word) && this.encode(word).includes(this.unknownId as number));
   }
 
   decode(ids: readonly number[]): string {
