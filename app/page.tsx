@@ -6,11 +6,11 @@ import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { type Database, getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
-import { listFeatures } from "@/lib/search/list-features";
 import { pickHighlights, pickSearches } from "@/lib/catalog/home";
 import { asFacetError } from "@/lib/core/errors";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary } from "@/lib/core/records";
+import { listFeatures } from "@/lib/search/list-features";
 
 // The catalogue is there at run time only.
 export const dynamic = "force-dynamic";
@@ -43,7 +43,7 @@ export default async function HomePage() {
   return (
     <div className="mx-auto flex w-full max-w-7xl grow flex-col gap-10 px-4 pt-8 pb-6 sm:px-6 sm:pt-12">
       <section aria-label="About Facet and search">
-        <h1 className="max-w-3xl text-balance font-semibold text-2xl leading-snug">
+        <h1 className="max-w-3xl text-balance font-semibold text-xl leading-snug sm:text-2xl">
           Facet shows the features that sparse autoencoders find inside large multimodal models.
         </h1>
         <p className="mt-3 mb-6 max-w-3xl text-muted">

@@ -23,10 +23,7 @@ export function DictionaryRow({ dictionary }: { dictionary: Dictionary }) {
             </span>
           </Link>
         </h3>
-        <DictionaryFacts
-          dictionary={dictionary}
-          className="relative z-10 grid grid-cols-1 gap-x-6 gap-y-1 self-start text-sm min-[26rem]:grid-cols-2 xl:grid-cols-[repeat(3,auto)]"
-        />
+        <DictionaryFacts dictionary={dictionary} className="relative z-10 flex flex-wrap gap-x-5 gap-y-1 self-start text-sm" />
       </div>
       <ul className="relative z-10 grid grid-cols-5 gap-2 lg:w-[34rem]">
         {dictionary.examples.slice(0, thumbnails).map((card) => {

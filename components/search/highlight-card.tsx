@@ -16,8 +16,8 @@ interface HighlightCardProps {
 /** A feature worth opening, and why. */
 export function HighlightCard({ dictionary, card, reason }: HighlightCardProps) {
   return (
-    <article className="group relative flex gap-4 rounded-xl p-3 transition-colors duration-100 hover:bg-raised sm:gap-5 lg:flex-col lg:gap-3 xl:flex-row xl:gap-5">
-      <div className="grid w-32 shrink-0 grid-cols-1 gap-1 sm:w-44 lg:w-full xl:w-44">
+    <article className="group relative flex gap-4 rounded-xl p-3 transition-colors duration-100 hover:bg-raised xl:gap-5">
+      <div className="w-28 shrink-0 sm:w-36 xl:w-44">
         {card.top.slice(0, 1).map((example) => (
           <HeatmapCanvas
             key={example.image}

@@ -25,14 +25,18 @@ export function NoResults({ query, setQuery }: NoResultsProps) {
   const choices = filters
     .map((filter, i) => ({ ...filter, total: without[i]?.data?.total ?? null }))
     .sort((a, b) => (b.total ?? 0) - (a.total ?? 0));
+  const onlyWords = filters.length === 1 && filters[0]?.key === "q";
   const helps = choices.some((choice) => choice.total === null || choice.total > 0);
   if (filters.length === 0)
     return <EmptyState title="This dictionary has no features yet.">Import its bundle with `facet import` to see them here.</EmptyState>;
   return (
-    <EmptyState icon={<SearchX aria-hidden />} title="No feature passes all of this.">
+    <EmptyState
+      icon={<SearchX aria-hidden />}
+      title={onlyWords ? `No feature matches “${query.q.trim()}”.` : "No feature passes all of this."}
+    >
       {helps ? (
         <>
-          <p className="mb-3">{choices.length > 1 ? "Drop one:" : "Drop it:"}</p>
+          <p className="mb-3">{onlyWords ? "Try fewer or other words, or drop them:" : choices.length > 1 ? "Drop one:" : "Drop it:"}</p>
           <ul className="flex flex-col gap-2">
             {choices.map((choice) => (
               <li key={choice.key}>
