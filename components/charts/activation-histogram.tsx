@@ -46,7 +46,11 @@ export function ActivationHistogram({ histogram, mark }: ActivationHistogramProp
           <>
             <span aria-hidden className="mr-1.5 inline-block h-3 w-0.5 translate-y-px rounded bg-accent" />
             {mark.name} {formatActivation(mark.value)}
-            {share !== null && <span className="text-muted">, above {formatPercent(share)} of active image tokens</span>}
+            {share !== null && (
+              <span className="text-muted">
+                {share >= 1 ? ", the largest seen" : `, above ${formatPercent(share)} of active image tokens`}
+              </span>
+            )}
           </>
         )}
       </figcaption>

@@ -1,5 +1,6 @@
 /** The list a reader came from, carried in the address as `from` (the list's own query string). Pure. */
-import { type FeatureQuery, featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
+import { fromParam, listParams } from "@/components/search/list-url";
+import { type FeatureQuery, parseFeatureQuery } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
 import type { SortKey } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
@@ -17,13 +18,7 @@ export function originQuery(ref: string, from: string | null): FeatureQuery {
 
 /** `from` again, in its one canonical form; undefined for the plain list by index. */
 export function originParam(query: FeatureQuery): string | undefined {
-  const params = new URLSearchParams(listParams(query)).toString();
-  return params || undefined;
-}
-
-function listParams(query: FeatureQuery): Record<string, string> {
-  const { dictionary: _dictionary, limit: _limit, ...params } = featureQueryParams(query);
-  return params;
+  return fromParam(query) || undefined;
 }
 
 export function originHref(query: FeatureQuery): string {

@@ -1,5 +1,6 @@
 import Link from "next/link";
 import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { Term } from "@/components/ui/term";
 import { formatIndex, formatScore } from "@/lib/core/format";
 import type { FeatureDetail, Neighbour } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
@@ -19,8 +20,8 @@ export function Neighbours({ detail, hrefOf }: { detail: FeatureDetail; hrefOf: 
     <div className="space-y-4">
       {groups.map(({ kind, items }) => (
         <div key={kind}>
-          <p className="mb-1 text-[0.8125rem] text-muted" title={kinds[kind].explains}>
-            {kinds[kind].name} ({kinds[kind].unit})
+          <p className="mb-1 text-[0.8125rem] text-muted">
+            <Term explain={kinds[kind].explains}>{kinds[kind].name}</Term> ({kinds[kind].unit})
           </p>
           <ul className="grid grid-cols-[repeat(auto-fill,minmax(9.5rem,1fr))] gap-1">
             {items.map((neighbour) => (

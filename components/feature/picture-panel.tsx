@@ -1,4 +1,5 @@
 "use client";
+import { useQuery } from "@tanstack/react-query";
 import { ChevronLeft, ChevronRight, FlaskConical, Grid3x3, ScanSearch, Spline } from "lucide-react";
 import Link from "next/link";
 import { useMemo } from "react";
@@ -7,6 +8,7 @@ import { IconButton } from "@/components/ui/icon-button";
 import { Segmented } from "@/components/ui/segmented";
 import { Slider } from "@/components/ui/slider";
 import { Switch } from "@/components/ui/switch";
+import { imageInfoQueryOptions } from "@/lib/api/images";
 import { formatActivation, formatCount } from "@/lib/core/format";
 import type { FeatureDetail, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
@@ -41,12 +43,13 @@ export function PicturePanel({ detail, dense, tab, position, view, setView, cell
     if (chosen) setView({ band: tab.key, image: chosen.image.slice(0, 12) });
   };
   const ref = detail.dictionary.ref;
+  const caption = useQuery(imageInfoQueryOptions(picture.image)).data?.caption;
 
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-x-6 gap-y-4 [--picture:max(18rem,calc(100dvh-19.5rem))] sm:grid-cols-[minmax(0,var(--picture))_minmax(11.5rem,1fr)] sm:grid-rows-[auto_1fr_auto]">
       <CellPicture
         src={routes.api.image(picture.image)}
-        alt={`Picture ${position + 1} of ${pictures.length}`}
+        alt={`Picture ${position + 1} of ${pictures.length}${caption ? `: ${caption}` : ""}`}
         dense={dense}
         rows={picture.rows}
         cols={picture.cols}
@@ -97,6 +100,10 @@ export function PicturePanel({ detail, dense, tab, position, view, setView, cell
           </IconButton>
         </div>
         <div className="flex flex-col gap-2 sm:mt-auto">
+          {/* Room for it is kept, whether it has come or not. */}
+          <p dir="auto" className="line-clamp-3 min-h-5 break-words text-muted sm:min-h-10" title={caption ?? undefined}>
+            {caption}
+          </p>
           <Link
             href={routes.image(picture.image, { dictionary: ref, feature: detail.feature.index })}
             className="inline-flex items-start gap-2 rounded-sm py-1 text-accent underline-offset-4 hover:underline"
