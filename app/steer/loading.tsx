@@ -10,7 +10,7 @@ export default function SteerLoading() {
         <Skeleton className="h-10 w-64" />
         <Skeleton className="h-10 w-24" />
       </div>
-      <div className="grid gap-6 md:grid-cols-2 lg:grid-cols-[13rem_23rem_minmax(0,1fr)] xl:grid-cols-[18rem_25rem_minmax(0,1fr)] xl:gap-x-8">
+      <div className="grid gap-6 md:grid-cols-2 lg:grid-cols-[13rem_23rem_minmax(0,1fr)] xl:grid-cols-[18rem_26rem_minmax(0,1fr)] xl:gap-x-8">
         <Skeleton className="aspect-square max-h-72" />
         <Skeleton className="h-64 max-md:hidden" />
         <Skeleton className="h-48 max-lg:hidden" />
