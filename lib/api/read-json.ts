@@ -44,6 +44,8 @@ export async function readJson<S extends z.ZodType>(request: Request, schema: S,
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue ? fieldName(issue.path) : "";
-  const where = field ? `The field ${field} was refused` : "The request was refused";
-  throw new FacetError("invalid_request", `${where}: ${issue?.message ?? "it does not fit the schema"}.`, { cause: parsed.error });
+  const what = issue?.message ?? "not as described";
+  throw new FacetError("invalid_request", `${field ? `The field ${field}` : "The request"} does not fit (${what}).`, {
+    cause: parsed.error,
+  });
 }
