@@ -24,7 +24,7 @@ const first: readonly MetricKey[] = ["iou", "steer", "density", "image_share"];
 const more: readonly MetricKey[] = ["max_activation", "text_density", "images"];
 const flagOrder: readonly FlagKey[] = ["explained", "always_on", "sink", "dead"];
 
-/** What narrows a list down: concept classes with counts, a histogram to brush for each metric, flags. */
+/** What narrows a list down: concept classes with their counts, a histogram to brush for each metric, and flags. */
 export function FilterPanel({ query, setQuery }: FilterPanelProps) {
   const histograms = useQuery(histogramsQueryOptions(query.dictionary));
   const [all, setAll] = useState(more.some((key) => query.ranges[key]));

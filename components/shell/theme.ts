@@ -8,17 +8,29 @@ export type ThemeChoice = "system" | Theme;
 const storageKey = "facet-theme";
 const listeners = new Set<() => void>();
 
+let stopFollowing: (() => void) | null = null;
+
+/** Every picture on a page asks for the theme: one listener to the system and to other tabs serves them all. */
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
+  stopFollowing ??= followSystem();
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size > 0) return;
+    stopFollowing?.();
+    stopFollowing = null;
+  };
+}
+
+function followSystem(): () => void {
   const media = matchMedia("(prefers-color-scheme: dark)");
   const follow = () => {
     apply(choice());
-    listener();
+    for (const listener of listeners) listener();
   };
   media.addEventListener("change", follow);
   window.addEventListener("storage", follow);
   return () => {
-    listeners.delete(listener);
     media.removeEventListener("change", follow);
     window.removeEventListener("storage", follow);
   };

@@ -1,0 +1,82 @@
+// @vitest-environment jsdom
+import { cleanup, render, screen } from "@testing-library/react";
+import { afterEach, beforeAll, expect, it } from "vitest";
+import type { FeatureCard as Card } from "@/lib/core/records";
+import { encodeMap } from "@/lib/core/sparse-map";
+import { FeatureCard } from "./feature-card";
+
+beforeAll(() => {
+  // jsdom has neither a colour scheme nor a canvas.
+  window.matchMedia = () => ({ matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
+  HTMLCanvasElement.prototype.getContext = () => null;
+});
+afterEach(cleanup);
+
+const card: Card = {
+  index: 417,
+  label: "a ripe lemon",
+  concept: "object",
+  density: 0.0042,
+  textDensity: 0,
+  maxActivation: 9,
+  imageShare: 1,
+  iou: 0.714,
+  steer: 0.9,
+  dead: false,
+  alwaysOn: false,
+  sink: true,
+  images: 12,
+  top: [
+    {
+      image: "a".repeat(64),
+      rows: 2,
+      cols: 2,
+      peak: 9,
+      mean: 3,
+      map: encodeMap({ positions: Uint16Array.from([1]), values: Float32Array.from([9]) }),
+    },
+  ],
+  match: null,
+};
+const dictionary = { ref: "m/d", numLatents: 2048 };
+
+it("is one link that carries the list it stands in", () => {
+  render(<FeatureCard card={card} dictionary={dictionary} from="q=lemon&sort=-iou" heat />);
+  const link = screen.getByRole("link", { name: "#0417 a ripe lemon" });
+  const url = new URL(link.getAttribute("href") ?? "", "http://localhost");
+  expect(url.pathname).toBe("/d/m/d/417");
+  expect(url.searchParams.get("from")).toBe("q=lemon&sort=-iou");
+});
+
+it("says its numbers and its health aloud", () => {
+  render(<FeatureCard card={card} dictionary={dictionary} heat />);
+  expect(screen.getByRole("img", { name: "density 0.42 %: active on 1 in 238 of the image tokens" })).toBeTruthy();
+  expect(screen.getByRole("img", { name: "sink" })).toBeTruthy();
+  expect(screen.getByText(".71")).toBeTruthy();
+});
+
+it("marks why it was found, in the label or under it", () => {
+  const { rerender } = render(
+    <FeatureCard
+      card={{ ...card, match: { kind: "words", highlight: "a ripe \uE000lemon\uE001" } }}
+      dictionary={dictionary}
+      heat
+      searching
+    />,
+  );
+  expect(screen.getByText("lemon").tagName).toBe("MARK");
+  expect(screen.getByText("found by its words")).toBeTruthy();
+  rerender(
+    <FeatureCard card={{ ...card, match: { kind: "typo", highlight: "sour \uE000fruit\uE001" } }} dictionary={dictionary} heat searching />,
+  );
+  expect(screen.getByText("fruit").tagName).toBe("MARK");
+  expect(screen.getByText("a ripe lemon").tagName).not.toBe("MARK");
+});
+
+it("stays calm without label or pictures", () => {
+  render(
+    <FeatureCard card={{ ...card, label: null, concept: null, iou: null, density: 0, dead: true, top: [] }} dictionary={dictionary} heat />,
+  );
+  expect(screen.getByRole("link", { name: "#0417 never fires" })).toBeTruthy();
+  expect(screen.getByText("fired on nothing")).toBeTruthy();
+});
