@@ -33,6 +33,15 @@ const groups: ReadonlyArray<{ title: string; keys: ReadonlyArray<readonly [keys:
     ],
   },
   {
+    title: "In the sandbox",
+    keys: [
+      [["Ctrl Enter", "⌘ Enter"], "Run"],
+      [["Esc"], "Stop"],
+      [["←", "→"], "On a clamp's slider: 0.1 (with Shift: 1)"],
+      [["←", "→", "Home", "End"], "On an answer: its tokens, one by one"],
+    ],
+  },
+  {
     title: "On a picture in focus",
     keys: [
       [["←", "→", "↑", "↓"], "Move over its cells"],

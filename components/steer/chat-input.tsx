@@ -57,7 +57,10 @@ export function ChatInput({ turns, caption, label, lastAnswer, problem, send }: 
               <IconButton
                 label="Remove this answer and the question after it"
                 size="sm"
-                onClick={() => send({ type: "exchange-remove", turn: turn.id })}
+                onClick={() => {
+                  box.current?.focus();
+                  send({ type: "exchange-remove", turn: turn.id });
+                }}
               >
                 <Trash2 />
               </IconButton>
@@ -94,7 +97,10 @@ export function ChatInput({ turns, caption, label, lastAnswer, problem, send }: 
       {turns.length + 2 <= limits.messages && lastAnswer !== null && (
         <button
           type="button"
-          onClick={() => send({ type: "follow-up", answer: lastAnswer })}
+          onClick={() => {
+            send({ type: "follow-up", answer: lastAnswer });
+            requestAnimationFrame(() => box.current?.focus());
+          }}
           className="inline-flex min-h-8 items-center gap-2 self-start rounded-sm text-accent text-sm underline-offset-4 hover:underline"
         >
           <MessageSquarePlus className="size-4" aria-hidden />

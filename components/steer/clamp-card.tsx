@@ -100,7 +100,11 @@ export const ClampCard = memo(function ClampCard({
           label={`Remove ${spoken}`}
           size="sm"
           className="-mt-1 -mr-1"
-          onClick={() => send({ type: "clamp-remove", id: clamp.id })}
+          data-remove
+          onClick={(event) => {
+            focusAfterRemoval(event.currentTarget);
+            send({ type: "clamp-remove", id: clamp.id });
+          }}
         >
           <X />
         </IconButton>
@@ -203,7 +207,10 @@ export const ClampCard = memo(function ClampCard({
             label={`Move ${spoken} up`}
             size="sm"
             disabled={position === 0}
-            onClick={() => send({ type: "clamp-move", id: clamp.id, by: -1 })}
+            onClick={(event) => {
+              keepFocus(event.currentTarget);
+              send({ type: "clamp-move", id: clamp.id, by: -1 });
+            }}
           >
             <ArrowUp />
           </IconButton>
@@ -211,7 +218,10 @@ export const ClampCard = memo(function ClampCard({
             label={`Move ${spoken} down`}
             size="sm"
             disabled={position === count - 1}
-            onClick={() => send({ type: "clamp-move", id: clamp.id, by: 1 })}
+            onClick={(event) => {
+              keepFocus(event.currentTarget);
+              send({ type: "clamp-move", id: clamp.id, by: 1 });
+            }}
           >
             <ArrowDown />
           </IconButton>
@@ -225,6 +235,22 @@ export const ClampCard = memo(function ClampCard({
     </li>
   );
 });
+
+/** The focus goes to the next card, else the one before, else the search box: not to the top of the page. */
+function focusAfterRemoval(button: HTMLElement): void {
+  const card = button.closest("li");
+  const other = card?.nextElementSibling ?? card?.previousElementSibling;
+  const box = card?.closest("section")?.querySelector<HTMLElement>('[role="combobox"]');
+  (other?.querySelector<HTMLElement>("[data-remove]") ?? box)?.focus();
+}
+
+/** A card that is moved in the page drops its focus; at the end of its way the button's twin takes it. */
+function keepFocus(button: HTMLButtonElement): void {
+  requestAnimationFrame(() => {
+    const twin = button.disabled ? (button.nextElementSibling ?? button.previousElementSibling) : button;
+    if (twin instanceof HTMLElement) twin.focus();
+  });
+}
 
 interface ScopesProps {
   clamp: Clamp;

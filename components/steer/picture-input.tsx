@@ -27,6 +27,7 @@ interface PictureInputProps {
 /** The request's picture: of the catalogue, or uploaded, pasted or dropped. */
 export function PictureInput({ turn, dictionary, uploads, problem, send }: PictureInputProps) {
   const file = useRef<HTMLInputElement>(null);
+  const uploadButton = useRef<HTMLButtonElement>(null);
   const [over, setOver] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<FacetError | null>(null);
@@ -88,7 +89,10 @@ export function PictureInput({ turn, dictionary, uploads, problem, send }: Pictu
             image={image}
             dictionary={dictionary}
             upload={uploads.found[image.sha256]}
-            onRemove={() => send({ type: "image-remove", turn: turn.id, sha256: image.sha256 })}
+            onRemove={() => {
+              uploadButton.current?.focus();
+              send({ type: "image-remove", turn: turn.id, sha256: image.sha256 });
+            }}
           />
         ))
       ) : (
@@ -106,7 +110,7 @@ export function PictureInput({ turn, dictionary, uploads, problem, send }: Pictu
             send({ type: "image-set", turn: turn.id, image: { sha256, upload: false } });
           }}
         />
-        <Button size="sm" onClick={() => file.current?.click()} disabled={busy}>
+        <Button ref={uploadButton} size="sm" onClick={() => file.current?.click()} disabled={busy}>
           <ImageUp aria-hidden />
           {busy ? "Reading…" : "Upload"}
         </Button>
