@@ -25,6 +25,11 @@ async function dictionaryRow(db: Queryable, ref: string, version: string | undef
   return row;
 }
 
+/** SHA-256 of the weights of the latest version. */
+export async function dictionaryHash(db: Queryable, ref: string): Promise<string> {
+  return (await dictionaryRow(db, ref, undefined)).sha256;
+}
+
 /** Every feature's maximum. */
 export async function featureUnits(db: Queryable, ref: string, version?: string): Promise<FeatureUnits> {
   const { id, sha256, num_latents } = await dictionaryRow(db, ref, version);

@@ -1,12 +1,12 @@
 import type { Database } from "@/lib/catalog/db";
-import { featureNames } from "@/lib/catalog/feature-units";
+import { dictionaryHash, featureNames } from "@/lib/catalog/feature-units";
 import { storedActivations } from "@/lib/catalog/images";
 import { FacetError } from "@/lib/core/errors";
 import type { AnalyseRequest } from "@/lib/core/protocol";
 import type { Analysis } from "@/lib/core/records";
 import { encodeMap } from "@/lib/core/sparse-map";
 import type { Engine } from "@/lib/engine/engine";
-import { engineFor } from "@/lib/engine/registry";
+import { matchingEngine } from "../matching-engine";
 import { imageResolver } from "../resolve-image";
 
 async function analyseNow(db: Database, engine: Engine, body: AnalyseRequest, signal: AbortSignal): Promise<Analysis> {
@@ -40,6 +40,6 @@ async function analyseStored(db: Database, { dictionary, image, limit }: Analyse
  * route answers and what the picture's page is first drawn with. Throws what the engine and the catalogue throw.
  */
 export async function analyseImage(db: Database, request: AnalyseRequest, signal: AbortSignal): Promise<Analysis> {
-  const engine = await engineFor(request.dictionary);
+  const engine = await matchingEngine(request.dictionary, await dictionaryHash(db, request.dictionary));
   return engine ? analyseNow(db, engine, request, signal) : analyseStored(db, request);
 }

@@ -6,9 +6,9 @@ import { featureUnits } from "@/lib/catalog/feature-units";
 import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, generateRequestSchema } from "@/lib/core/protocol";
 import { openEventStream } from "@/lib/engine/event-stream";
-import { engineFor } from "@/lib/engine/registry";
 import { log } from "@/lib/log";
 import { answer } from "../_lib/handler";
+import { matchingEngine } from "../matching-engine";
 import { imageResolver } from "../resolve-image";
 
 export const dynamic = "force-dynamic";
@@ -18,14 +18,8 @@ async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerat
   const body = await readJson(request, generateRequestSchema, maxSteerBytes);
   const db = await getDatabase();
   const { sha256, maxima } = await featureUnits(db, body.dictionary, body.version);
-  const engine = await engineFor(body.dictionary);
+  const engine = await matchingEngine(body.dictionary, sha256);
   if (!engine) throw new FacetError("engine_unavailable", `This server has no engine for ${body.dictionary}.`);
-  const { dictionary } = await engine.info();
-  if (dictionary.sha256 !== sha256) {
-    throw new FacetError("version_mismatch", `The catalogue and the engine hold different versions of ${body.dictionary}.`, {
-      fix: "Import the bundle that was made with the engine's files.",
-    });
-  }
   const unitOf = (feature: number) => maxima[feature] ?? 0;
   const events = engine.generate(body, { signal, resolveImage: imageResolver(db), unitOf });
   return openEventStream(events, (error) => {
