@@ -222,13 +222,15 @@ interface SummaryProps {
 }
 
 function Summary({ analysis, failed, cell, count, onRelease }: SummaryProps) {
+  const fires = analysis.source === "catalogue" ? "with stored examples on it" : analysis.total === 1 ? "fires on it" : "fire on it";
   const cut = analysis.total > analysis.features.length ? `, the strongest ${formatCount(analysis.features.length)} listed` : "";
   return (
     <div className="mb-3 space-y-2 text-sm">
       <p className="flex min-h-8 flex-wrap items-center gap-2" aria-live="polite">
         {cell.cell === null ? (
           <span className="num text-muted">
-            {formatNoun(analysis.total, "feature")} fire{analysis.total === 1 ? "s" : ""} on it{cut}, by mean activation
+            {formatNoun(analysis.total, "feature")} {fires}
+            {cut}, by mean activation
           </span>
         ) : (
           <>

@@ -12,10 +12,10 @@ import { featuresInfiniteOptions } from "@/lib/api/features";
 import { histogramsQueryOptions } from "@/lib/api/histograms";
 import { getDatabase } from "@/lib/catalog/db";
 import { findDictionary } from "@/lib/catalog/dictionaries";
-import { listFeatures } from "@/lib/search/list-features";
 import { featureHistograms } from "@/lib/catalog/histograms";
 import { asFacetError } from "@/lib/core/errors";
 import { routes } from "@/lib/core/routes";
+import { listFeatures } from "@/lib/search/list-features";
 
 interface PageProps {
   params: Promise<{ model: string; dictionary: string }>;
