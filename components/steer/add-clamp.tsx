@@ -94,7 +94,11 @@ export function AddClamp({ dictionary, numLatents, image, clamped, onAdd }: AddC
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!open) setOpen(true);
-      else if (choices.length) setActive((at + (event.key === "ArrowDown" ? 1 : choices.length - 1)) % choices.length);
+      else if (choices.length) {
+        const next = (at + (event.key === "ArrowDown" ? 1 : choices.length - 1)) % choices.length;
+        setActive(next);
+        document.getElementById(optionId(next))?.scrollIntoView({ block: "nearest" });
+      }
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (expanded) choose(choices[at]);
@@ -137,10 +141,7 @@ export function AddClamp({ dictionary, numLatents, image, clamped, onAdd }: AddC
       />
       {/* biome-ignore lint/a11y/noStaticElementInteractions: only keeps a press in the list from taking the focus */}
       <div
-        className={cn(
-          "absolute inset-x-0 top-11 z-20 max-h-96 overflow-auto rounded-lg bg-raised p-1 shadow-xl ring-1 ring-line",
-          !expanded && "hidden",
-        )}
+        className={cn("absolute inset-x-0 top-11 z-20 rounded-lg bg-raised p-1 shadow-xl ring-1 ring-line", !expanded && "hidden")}
         // A press in here, on the scroll bar too, leaves the focus in the box.
         onMouseDown={(event) => event.preventDefault()}
       >
@@ -157,7 +158,7 @@ export function AddClamp({ dictionary, numLatents, image, clamped, onAdd }: AddC
                   ? "Active on this picture"
                   : "Type words or an index."}
         </p>
-        <div id={listId} role="listbox" aria-label="Features">
+        <div id={listId} role="listbox" aria-label="Features" className="max-h-80 overflow-y-auto">
           {choices.map((choice, i) => (
             // biome-ignore lint/a11y/useFocusableInteractive lint/a11y/useKeyWithClickEvents: the box has the focus and its keys
             <div

@@ -7,7 +7,7 @@ import type { Upload } from "./upload-store";
 const largestFile = 60 * 1024 * 1024;
 /** Beyond either, a picture is drawn anew with this longest side: no model here looks closer. */
 const largestSide = 1_536;
-const largestSent = 3 * 1024 * 1024;
+const largestSent = 1.5 * 1024 * 1024;
 const sentAsIs = ["image/png", "image/jpeg", "image/webp"];
 
 export interface PreparedUpload extends Upload {
