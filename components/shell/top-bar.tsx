@@ -28,7 +28,7 @@ export function TopBar() {
       <div className="mx-auto flex h-14 max-w-[120rem] items-center gap-1 px-4 sm:gap-2 sm:px-6">
         <Link href={routes.home()} className="mr-1 flex items-center gap-2 rounded-md py-2 pr-1 font-semibold sm:mr-2">
           <FacetMark className="size-6" />
-          <span className={cn(ref && "hidden sm:inline")}>Facet</span>
+          <span className={cn(ref && "max-sm:sr-only")}>Facet</span>
         </Link>
         <DictionarySwitcher />
         {!home && <SearchBox className="mx-auto hidden w-full max-w-xl md:block" />}

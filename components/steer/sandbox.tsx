@@ -178,7 +178,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         </ol>
       </nav>
 
-      <div className="grid gap-x-6 gap-y-8 md:grid-cols-2 lg:grid-cols-[13rem_23rem_minmax(0,1fr)] xl:grid-cols-[18rem_26rem_minmax(0,1fr)] xl:gap-x-8">
+      <div className="grid gap-x-6 gap-y-8 max-md:pt-1 md:grid-cols-2 lg:grid-cols-[13rem_23rem_minmax(0,1fr)] xl:grid-cols-[18rem_26rem_minmax(0,1fr)] xl:gap-x-8">
         <Column id="input" title="Input" step={step} className="md:col-start-1">
           {state.turns[0] && (
             <PictureInput
