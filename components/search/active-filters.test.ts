@@ -18,11 +18,11 @@ describe("active filters", () => {
       "the words “lemon”",
       "object",
       "colour",
-      "density ≥ 0.42 %",
-      "maximum 1 to 12.3",
+      "Density ≥ 0.42 %",
+      "Maximum 1 to 12.3",
       "IoU ≤ .50",
-      "not dead",
-      "sink",
+      "Not dead",
+      "Sink",
     ]);
   });
 

@@ -39,7 +39,7 @@ export function activeFilters(query: FeatureQuery, { withSearch = false } = {}):
     const flag = query.flags[key];
     if (flag === undefined) continue;
     const { [key]: _, ...rest } = query.flags;
-    filters.push({ key, text: flag ? flagNames[key].name : `not ${flagNames[key].name}`, without: { flags: rest } });
+    filters.push({ key, text: flag ? flagNames[key].name : `Not ${flagNames[key].name.toLowerCase()}`, without: { flags: rest } });
   }
   return filters;
 }

@@ -17,26 +17,26 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
   const { metrics, counts } = dictionary;
   const facts: (Fact | null)[] = [
     {
-      name: "latents",
+      name: "Latents",
       explain: "Features that the dictionary has; each is one direction in the hidden state.",
       value: `${formatCount(dictionary.numLatents)}${dictionary.k ? `, ${dictionary.k} active a token` : ""}`,
     },
     metrics.explainedVariance === null
       ? null
       : {
-          name: "explained variance",
+          name: "Explained variance",
           explain: "Share of the hidden state's variance, on held-out tokens, that the dictionary rebuilds.",
           value: formatShare(metrics.explainedVariance),
         },
     {
-      name: "explained",
+      name: "Explained",
       explain: "Share of the features that ever fire which have a readable explanation.",
       value: formatPercent(counts.alive ? counts.explained / counts.alive : null),
     },
     metrics.deadShare === null
       ? null
-      : { name: "dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
-    { name: "images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
+      : { name: "Dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
+    { name: "Images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
   ];
   return facts.filter((fact) => fact !== null);
 }

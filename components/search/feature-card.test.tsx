@@ -51,7 +51,7 @@ it("is one link that carries the list it stands in", () => {
 it("says its numbers and its health aloud", () => {
   render(<FeatureCard card={card} dictionary={dictionary} heat />);
   expect(screen.getByRole("img", { name: "density 0.42 %: active on 1 in 238 of the image tokens" })).toBeTruthy();
-  expect(screen.getByRole("img", { name: "sink" })).toBeTruthy();
+  expect(screen.getByRole("img", { name: "Sink" })).toBeTruthy();
   expect(screen.getByText(".71")).toBeTruthy();
 });
 

@@ -77,7 +77,7 @@ export function FeatureTable({
               <span className="sr-only">Picture</span>
             </th>
             <SortHeader
-              name="index"
+              name="Index"
               sort="index"
               query={query}
               setQuery={setQuery}
@@ -85,7 +85,7 @@ export function FeatureTable({
               className="pl-3"
             />
             <th scope="col" className="py-2 pr-4 font-normal">
-              label
+              Label
             </th>
             {columns.map((key) => (
               <SortHeader
@@ -100,7 +100,7 @@ export function FeatureTable({
               />
             ))}
             <th scope="col" className="py-2 pl-4 font-normal">
-              health
+              Health
             </th>
           </tr>
         </thead>

@@ -74,7 +74,7 @@ function Concepts({ query, setQuery, counts }: FilterPanelProps & { counts: Reco
   return (
     <section>
       <h3 className="mb-2 text-sm">
-        <Term explain="What kind of thing the explanation names. Choose any number.">concept</Term>
+        <Term explain="What kind of thing the explanation names. Choose any number.">Concept</Term>
       </h3>
       <div className="flex flex-wrap gap-1.5">
         {present.map((concept) => {

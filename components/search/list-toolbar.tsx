@@ -78,7 +78,7 @@ export function ListToolbar({
           </>
         )}
       </p>
-      <div className="flex items-center gap-1 max-sm:w-full">
+      <div className="flex items-center gap-1 max-sm:w-full max-sm:gap-0">
         <SortMenu query={query} setQuery={setQuery} />
         <Segmented
           label="View"
@@ -115,7 +115,7 @@ function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuer
       <DropdownMenuTrigger asChild>
         <Button
           variant="ghost"
-          className="px-3 font-normal"
+          className="px-2 font-normal sm:px-3"
           aria-label={`Sort: ${sortNames[query.sort]}, ${ascending ? "ascending" : "descending"}`}
         >
           <Arrow aria-hidden className="text-muted" />

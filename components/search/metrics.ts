@@ -15,32 +15,32 @@ export interface Metric {
 export const metrics: Record<MetricKey, Metric> = {
   density: {
     key: "density",
-    name: "density",
-    short: "density",
+    name: "Density",
+    short: "Density",
     explain: "Share of image tokens on which the feature is active.",
     format: formatPercent,
     of: (card) => card.density,
   },
   text_density: {
     key: "text_density",
-    name: "text density",
-    short: "text dens.",
+    name: "Text density",
+    short: "Text dens.",
     explain: "Share of text tokens on which the feature is active.",
     format: formatPercent,
     of: (card) => card.textDensity,
   },
   max_activation: {
     key: "max_activation",
-    name: "maximum",
-    short: "max",
+    name: "Maximum",
+    short: "Max",
     explain: "Largest activation seen anywhere in the catalogue.",
     format: formatActivation,
     of: (card) => card.maxActivation,
   },
   image_share: {
     key: "image_share",
-    name: "image share",
-    short: "image",
+    name: "Image share",
+    short: "Image",
     explain: "Share of its summed activation that lies on image tokens; the rest lies on text.",
     format: formatPercent,
     of: (card) => card.imageShare,
@@ -55,16 +55,16 @@ export const metrics: Record<MetricKey, Metric> = {
   },
   steer: {
     key: "steer",
-    name: "steering effect",
-    short: "steers",
+    name: "Steering effect",
+    short: "Steers",
     explain: "How often clamping the feature makes the model name its label.",
     format: formatScore,
     of: (card) => card.steer,
   },
   images: {
     key: "images",
-    name: "images",
-    short: "images",
+    name: "Images",
+    short: "Images",
     explain: "Images of the catalogue on which the feature fires.",
     format: formatCount,
     of: (card) => card.images,
@@ -72,8 +72,8 @@ export const metrics: Record<MetricKey, Metric> = {
 };
 
 export const sortNames: Record<SortKey, string> = {
-  index: "index",
-  relevance: "best match",
+  index: "Index",
+  relevance: "Best match",
   density: metrics.density.name,
   text_density: metrics.text_density.name,
   max_activation: metrics.max_activation.name,
@@ -84,13 +84,13 @@ export const sortNames: Record<SortKey, string> = {
 };
 
 export const flagNames: Record<FlagKey, { name: string; explain: string }> = {
-  explained: { name: "explained", explain: "Has an explanation that could be read." },
+  explained: { name: "Explained", explain: "Has an explanation that could be read." },
   always_on: {
-    name: "always on",
+    name: "Always on",
     explain: "Active on at least half of all image or text tokens: usually carries position or scale, not a concept.",
   },
-  sink: { name: "sink", explain: "Most of its activation falls on the template or a few fixed positions." },
-  dead: { name: "dead", explain: "Fired on no token of the catalogue." },
+  sink: { name: "Sink", explain: "Most of its activation falls on the template or a few fixed positions." },
+  dead: { name: "Dead", explain: "Fired on no token of the catalogue." },
 };
 
 export const conceptExplanations: Record<Concept, string> = {

@@ -46,7 +46,7 @@ export function NoResults({ query, setQuery }: NoResultsProps) {
                   onClick={() => setQuery(choice.without)}
                   className="h-auto min-h-8 whitespace-normal py-1"
                 >
-                  without {choice.text}
+                  without {choice.key.startsWith("concept-") ? `the concept ${choice.text}` : choice.text}
                   <span className="num font-normal text-muted">{choice.total === null ? "…" : formatNoun(choice.total, "feature")}</span>
                 </Button>
               </li>
