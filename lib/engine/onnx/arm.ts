@@ -131,6 +131,11 @@ export class ArmRun {
 
   private tokenEvent(i: number, id: number): TokenEvent {
     const logprobs = logSoftmax(this.logits);
+    if (!Number.isFinite(logprobs[id])) {
+      throw new FacetError("engine_failed", "The clamps drove the model's numbers out of range, so it has no answer.", {
+        fix: "Use smaller strengths or a smaller scope.",
+      });
+    }
     const alternatives = likeliest(logprobs, this.setting.request.alternatives).map(
       ({ id: other, logprob }): Alternative => ({ id: other, text: this.shown(other), logprob }),
     );
