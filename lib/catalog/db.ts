@@ -7,6 +7,7 @@ import path from "node:path";
 import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResultRow } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
+import type { PrismaClient } from "@/lib/generated/prisma/client";
 import { type Lock, takeLock } from "./lock";
 import { migrate, pendingMigrations } from "./migrations";
 import { openPglite, type PgliteThread } from "./pglite-stream";
@@ -31,6 +32,17 @@ export class Database implements Queryable {
     } catch (error) {
       throw asCatalogueError(error, this.kind);
     }
+  }
+
+  #prisma: Promise<PrismaClient> | undefined;
+
+  /** Typed access to the plain tables, over the same pool. Loaded on first use: commands that only import never need it. */
+  prisma(): Promise<PrismaClient> {
+    this.#prisma ??= (async () => {
+      const [{ PrismaClient }, { PrismaPg }] = await Promise.all([import("@/lib/generated/prisma/client"), import("@prisma/adapter-pg")]);
+      return new PrismaClient({ adapter: new PrismaPg(this.pool) });
+    })();
+    return this.#prisma;
   }
 
   /**
@@ -78,6 +90,19 @@ function asCatalogueError(error: unknown, kind: Database["kind"]): unknown {
     );
   }
   return error;
+}
+
+/** Awaits a query of Prisma's; a connection that fails becomes the catalogue's own error, whose code Prisma keeps in its message's cause. */
+export async function catalogueErrors<T>(db: Database, query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (error) {
+    const { code, meta } = error as { code?: string; meta?: { driverAdapterError?: { cause?: { originalCode?: string; kind?: string } } } };
+    const original =
+      meta?.driverAdapterError?.cause?.originalCode ?? (code === "P2021" ? "42P01" : code === "P1001" ? "ECONNREFUSED" : undefined);
+    const known = asCatalogueError({ code: original }, db.kind);
+    throw known instanceof FacetError ? new FacetError(known.code, known.message, { fix: known.fix, cause: error }) : error;
+  }
 }
 
 export interface OpenOptions {

@@ -1,85 +1,57 @@
 /** Which dictionaries the catalogue holds, and one of them by name and version. */
 import { FacetError } from "@/lib/core/errors";
 import type { Dictionary } from "@/lib/core/records";
-import type { Queryable } from "./db";
+import type { Prisma } from "@/lib/generated/prisma/client";
+import { catalogueErrors, type Database } from "./db";
 import { runnableDictionaries } from "./engine-files";
 import { pickCards } from "./highlights";
 
-interface DictionaryRow {
-  id: number;
-  ref: string;
-  name: string;
-  sha256: string;
-  hook: string;
-  layer: number;
-  num_latents: number;
-  width: number;
-  activation: string;
-  k: number | null;
-  explained_variance: number | null;
-  fvu: number | null;
-  l0: number | null;
-  dead_share: number | null;
-  loss_recovered: number | null;
-  images: number;
-  features: number;
-  alive: number;
-  explained: number;
-  scored: number;
-  attribution: string | null;
-  imported_at: Date;
-  slug: string;
-  model_name: string;
-  model_sha256: string;
-  image_size: number | null;
-  grid_rows: number;
-  grid_cols: number;
-}
-
-const select = `SELECT d.id, d.ref, d.name, d.sha256, d.hook, d.layer, d.num_latents, d.width, d.activation, d.k, d.explained_variance, d.fvu, d.l0,
-  d.dead_share, d.loss_recovered, d.images, d.features, d.alive, d.explained, d.scored, d.attribution, d.imported_at,
-  m.slug, m.name AS model_name, m.sha256 AS model_sha256, m.image_size, m.grid_rows, m.grid_cols
-  FROM dictionary d JOIN model m ON m.id = d.model_id`;
+/** What a dictionary's record is made of; its histograms are read by the filters only. */
+const shape = { omit: { histograms: true }, include: { model: true } } satisfies Prisma.DictionaryDefaultArgs;
+type DictionaryRow = Prisma.DictionaryGetPayload<typeof shape>;
 
 async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
   const runnable = await runnableDictionaries();
   return {
     ref: row.ref,
     model: {
-      id: row.slug,
-      name: row.model_name,
-      sha256: row.model_sha256,
-      imageSize: row.image_size,
-      grid: { rows: row.grid_rows, cols: row.grid_cols },
+      id: row.model.slug,
+      name: row.model.name,
+      sha256: row.model.sha256,
+      imageSize: row.model.imageSize,
+      grid: { rows: row.model.gridRows, cols: row.model.gridCols },
     },
     id: row.name,
     hook: row.hook,
     layer: row.layer,
     sha256: row.sha256,
-    numLatents: row.num_latents,
+    numLatents: row.numLatents,
     width: row.width,
     activation: row.activation,
     k: row.k,
     metrics: {
-      explainedVariance: row.explained_variance,
+      explainedVariance: row.explainedVariance,
       fvu: row.fvu,
       l0: row.l0,
-      deadShare: row.dead_share,
-      lossRecovered: row.loss_recovered,
+      deadShare: row.deadShare,
+      lossRecovered: row.lossRecovered,
     },
     counts: { features: row.features, alive: row.alive, explained: row.explained, scored: row.scored, images: row.images },
     engine: runnable.has(row.sha256) ? "ready" : "none",
     examples: [],
-    importedAt: row.imported_at.toISOString(),
+    importedAt: row.importedAt.toISOString(),
     attribution: row.attribution,
   };
 }
 
 /** Every dictionary in its latest version, by model and layer, with a few features that look like something. */
-export async function listDictionaries(db: Queryable): Promise<Dictionary[]> {
-  const rows = await db.rows<DictionaryRow>(
-    `${select} WHERE NOT EXISTS (SELECT FROM dictionary newer WHERE newer.ref = d.ref AND newer.id > d.id) ORDER BY m.slug, d.layer, d.name`,
+export async function listDictionaries(db: Database): Promise<Dictionary[]> {
+  const prisma = await db.prisma();
+  const rows = await catalogueErrors(
+    db,
+    prisma.dictionary.findMany({ ...shape, distinct: ["ref"], orderBy: [{ ref: "asc" }, { id: "desc" }] }),
   );
+  rows.sort((a, b) => a.model.slug.localeCompare(b.model.slug) || a.layer - b.layer || a.name.localeCompare(b.name));
   const dictionaries: Dictionary[] = [];
   for (const row of rows) dictionaries.push({ ...(await toDictionary(row)), examples: await pickCards(db, row.id, 5) });
   return dictionaries;
@@ -95,8 +67,9 @@ export interface FoundDictionary {
  * A dictionary by `<model>/<dictionary>`: the latest version, or the one whose hash begins with `version` (12 hexadecimal digits).
  * `examples` is empty. Throws `dictionary_not_found`; `version_mismatch` when there is no such version.
  */
-export async function locateDictionary(db: Queryable, ref: string, version?: string): Promise<FoundDictionary> {
-  const rows = await db.rows<DictionaryRow>(`${select} WHERE d.ref = $1 ORDER BY d.id DESC`, [ref]);
+export async function locateDictionary(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
+  const prisma = await db.prisma();
+  const rows = await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: { id: "desc" } }));
   if (!rows[0]) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
   const row = version === undefined ? rows[0] : rows.find((one) => one.sha256.startsWith(version));
   if (!row) {
@@ -109,7 +82,7 @@ export async function locateDictionary(db: Queryable, ref: string, version?: str
 }
 
 /** As `locateDictionary`, with the examples. */
-export async function findDictionary(db: Queryable, ref: string, version?: string): Promise<Dictionary> {
+export async function findDictionary(db: Database, ref: string, version?: string): Promise<Dictionary> {
   const { id, dictionary } = await locateDictionary(db, ref, version);
   return { ...dictionary, examples: await pickCards(db, id, 5) };
 }

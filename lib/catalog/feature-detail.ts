@@ -11,7 +11,7 @@ import {
   type Score,
   type TextExample,
 } from "@/lib/core/records";
-import type { Queryable } from "./db";
+import type { Database, Queryable } from "./db";
 import { locateDictionary } from "./dictionaries";
 import { type CardRow, cardColumns, type MapRow, mapColumns, toCard, toImageExample, toMap } from "./row-types";
 
@@ -104,7 +104,7 @@ async function readHistogram(db: Queryable, id: number, index: number, max: numb
  * One feature of a dictionary's latest version, or of the version that `version` (12 hexadecimal digits) names. Throws
  * `dictionary_not_found`, `version_mismatch` and `feature_not_found`.
  */
-export async function findFeature(db: Queryable, ref: string, index: number, version?: string): Promise<FeatureDetail> {
+export async function findFeature(db: Database, ref: string, index: number, version?: string): Promise<FeatureDetail> {
   const { id, dictionary } = await locateDictionary(db, ref, version);
   const inRange = Number.isInteger(index) && index >= 0 && index < dictionary.numLatents;
   const row = inRange

@@ -55,7 +55,7 @@ export async function listImages(
  * The features whose stored examples lie on an image, strongest first: not all that fire on it, which takes an engine. Throws
  * `dictionary_not_found` and `image_not_found`.
  */
-export async function storedActivations(db: Queryable, ref: string, sha256: string): Promise<Analysis> {
+export async function storedActivations(db: Database, ref: string, sha256: string): Promise<Analysis> {
   const { id, dictionary } = await locateDictionary(db, ref);
   await findImageInfo(db, sha256);
   type Row = MapRow & {

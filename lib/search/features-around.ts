@@ -1,5 +1,5 @@
 /** The features before and after one in a searched, filtered and sorted list. */
-import type { Queryable } from "@/lib/catalog/db";
+import type { Database } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { type Around, around } from "@/lib/catalog/feature-around";
 import type { FeatureQuery } from "@/lib/core/feature-query";
@@ -7,7 +7,7 @@ import { matchOf } from "./list-features";
 import { isEmptySearch, parseSearch } from "./parse";
 
 /** Throws `dictionary_not_found`. */
-export async function featuresAround(db: Queryable, query: FeatureQuery, index: number): Promise<Around> {
+export async function featuresAround(db: Database, query: FeatureQuery, index: number): Promise<Around> {
   const { id, dictionary } = await locateDictionary(db, query.dictionary);
   const parsed = parseSearch(query.q);
   return around(db, id, query, isEmptySearch(parsed) ? null : matchOf(parsed, id, dictionary), index);

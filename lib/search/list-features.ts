@@ -1,5 +1,5 @@
 /** A page of features, with the search box: what `GET /api/features` and the dictionary page answer. */
-import type { Queryable } from "@/lib/catalog/db";
+import type { Database, Queryable } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { type FeatureMatch, featurePage, Parameters } from "@/lib/catalog/feature-list";
 import type { FeatureQuery } from "@/lib/core/feature-query";
@@ -57,7 +57,7 @@ export function matchOf(parsed: ParsedSearch, dictionaryId: number, dictionary: 
  * The page that `query` asks for, in the dictionary's latest version. Throws `dictionary_not_found`, and `invalid_request` for a cursor
  * that is not of this list.
  */
-export async function listFeatures(db: Queryable, query: FeatureQuery): Promise<FeaturePage> {
+export async function listFeatures(db: Database, query: FeatureQuery): Promise<FeaturePage> {
   const { id, dictionary } = await locateDictionary(db, query.dictionary);
   const parsed = parseSearch(query.q);
   return featurePage(db, id, query, isEmptySearch(parsed) ? null : matchOf(parsed, id, dictionary));

@@ -1,0 +1,278 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFile, cp, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseFeatureQuery } from "@/lib/core/feature-query";
+import { featureColumns } from "@/lib/formats/bundle";
+import { openDatabase } from "./db";
+import { listDictionaries, locateDictionary } from "./dictionaries";
+import { findFeature } from "./feature-detail";
+import { featurePage } from "./feature-list";
+import { storedImages } from "./image-files";
+import { type ImportResult, importBundle } from "./import-bundle";
+import { parquetBytes, resealFile, type TestBundleOptions, writeTestBundle } from "./test-bundle";
+import { openTestCatalog, type TestCatalog } from "./test-catalog";
+
+const ref = "test-model/model.layers.1";
+const tables = [
+  "feature",
+  "search_document",
+  "histogram",
+  "activation",
+  "explanation",
+  "score",
+  "neighbour",
+  "feature_token",
+  "image",
+  "text_sequence",
+];
+let catalog: TestCatalog;
+
+beforeAll(async () => {
+  catalog = await openTestCatalog();
+}, 120_000);
+afterAll(() => catalog?.close());
+
+async function counts(): Promise<Record<string, number>> {
+  const rows = await catalog.db.rows<Record<string, number>>(
+    `SELECT ${[...tables, "dictionary", "model"].map((table) => `(SELECT count(*)::int FROM ${table}) AS ${table}`).join(", ")}`,
+  );
+  return rows[0] ?? {};
+}
+
+/** A bundle in a folder of its own, not imported. */
+async function write(options: TestBundleOptions = {}): Promise<string> {
+  const folder = await mkdtemp(path.join(catalog.folder, "case-"));
+  await writeTestBundle(folder, { features: 30, images: 12, ...options });
+  return folder;
+}
+
+describe("refused bundles", () => {
+  const cases: [what: string, spoil: (folder: string) => Promise<unknown>, says: RegExp][] = [
+    ["no manifest", (folder) => rm(path.join(folder, "manifest.json")), /no readable manifest\.json/],
+    ["a manifest that is not JSON", (folder) => writeFile(path.join(folder, "manifest.json"), "{"), /not JSON/],
+    ["a missing file", (folder) => rm(path.join(folder, "texts.parquet")), /texts\.parquet is missing/],
+    ["a zero-byte file", (folder) => truncate(path.join(folder, "model.layers.1/scores.parquet"), 0), /scores\.parquet has 0 bytes/],
+    ["a truncated file", (folder) => truncate(path.join(folder, "images.parquet"), 900), /images\.parquet has 900 bytes/],
+    [
+      "one changed byte",
+      async (folder) => {
+        const file = path.join(folder, "model.layers.1/activations.parquet");
+        const bytes = await readFile(file);
+        bytes[500] = (bytes[500] ?? 0) ^ 1;
+        await writeFile(file, bytes);
+      },
+      /activations\.parquet is damaged/,
+    ],
+    [
+      "a file that is no Parquet",
+      async (folder) => {
+        await writeFile(path.join(folder, "model.layers.1/tokens.parquet"), "not parquet at all");
+        await resealFile(folder, "model.layers.1/tokens.parquet");
+      },
+      /tokens\.parquet is not a complete Parquet file/,
+    ],
+    [
+      "a missing column",
+      async (folder) => {
+        const { density, ...rest } = featureColumns;
+        const rows = Array.from({ length: 30 }, (_, index) => ({
+          index,
+          images: 0,
+          active_tokens: 0,
+          dead: true,
+          always_on: false,
+          sink: false,
+        }));
+        await writeFile(path.join(folder, "model.layers.1/features.parquet"), parquetBytes(rest, rows));
+        await resealFile(folder, "model.layers.1/features.parquet");
+      },
+      /features\.parquet lacks the column density/,
+    ],
+  ];
+
+  it.each(cases)("%s", async (_, spoil, says) => {
+    const folder = await write();
+    await spoil(folder);
+    await expect(importBundle(catalog.db, folder)).rejects.toMatchObject({ code: "bundle_invalid", message: expect.stringMatching(says) });
+  });
+
+  const edits: [what: string, edit: TestBundleOptions["edit"], says: RegExp][] = [
+    ["an index out of range", ({ scores = [] }) => Object.assign(scores[0] ?? {}, { index: 30 }), /scores\.parquet: column index holds 30/],
+    [
+      "an index twice",
+      ({ features = [] }) => Object.assign(features[3] ?? {}, { index: 4 }),
+      /features\.parquet: every index .* 29 of them/,
+    ],
+    ["an unknown band", ({ activations = [] }) => Object.assign(activations[0] ?? {}, { band: "best" }), /band is unknown/],
+    [
+      "an unknown image",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { image: "a".repeat(64) }),
+      /which the bundle lacks/,
+    ],
+    ["a wrong image hash", ({ images = [] }) => Object.assign(images[0] ?? {}, { bytes: Buffer.from("x") }), /do not have the hash/],
+    [
+      "a map with unequal halves",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { values: new Uint8Array(2) }),
+      /they must be equal and even/,
+    ],
+    [
+      "a position outside the grid",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { positions: Uint8Array.of(255, 0), values: new Uint8Array(2) }),
+      /position 255 lies outside/,
+    ],
+    ["an unknown concept", ({ explanations = [] }) => Object.assign(explanations[0] ?? {}, { concept: "mood" }), /unknown concept "mood"/],
+    [
+      "no text and no failure",
+      ({ explanations = [] }) => Object.assign(explanations[0] ?? {}, { text: null }),
+      /either a text or a failure/,
+    ],
+    [
+      "two preferred",
+      ({ explanations = [] }) => Object.assign(explanations[1] ?? {}, { preferred: true, text: "again", failure: null }),
+      /more than one preferred/,
+    ],
+    ["a score of nothing", ({ scores = [] }) => Object.assign(scores[0] ?? {}, { explanation: "guess" }), /explanation "guess"/],
+    ["the same example twice", ({ activations = [] }) => activations.push({ ...activations[0] }), /same key/],
+    [
+      "nothing where a number is needed",
+      ({ features = [] }) => Object.assign(features[0] ?? {}, { images: null }),
+      /column images, row 0, holds nothing/,
+    ],
+  ];
+
+  it.each(edits)("%s", async (_, edit, says) => {
+    const folder = await write({ edit });
+    await expect(importBundle(catalog.db, folder)).rejects.toMatchObject({ code: "bundle_invalid", message: expect.stringMatching(says) });
+  });
+
+  it("leave nothing behind", async () => {
+    expect(Object.values(await counts()).reduce((sum, n) => sum + n, 0)).toBe(0);
+    expect((await storedImages(catalog.db.imagesDir)).size).toBe(0);
+    const partitions = await catalog.db.rows("SELECT relname FROM pg_class WHERE relname ~ '_d[0-9]+$'");
+    expect(partitions).toEqual([]);
+  });
+});
+
+describe("importing", () => {
+  let bundle: string;
+  let first: ImportResult;
+  let before: Record<string, number>;
+
+  it("adds a dictionary", async () => {
+    bundle = await write();
+    first = await importBundle(catalog.db, bundle);
+    expect(first).toMatchObject({ dictionaries: [{ ref, outcome: "added" }], images: 12 });
+    before = await counts();
+    expect(before).toMatchObject({ feature: 30, dictionary: 1, image: 12, text_sequence: 5 });
+  });
+
+  it("changes nothing the second time", async () => {
+    expect(await importBundle(catalog.db, bundle)).toEqual({
+      dictionaries: [{ ...first.dictionaries[0], outcome: "unchanged" }],
+      images: 0,
+      rows: 0,
+    });
+    expect(await counts()).toEqual(before);
+  });
+
+  it("stops when told to, with the catalogue as it was", async () => {
+    const other = await write({ version: "9" });
+    const stop = new AbortController();
+    const importing = importBundle(catalog.db, other, {
+      signal: stop.signal,
+      onProgress: ({ stage }) => stage === "activations" && stop.abort(),
+    });
+    await expect(importing).rejects.toMatchObject({ code: "cancelled" });
+    expect(await counts()).toEqual(before);
+  });
+
+  it("replaces the content of the same weights", async () => {
+    const result = await importBundle(catalog.db, await write({ remark: " and nothing else" }));
+    expect(result.dictionaries).toEqual([{ ...first.dictionaries[0], outcome: "replaced" }]);
+    expect(await counts()).toEqual(before);
+    const feature = await findFeature(catalog.db, ref, 0);
+    expect(feature.explanations[0]?.text).toContain("and nothing else");
+  });
+
+  it("puts other weights beside the old, and both can be named", async () => {
+    const result = await importBundle(catalog.db, await write({ version: "2" }));
+    const newer = result.dictionaries[0]?.sha256 ?? "";
+    const older = first.dictionaries[0]?.sha256 ?? "";
+    expect(result.dictionaries[0]?.outcome).toBe("added");
+    const listed = await listDictionaries(catalog.db);
+    expect(listed.map((dictionary) => dictionary.sha256)).toEqual([newer]);
+    expect((await findFeature(catalog.db, ref, 0)).dictionary.sha256).toBe(newer);
+    expect((await findFeature(catalog.db, ref, 0, older.slice(0, 12))).dictionary.sha256).toBe(older);
+    await expect(findFeature(catalog.db, ref, 0, "000000000000")).rejects.toMatchObject({ code: "version_mismatch" });
+    const { id } = await locateDictionary(catalog.db, ref, older.slice(0, 12));
+    expect((await featurePage(catalog.db, id, parseFeatureQuery({ dictionary: ref }), null)).total).toBe(30);
+  });
+
+  it("names rows that it cannot read in a file that grew", async () => {
+    const folder = await write({ version: "3" });
+    await appendFile(path.join(folder, "images.parquet"), "tail");
+    await expect(importBundle(catalog.db, folder)).rejects.toMatchObject({ code: "bundle_invalid" });
+  });
+});
+
+describe("killed processes", () => {
+  const cli = path.resolve("cli/facet.ts");
+  const run = (dataDir: string, args: string[]) =>
+    spawn(process.execPath, ["--import", "tsx", cli, ...args], {
+      env: { ...process.env, FACET_DATA_DIR: dataDir, DATABASE_URL: "" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  it("leave the old state, and the next process repairs it", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "facet-kill-"));
+    const dataDir = path.join(folder, "data");
+    const bundle = path.join(folder, "bundle");
+    await writeTestBundle(bundle, { features: 200, images: 48 });
+    try {
+      // The first start, cut short while the database is being made.
+      const creating = run(dataDir, ["list"]);
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      creating.kill("SIGKILL");
+      await once(creating, "exit");
+
+      // An import, cut short between its tables.
+      const importing = run(dataDir, ["import", bundle]);
+      for await (const chunk of importing.stdout) if (String(chunk).includes("neighbours")) break;
+      importing.kill("SIGKILL");
+      await once(importing, "exit");
+
+      const db = await openDatabase({ dataDir });
+      expect(await listDictionaries(db)).toEqual([]);
+      expect(await db.rows("SELECT FROM feature")).toHaveLength(0);
+
+      // While it is open here, another process is turned away with a sentence.
+      const second = run(dataDir, ["list"]);
+      let said = "";
+      second.stderr.on("data", (chunk) => {
+        said += chunk;
+      });
+      const [code] = await once(second, "exit");
+      expect(code).toBe(1);
+      expect(said).toMatch(/is open in another Facet process \(number \d+\)/);
+
+      expect((await importBundle(db, bundle)).dictionaries[0]?.outcome).toBe("added");
+      expect((await listDictionaries(db))[0]?.counts.features).toBe(200);
+      await db.close();
+
+      // Another process imports the same again.
+      await cp(bundle, path.join(folder, "copy"), { recursive: true });
+      const again = run(dataDir, ["import", path.join(folder, "copy")]);
+      let told = "";
+      again.stdout.on("data", (chunk) => {
+        told += chunk;
+      });
+      expect((await once(again, "exit"))[0]).toBe(0);
+      expect(told).toContain("is already there");
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 240_000);
+});
