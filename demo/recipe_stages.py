@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import multiprocessing
 import platform
@@ -55,7 +56,7 @@ class Sizes:
     batch: int = 2_048
     train_scenes: int = 3_000
     train_texts: int = 4
-    heldout_scenes: int = 400
+    heldout_scenes: int = 240
     parity_prompts: int = 200
     probes: int = 24
     model_steps: int = 0  # 0: the model's own full training
@@ -114,13 +115,20 @@ class Recipe:
         return load_images(self.work / "images.npz", self.sizes.images)
 
 
+@functools.cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # threads of one process wait for each other at every small operation, so each hook gets a process of one thread
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
+
+
 def _each(recipe: Recipe, task: Callable[[Recipe, int], Any]) -> dict[int, Any]:
     """Run a task for every hook, one process a hook where there are processors for it."""
+    torch.set_num_threads(1)
     if recipe.workers < 2 or len(recipe.layers) < 2:
         return {layer: task(recipe, layer) for layer in recipe.layers}
-    with ProcessPoolExecutor(min(recipe.workers, len(recipe.layers)), multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        futures = {layer: pool.submit(task, recipe, layer) for layer in recipe.layers}
-        return {layer: future.result() for layer, future in futures.items()}
+    pool = _pool(min(recipe.workers, len(recipe.layers)))
+    futures = {layer: pool.submit(task, recipe, layer) for layer in recipe.layers}
+    return {layer: future.result() for layer, future in futures.items()}
 
 
 def make_catalogue(recipe: Recipe) -> None:
@@ -162,7 +170,7 @@ def _train_one(recipe: Recipe, layer: int) -> dict[str, Any]:
     sae.save(folder)
     _, heldout = split_items("val", HELDOUT_START, s.heldout_scenes, 3, recipe.seed)
     metrics = evaluate(sae, collect(checkpoint, heldout, [layer])[layer])
-    metrics |= loss_recovered(checkpoint, layer, sae, heldout)
+    metrics |= loss_recovered(checkpoint, layer, sae, heldout[:96])
     report = {"hook": hook_name(layer), "metrics": metrics, "training": describe(config), "scenes": s.train_scenes, "tokens": len(data.image) + len(data.text)}
     recipe.file("quality", layer).write_text(json.dumps(report, indent=2))
     return report
@@ -173,13 +181,15 @@ def make_dictionaries(recipe: Recipe) -> None:
     recipe.report("dictionaries", list(_each(recipe, _train_one).values()))
 
 
+def _cache_one(recipe: Recipe, layer: int) -> None:
+    sae = TopKSae.load(recipe.dictionary(layer))
+    caches = build_caches(recipe.load(), {layer: sae}, recipe.catalogue().items(), {layer: recipe.codes(layer)}, Keep())
+    save_cache(caches[layer], recipe.file("cache", layer, "npz"))
+
+
 def make_cache(recipe: Recipe) -> None:
-    """One pass over the catalogue for all hooks."""
-    torch.set_num_threads(recipe.workers)
-    saes = {layer: TopKSae.load(recipe.dictionary(layer)) for layer in recipe.layers}
-    caches = build_caches(recipe.load(), saes, recipe.catalogue().items(), {layer: recipe.codes(layer) for layer in recipe.layers}, Keep())
-    for layer, cache in caches.items():
-        save_cache(cache, recipe.file("cache", layer, "npz"))
+    """One pass over the catalogue for each hook."""
+    _each(recipe, _cache_one)
 
 
 def _explain_one(recipe: Recipe, layer: int) -> dict[str, Any]:
@@ -207,25 +217,25 @@ def make_scores(recipe: Recipe) -> None:
     recipe.report("explanations", {hook_name(layer): report for layer, report in reports.items()})
 
 
+def _parity_one(recipe: Recipe, layer: int) -> dict[str, Any]:
+    checkpoint, catalogue = recipe.load(), recipe.catalogue()
+    count = min(recipe.sizes.parity_prompts, len(catalogue))
+    prompts = [checkpoint.ids_of(checkpoint.prompt([("user", chat.turns[0][0])])) for chat in catalogue.chats[:count]]
+    parity = check_parity(checkpoint, layer, recipe.dictionary(layer), catalogue.pixels[:count], prompts)
+    if parity.hidden > 1e-3 or parity.same_text != parity.prompts:
+        raise FacetError(f"The graphs at {hook_name(layer)} differ from PyTorch: {parity}.")
+    return asdict(parity)
+
+
 def make_onnx(recipe: Recipe) -> None:
     """Export the graphs and hold them against PyTorch."""
     checkpoint = recipe.load()
     export_model(checkpoint, recipe.layers)
-    catalogue = recipe.catalogue()
-    torch.set_num_threads(1)
-    count = min(recipe.sizes.parity_prompts, len(catalogue))
-    report = {}
     for layer in recipe.layers:
-        folder = recipe.dictionary(layer)
-        export_encoder(folder)
-        prompts = [checkpoint.ids_of(checkpoint.prompt([("user", chat.turns[0][0])])) for chat in catalogue.chats[:count]]
-        parity = check_parity(checkpoint, layer, folder, catalogue.pixels[:count], prompts)
-        report[hook_name(layer)] = asdict(parity)
-        if parity.hidden > 1e-3 or parity.same_text != parity.prompts:
-            raise FacetError(f"The graphs at {hook_name(layer)} differ from PyTorch: {parity}.")
+        export_encoder(recipe.dictionary(layer))
     dictionaries = {layer: recipe.dictionary(layer) for layer in recipe.layers}
     write_engine(recipe.model / "engine.json", engine_description(checkpoint, MODEL_ID, MODEL_NAME, dictionaries, recipe.model))
-    recipe.report("onnx", report)
+    recipe.report("onnx", {hook_name(layer): parity for layer, parity in _each(recipe, _parity_one).items()})
 
 
 def _versions() -> dict[str, str]:

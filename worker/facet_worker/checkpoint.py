@@ -58,7 +58,7 @@ class Checkpoint:
         """Model input float32 [B, 3, S, S] from pixels uint8 [B, S, S, 3] that already have the model's size."""
         ip = self.processor.image_processor
         mean, std = (torch.tensor(v, dtype=torch.float32).view(1, -1, 1, 1) for v in (ip.image_mean, ip.image_std))
-        x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+        x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
         return ((x - mean) / std).contiguous()
 
     def resize(self, image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -69,10 +69,10 @@ class Trainer:
         self.image, self.text = Pool.of(data.image), Pool.of(data.text)
         self.template = data.template
         mean = (1 - config.text_share) * self.image.mean + config.text_share * self.text.mean
-        start = self._sample(config.num_latents)[0]
+        start, weight = self._sample(config.num_latents)
         rows = F.normalize(start - mean + 1e-4 * torch.randn(start.shape, generator=self.generator), dim=1)
         self.w_dec = rows.clone().requires_grad_()
-        self.w_enc = rows.clone().requires_grad_()
+        self.w_enc = (rows * self._fitting_scale(rows, start - mean, weight)).requires_grad_()
         self.b_enc = torch.zeros(config.num_latents, requires_grad=True)
         self.b_dec = mean.clone().requires_grad_()
         self.lr = config.lr_scale * 2e-4 / math.sqrt(config.num_latents / 2**14)
@@ -94,6 +94,12 @@ class Trainer:
             scale = float((self.template - self.image.mean).square().sum(1).mean())
             weights.append(torch.full((len(self.template), 1), 0.02 / (len(self.template) * scale)))
         return torch.cat(parts)[:n], torch.cat(weights)[:n]
+
+    def _fitting_scale(self, rows: Tensor, centred: Tensor, weight: Tensor) -> float:
+        """The factor on tied encoder rows [L, D] that reconstructs centred tokens best: rows overlap, so 1 would overshoot many times."""
+        values, indices = F.relu(centred[:1024] @ rows.T).topk(self.config.k, dim=1)
+        out = F.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
+        return float((out * centred[:1024] * weight[:1024]).sum() / (out.square() * weight[:1024]).sum().clamp(min=1e-12))
 
     def _step(self, step: int) -> dict[str, float]:
         c = self.config
@@ -124,7 +130,7 @@ class Trainer:
         self.idle = torch.where(fired, 0.0, self.idle + c.batch)
         if c.revive_every and step and step % c.revive_every == 0 and step < 0.75 * c.steps:
             self._revive(x, error.detach(), weight)
-        return {"loss": float(main), "dead": n_dead / c.num_latents}
+        return {"loss": float(main.detach()), "dead": n_dead / c.num_latents}
 
     def _update(self, step: int) -> None:
         c = self.config
