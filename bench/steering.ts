@@ -27,6 +27,7 @@ const options = {
   tap: { force: { steered: words } },
 };
 const image = { sha256: "0".repeat(64) };
+const info = await served.info();
 const found = await served.features({ dictionary: served.ref, image, limit: 8 }, options);
 
 /** `clamps` half on features that fire on the picture, half on others. */
@@ -43,7 +44,7 @@ function requestWith(clamps: number, scope: Scope["type"]) {
       },
     ],
     interventions: Array.from({ length: clamps }, (_, i) => ({
-      feature: i % 2 === 0 ? (found.features[i >> 1]?.index ?? i) : 1000 + i,
+      feature: i % 2 === 0 ? (found.features[i >> 1]?.index ?? i) : info.dictionary.numLatents - i,
       value: 2,
       unit: "raw",
       scope: { type: scope },
