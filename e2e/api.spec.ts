@@ -106,7 +106,7 @@ test.describe("the HTTP API", () => {
   test("does not read a body that is too large, nor one that is not a request", async ({ request }) => {
     const large = await request.post(routes.api.steer(), {
       headers: { "Content-Type": "application/json" },
-      data: JSON.stringify({ dictionary: "x/y", padding: "x".repeat(24 * 1024 * 1024) }),
+      data: JSON.stringify({ dictionary: "x/y", padding: "x".repeat(48 * 1024 * 1024) }),
     });
     expect(large.status()).toBe(413);
     expect((await large.json()).error.code).toBe("too_large");

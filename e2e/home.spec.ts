@@ -1,3 +1,4 @@
+import { formatIndex } from "../lib/core/format";
 import { routes } from "../lib/core/routes";
 import { expect, open, test } from "./site";
 
@@ -15,7 +16,8 @@ test("says what this is, lists the dictionaries with their numbers, and leads in
   expect(await features.count()).toBeGreaterThanOrEqual(3);
 
   await main
-    .locator(`a[href="${routes.dictionary(catalogue.dictionary.ref)}"]`)
+    .locator(`a[href^="${routes.dictionary(catalogue.dictionary.ref)}?"]`)
+    .or(main.locator(`a[href="${routes.dictionary(catalogue.dictionary.ref)}"]`))
     .first()
     .click();
   await expect(page).toHaveURL(new RegExp(`${routes.dictionary(catalogue.dictionary.ref)}(\\?|$)`));
@@ -50,7 +52,10 @@ test("the palette opens by key and jumps to a feature", async ({ page, catalogue
   await page.keyboard.press("ControlOrMeta+k");
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("combobox").fill(`#${catalogue.card.index}`);
-  await expect(dialog.getByRole("option").first()).toBeVisible();
+  const { dictionary, card } = catalogue;
+  const option = dialog.getByRole("option", { name: `Feature ${formatIndex(card.index, dictionary.numLatents)}` });
+  await expect(option).toBeVisible();
+  await expect(option).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(new RegExp(`/${catalogue.card.index}(\\?|$)`));
 });
