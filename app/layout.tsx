@@ -35,7 +35,8 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
           >
             Skip to the content
           </a>
-          <Suspense>
+          {/* The bar may arrive after the page: its place is kept. */}
+          <Suspense fallback={<div className="h-14" />}>
             <TopBar />
           </Suspense>
           <main id="content" tabIndex={-1} className="flex grow flex-col outline-none">
