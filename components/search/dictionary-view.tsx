@@ -62,6 +62,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
             aria-label="Filters"
             className="sticky top-14 hidden max-h-[calc(100dvh-3.5rem)] self-start overflow-y-auto overscroll-contain py-3 pr-2 pl-1 lg:block"
           >
+            <h2 className="sr-only">Filters</h2>
             <FilterPanel query={query} setQuery={setQuery} />
           </aside>
         )}
