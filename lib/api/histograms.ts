@@ -6,6 +6,7 @@ import { type Histograms, histogramsSchema } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { fetchJson } from "./fetch-json";
 
+/** Names the one dictionary that a query is about. */
 export const histogramsQuerySchema = z.strictObject({ dictionary: dictionaryRefSchema });
 
 export function fetchHistograms(ref: string, signal?: AbortSignal): Promise<Histograms> {

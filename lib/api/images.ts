@@ -1,6 +1,7 @@
 /** `GET /api/images` (pages of the catalogue's pictures) and `GET /api/images/<sha256>/info`. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
+import { sha256Schema } from "@/lib/core/protocol";
 import { type ImageInfo, imageInfoSchema } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { fetchJson } from "./fetch-json";
@@ -10,6 +11,8 @@ export const imagePageSchema = z.strictObject({
   next: z.string().nullable(),
 });
 export type ImagePage = z.infer<typeof imagePageSchema>;
+
+export const imageParamsSchema = z.strictObject({ sha256: sha256Schema });
 
 /** Query of `/api/images`. `q` filters by words of the caption. */
 export const imagesQuerySchema = z.strictObject({

@@ -54,9 +54,13 @@ export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.in
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new FacetError("invalid_request", `${issue?.path.join(".") || "The input"} is wrong: ${issue?.message ?? "not as described"}.`, {
-    fix: "Correct it and send the request again; /api/openapi.json describes every input.",
-  });
+  throw new FacetError(
+    "invalid_request",
+    `"${issue?.path.join(".") || "input"}" is not accepted (${issue?.message ?? "not as described"}).`,
+    {
+      fix: "Correct it and send the request again; /api/openapi.json describes every input.",
+    },
+  );
 }
 
 export const noQuery = z.strictObject({});

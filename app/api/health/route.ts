@@ -1,3 +1,4 @@
+import type { Health } from "@/lib/api/health";
 import { getDatabase } from "@/lib/catalog/db";
 import { answer, json, noQuery, parseQuery } from "../_lib/handler";
 
@@ -9,6 +10,7 @@ export function GET(request: Request): Promise<Response> {
     parseQuery(noQuery, request);
     const db = await getDatabase();
     const rows = await db.rows<{ dictionaries: number }>("SELECT count(*)::int AS dictionaries FROM dictionary");
-    return json(request, { status: "ok", catalogue: db.kind, dictionaries: rows[0]?.dictionaries ?? 0 }, "never");
+    const health: Health = { status: "ok", catalogue: db.kind, dictionaries: rows[0]?.dictionaries ?? 0 };
+    return json(request, health, "never");
   });
 }

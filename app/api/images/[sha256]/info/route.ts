@@ -1,6 +1,6 @@
+import { imageParamsSchema } from "@/lib/api/images";
 import { getDatabase } from "@/lib/catalog/db";
 import { findImageInfo } from "@/lib/catalog/images";
-import { sha256Schema } from "@/lib/core/protocol";
 import { answer, json, noQuery, parseInput, parseQuery } from "../../../_lib/handler";
 
 export const dynamic = "force-dynamic";
@@ -10,7 +10,7 @@ type Context = { params: Promise<{ sha256: string }> };
 export function GET(request: Request, context: Context): Promise<Response> {
   return answer(request, async () => {
     parseQuery(noQuery, request);
-    const sha256 = parseInput(sha256Schema, (await context.params).sha256);
+    const { sha256 } = parseInput(imageParamsSchema, await context.params);
     return json(request, await findImageInfo(await getDatabase(), sha256));
   });
 }

@@ -1,0 +1,175 @@
+/** The HTTP API described in OpenAPI 3.1, made from the same schemas that check its inputs and answers. */
+import { z } from "zod";
+import { queryLimits } from "@/lib/core/feature-query";
+import { analyseRequestSchema, dictionaryRefSchema, eventSchema, generateRequestSchema, sha256Schema } from "@/lib/core/protocol";
+import {
+  analysisSchema,
+  conceptClasses,
+  featureDetailSchema,
+  featurePageSchema,
+  flagKeys,
+  histogramsSchema,
+  imageInfoSchema,
+  metricKeys,
+  sortKeys,
+} from "@/lib/core/records";
+import { dictionariesSchema } from "./dictionaries";
+import { featureParamsSchema, featureQuerySchema } from "./feature";
+import { errorBodySchema } from "./fetch-json";
+import { healthSchema } from "./health";
+import { histogramsQuerySchema } from "./histograms";
+import { imagePageSchema, imagesQuerySchema } from "./images";
+
+type Json = Record<string, unknown>;
+
+interface Endpoint {
+  method: "get" | "post";
+  path: string;
+  summary: string;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  /** Media type → schema; null = bytes. */
+  answer: Record<string, z.ZodType | null>;
+}
+
+const text = z.string().optional();
+const sorts = sortKeys.flatMap((key) => (key === "relevance" ? [key] : [key, `-${key}`]));
+
+/** The list's keys as `parseFeatureQuery` reads them. */
+const featuresQuery = z.strictObject({
+  dictionary: dictionaryRefSchema,
+  q: z.string().max(queryLimits.text).optional().describe('#14, words, "a phrase", -without; typing mistakes are forgiven'),
+  sort: z
+    .enum(sorts as [string, ...string[]])
+    .optional()
+    .describe("A minus sorts downwards; features without the metric come last either way"),
+  concept: z
+    .string()
+    .optional()
+    .describe(`Any of these, with commas between: ${conceptClasses.join(", ")}`),
+  limit: z.number().int().min(1).max(queryLimits.page).default(queryLimits.defaultPage),
+  cursor: text.describe("`next` or `previous` of a page"),
+  ...Object.fromEntries(flagKeys.map((key) => [key, z.enum(["1", "0"]).optional()])),
+  ...Object.fromEntries(metricKeys.flatMap((key) => [`${key}_min`, `${key}_max`]).map((key) => [key, z.number().optional()])),
+});
+
+const hash = z.strictObject({ sha256: sha256Schema });
+const json = (schema: z.ZodType) => ({ "application/json": schema });
+
+const endpoints: Endpoint[] = [
+  { method: "get", path: "/api/health", summary: "Whether the server and its catalogue answer", answer: json(healthSchema) },
+  {
+    method: "get",
+    path: "/api/dictionaries",
+    summary: "Every dictionary in its latest version",
+    answer: json(dictionariesSchema),
+  },
+  {
+    method: "get",
+    path: "/api/features",
+    summary: "A page of feature cards: sorted, filtered, searched",
+    query: featuresQuery,
+    answer: json(featurePageSchema),
+  },
+  {
+    method: "get",
+    path: "/api/features/{model}/{dictionary}/{index}",
+    summary: "One feature with its examples, explanations, scores and neighbours",
+    params: featureParamsSchema,
+    query: featureQuerySchema,
+    answer: json(featureDetailSchema),
+  },
+  {
+    method: "get",
+    path: "/api/histograms",
+    summary: "How a dictionary's metrics are distributed over its features",
+    query: histogramsQuerySchema,
+    answer: json(histogramsSchema),
+  },
+  {
+    method: "get",
+    path: "/api/images",
+    summary: "A page of the catalogue's images",
+    query: imagesQuerySchema,
+    answer: json(imagePageSchema),
+  },
+  {
+    method: "get",
+    path: "/api/images/{sha256}",
+    summary: "An image's bytes, immutable",
+    params: hash,
+    answer: { "image/webp": null, "image/png": null, "image/jpeg": null },
+  },
+  { method: "get", path: "/api/images/{sha256}/info", summary: "What is known of an image", params: hash, answer: json(imageInfoSchema) },
+  {
+    method: "post",
+    path: "/api/analyse",
+    summary: "Which features fire on an image, position by position",
+    body: analyseRequestSchema,
+    answer: json(analysisSchema),
+  },
+  {
+    method: "post",
+    path: "/api/steer",
+    summary: "Generate with features clamped; one event a line until done, with a receipt for each arm",
+    body: generateRequestSchema,
+    answer: { "application/x-ndjson": eventSchema },
+  },
+];
+
+function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Json;
+  return rest;
+}
+
+function parametersOf(schema: z.ZodObject | undefined, place: "path" | "query"): Json[] {
+  if (!schema) return [];
+  const { properties = {}, required = [] } = schemaOf(schema, "input") as { properties?: Record<string, Json>; required?: string[] };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === "path" || required.includes(name),
+    ...(typeof property.description === "string" ? { description: property.description } : {}),
+    schema: property,
+  }));
+}
+
+function operationOf(endpoint: Endpoint): Json {
+  const content = Object.entries(endpoint.answer).map(([mime, schema]) => [mime, schema ? { schema: schemaOf(schema, "output") } : {}]);
+  return {
+    summary: endpoint.summary,
+    parameters: [...parametersOf(endpoint.params, "path"), ...parametersOf(endpoint.query, "query")],
+    ...(endpoint.body
+      ? { requestBody: { required: true, content: { "application/json": { schema: schemaOf(endpoint.body, "input") } } } }
+      : {}),
+    responses: {
+      200: { description: "Done", content: Object.fromEntries(content) },
+      default: {
+        description: "What went wrong and what to do",
+        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+      },
+    },
+  };
+}
+
+let made: Json | undefined;
+
+/** The whole document. */
+export function openApiDocument(version: string): Json {
+  made ??= {
+    openapi: "3.1.0",
+    info: {
+      title: "Facet",
+      version,
+      description:
+        "Features that sparse autoencoders find inside multimodal models: browse, search, steer. Unknown query keys are refused. GETs carry an ETag.",
+    },
+    paths: Object.fromEntries(endpoints.map((endpoint) => [endpoint.path, { [endpoint.method]: operationOf(endpoint) }])),
+    components: { schemas: { Error: schemaOf(errorBodySchema, "output") } },
+  };
+  return made;
+}
+
+/** Keys of the list's query as described here; a test holds them to the parser's. */
+export const describedFeatureKeys = Object.keys(featuresQuery.shape);
