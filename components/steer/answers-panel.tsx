@@ -22,9 +22,11 @@ const words = (arm: ArmRun) => arm.tokens.map((token) => token.text);
 /** The arms of the last run, as they stream: steered large, the plain model beside it, further controls below. */
 export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
   const running = isActive(run);
-  const steered = run.arms.find((arm) => arm.arm === "steered");
-  const baseline = run.arms.find((arm) => arm.arm === "baseline");
-  const controls = run.arms.filter((arm) => arm.arm !== "steered" && arm.arm !== "baseline");
+  // An arm that ended before it began has nothing to show.
+  const arms = run.arms.filter((arm) => running || arm.tokens.length > 0 || arm.receipt);
+  const steered = arms.find((arm) => arm.arm === "steered");
+  const baseline = arms.find((arm) => arm.arm === "baseline");
+  const controls = arms.filter((arm) => arm.arm !== "steered" && arm.arm !== "baseline");
   const marks = useMemo(
     () => (steered?.receipt && baseline?.receipt ? markDifferences(words(steered), words(baseline)) : null),
     [steered, baseline],
@@ -129,7 +131,13 @@ function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: 
           </div>
         </div>
       )}
-      {run.status === "stopped" && <Note>Stopped. What was written until then is below, without its receipt.</Note>}
+      {run.status === "stopped" && (
+        <Note>
+          {run.arms.some((arm) => arm.tokens.length)
+            ? "Stopped. What was written until then is below, without its receipt."
+            : "Stopped before the first token."}
+        </Note>
+      )}
       {stale && run.status !== "waiting" && (
         <Note
           action={

@@ -78,7 +78,7 @@ export function RegionPad({ dictionary, feature, image, grid, cells, onChange }:
         onPointerCancel={() => {
           stroke.current = null;
         }}
-        className="relative aspect-square w-48 shrink-0 cursor-crosshair touch-none overflow-hidden rounded bg-sunken"
+        className="relative aspect-square w-48 shrink-0 cursor-crosshair touch-none select-none overflow-hidden rounded bg-sunken"
       >
         {/* biome-ignore lint/performance/noImgElement: content-addressed or of this browser; nothing to optimise */}
         <img
@@ -86,7 +86,7 @@ export function RegionPad({ dictionary, feature, image, grid, cells, onChange }:
           alt=""
           draggable={false}
           // The model, too, sees it stretched to its square.
-          className="absolute inset-0 size-full object-fill"
+          className="pointer-events-none absolute inset-0 size-full object-fill"
         />
         <svg viewBox={`0 0 ${cols} ${rows}`} preserveAspectRatio="none" aria-hidden="true" className="absolute inset-0 size-full">
           {Array.from({ length: rows * cols }, (_, cell) => (
