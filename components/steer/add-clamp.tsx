@@ -4,13 +4,13 @@ import { Plus, Search } from "lucide-react";
 import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from "react";
 import { cn } from "@/components/ui/cn";
 import { inputStyles } from "@/components/ui/input";
-import { analyseQueryOptions } from "@/lib/api/analyse";
 import { featuresInfiniteOptions } from "@/lib/api/features";
 import { emptyFeatureQuery } from "@/lib/core/feature-query";
 import { formatIndex } from "@/lib/core/format";
 import type { ImageRef } from "@/lib/core/protocol";
 import type { ImageExample } from "@/lib/core/records";
 import { FeatureThumb } from "./feature-thumb";
+import { pictureFeatures } from "./on-picture";
 
 interface AddClampProps {
   dictionary: string;
@@ -48,7 +48,7 @@ export function AddClamp({ dictionary, numLatents, image, clamped, onAdd }: AddC
     placeholderData: keepPreviousData,
   });
   const onPicture = useQuery({
-    ...analyseQueryOptions({ dictionary, image: image ?? { sha256: "0".repeat(64) }, limit: 64 }),
+    ...pictureFeatures(dictionary, image ?? { sha256: "0".repeat(64) }),
     enabled: open && search === "" && image !== null,
   });
 

@@ -16,6 +16,7 @@ import { routes } from "@/lib/core/routes";
 import { describeScope, describeStrength, type NamedScope, opNames, presets, scopeNames } from "./clamp-words";
 import { FeatureThumb } from "./feature-thumb";
 import { NumberField } from "./number-field";
+import { OnPicture } from "./on-picture";
 import { type Grid, middleCells } from "./region";
 import { RegionPad } from "./region-pad";
 import type { Clamp, Problem, SteerAction } from "./state";
@@ -147,6 +148,9 @@ export const ClampCard = memo(function ClampCard({
             />
           </div>
         )
+      )}
+      {image && (clamp.op === "ablate" || clamp.op === "scale") && (
+        <OnPicture dictionary={dictionary} feature={clamp.feature} image={image} />
       )}
       {noUnit && (
         <p className="mt-2 text-sm text-warn">

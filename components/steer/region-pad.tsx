@@ -2,12 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type PointerEvent, useId, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
-import { analyseQueryOptions } from "@/lib/api/analyse";
 import { formatNoun } from "@/lib/core/format";
 import { cellAt } from "@/lib/core/heat";
 import type { ImageRef } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
 import { decodeMap } from "@/lib/core/sparse-map";
+import { pictureFeatures } from "./on-picture";
 import { cellAfterKey, type Grid, withCell } from "./region";
 
 interface RegionPadProps {
@@ -26,7 +26,7 @@ export function RegionPad({ dictionary, feature, image, grid, cells, onChange }:
   const stroke = useRef<{ paint: boolean; cells: number[] } | null>(null);
   const helpId = useId();
   const painted = new Set(cells);
-  const analysis = useQuery(analyseQueryOptions({ dictionary, image, limit: 512 }));
+  const analysis = useQuery(pictureFeatures(dictionary, image));
   const map = analysis.data?.features.find(({ index }) => index === feature)?.map;
   const firing = map ? Array.from(decodeMap(map).positions) : [];
 
