@@ -8,9 +8,11 @@ import { cn } from "@/components/ui/cn";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { Tab, TabList, TabPanel, Tabs } from "@/components/ui/tabs";
+import { analyseQueryOptions } from "@/lib/api/analyse";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { asFacetError } from "@/lib/core/errors";
 import { formatCount, formatIndex } from "@/lib/core/format";
+import { sha256Schema } from "@/lib/core/protocol";
 import type { FeatureDetail } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { decodeMap, toDense } from "@/lib/core/sparse-map";
@@ -25,7 +27,7 @@ import { ListNav, type Neighbourhood } from "./list-nav";
 import { originHref, originParam, originQuery, originWords } from "./list-origin";
 import { Neighbours } from "./neighbours";
 import { PicturePanel } from "./picture-panel";
-import { locate, picturesOf, pictureTabs, type TabKey } from "./pictures";
+import { type Examples, exampleFrom, imageParam, locate, picturesOf, pictureTabs, type TabKey } from "./pictures";
 import { TextExamples } from "./text-examples";
 import { carriedState, useViewState } from "./view-state";
 
@@ -55,9 +57,10 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
   const [cell, setCell] = useState<CellState>(noCell);
   const [tokenValue, setTokenValue] = useState<number | null>(null);
   const { feature, dictionary } = detail;
-  const place = locate(detail, { tab: view.band, image: view.image });
-  const tabs = useMemo(() => pictureTabs(detail), [detail]);
-  const pictures = place.tab ? picturesOf(detail, place.tab) : [];
+  const { examples, lookedUp } = useExamples(detail, view.image);
+  const place = locate(examples, { tab: view.band, image: view.image });
+  const tabs = useMemo(() => pictureTabs(examples), [examples]);
+  const pictures = place.tab ? picturesOf(examples, place.tab) : [];
   const picture = pictures[place.position] ?? null;
 
   const origin = useMemo(() => originQuery(dictionary.ref, from), [dictionary.ref, from]);
@@ -68,8 +71,8 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
   const hrefOf = useCallback((to: number) => routes.feature(dictionary.ref, to, { v: version ?? undefined }), [dictionary.ref, version]);
 
   const choose = (tab: TabKey, position: number) => {
-    const chosen = picturesOf(detail, tab)[position];
-    setView({ band: tab, image: chosen ? chosen.image.slice(0, 12) : null });
+    const chosen = picturesOf(examples, tab)[position];
+    setView({ band: tab, image: chosen ? imageParam(tab, chosen) : null });
   };
   const step = (by: number) => (place.tab && pictures[place.position + by] ? choose(place.tab, place.position + by) : false);
   const back = () => step(-1);
@@ -119,7 +122,9 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
         >
           {place.missing && (
             <p role="note" className="mb-3 rounded-md bg-sunken px-3 py-2 text-sm">
-              The picture of this link is not among the stored examples; the strongest is shown instead.
+              {lookedUp === "pending"
+                ? "Looking at the picture of this link…"
+                : "The picture of this link is not among the stored examples, and it was not found to fire there; the strongest is shown instead."}
             </p>
           )}
           {place.tab === null ? (
@@ -142,6 +147,7 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
                     dense && (
                       <PicturePanel
                         detail={detail}
+                        examples={examples}
                         dense={dense}
                         tab={tab}
                         position={place.position}
@@ -180,6 +186,28 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
       </div>
     </div>
   );
+}
+
+/**
+ * The stored examples, and with them the picture that the address names where it is not one of those: an engine looks at it (coming from a
+ * picture's page the answer is at hand). That picture stays while the page does, whichever is chosen after.
+ */
+function useExamples(detail: FeatureDetail, image: string | null): { examples: Examples; lookedUp: "idle" | "pending" | "done" } {
+  const [guest] = useState(() => (sha256Schema.safeParse(image).success && locate(detail, { tab: null, image }).missing ? image : null));
+  const query = useQuery({
+    ...analyseQueryOptions({ dictionary: detail.dictionary.ref, image: { sha256: guest ?? "0".repeat(64) } }),
+    enabled: guest !== null,
+    retry: false,
+  });
+  const found = useMemo(
+    () => (guest && query.data ? exampleFrom(query.data, guest, detail.feature.index) : null),
+    [guest, query.data, detail.feature.index],
+  );
+  const examples = useMemo<Examples>(
+    () => ({ texts: detail.texts, examples: found ? { ...detail.examples, here: [found] } : detail.examples }),
+    [detail, found],
+  );
+  return { examples, lookedUp: guest === null ? "idle" : query.isPending ? "pending" : "done" };
 }
 
 function Section({ title, children }: { title: string; children: ReactNode }) {

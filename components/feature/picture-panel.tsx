@@ -14,11 +14,13 @@ import type { FeatureDetail, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { CellPicture, type CellState } from "./cell-picture";
 import { Filmstrip, type Look } from "./filmstrip";
-import { activeCells, type PictureTab, peakCell, pictureScale, picturesOf } from "./pictures";
+import { activeCells, type Examples, imageParam, type PictureTab, peakCell, pictureScale, picturesOf } from "./pictures";
 import type { SetViewState, ViewState } from "./view-state";
 
 interface PicturePanelProps {
   detail: FeatureDetail;
+  /** Its examples, with the picture of the link where that is not among them. */
+  examples: Examples;
   /** The present picture's activations, `rows × cols`. */
   dense: Float32Array;
   tab: PictureTab;
@@ -30,17 +32,22 @@ interface PicturePanelProps {
 }
 
 /** One band: a large picture with its reading, and the filmstrip under it. */
-export function PicturePanel({ detail, dense, tab, position, view, setView, cell, onCell }: PicturePanelProps) {
-  const pictures = picturesOf(detail, tab.key);
+export function PicturePanel({ detail, examples, dense, tab, position, view, setView, cell, onCell }: PicturePanelProps) {
+  const pictures = picturesOf(examples, tab.key);
   const picture = pictures[position] as ImageExample;
   const look: Look = useMemo(
-    () => ({ show: view.heat === "on", opacity: view.opacity / 100, smooth: view.draw === "smooth", max: pictureScale(detail) }),
-    [view.heat, view.opacity, view.draw, detail],
+    () => ({
+      show: view.heat === "on",
+      opacity: view.opacity / 100,
+      smooth: view.draw === "smooth",
+      max: pictureScale({ ...examples, feature: detail.feature }),
+    }),
+    [view.heat, view.opacity, view.draw, detail, examples],
   );
   const value = cell.cell === null ? null : (dense[cell.cell] ?? 0);
   const choose = (next: number) => {
     const chosen = pictures[next];
-    if (chosen) setView({ band: tab.key, image: chosen.image.slice(0, 12) });
+    if (chosen) setView({ band: tab.key, image: imageParam(tab.key, chosen) });
   };
   const ref = detail.dictionary.ref;
   const caption = useQuery(imageInfoQueryOptions(picture.image)).data?.caption;

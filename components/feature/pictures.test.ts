@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ImageExample } from "@/lib/core/records";
 import { encodeMap } from "@/lib/core/sparse-map";
-import { activeCells, locate, peakCell, pictureScale, pictureTabs, stepCell, textScale } from "./pictures";
+import { activeCells, exampleFrom, locate, peakCell, pictureScale, pictureTabs, stepCell, textScale } from "./pictures";
 
 function picture(image: string, peak = 1, cells: Record<number, number> = {}): ImageExample {
   const positions = Uint16Array.from(Object.keys(cells).map(Number));
@@ -49,6 +49,16 @@ describe("tabs and scales", () => {
       ["random", 1],
       ["text", 0],
     ]);
+  });
+  it("puts the picture of a link first, and only where there is one", () => {
+    const detail = { examples: { ...examples({ top: [picture("a")] }), here: [picture("e", 12)] }, texts: [] };
+    expect(pictureTabs(detail)[0]).toMatchObject({ key: "here", count: 1 });
+    expect(locate(detail, { tab: null, image: "e".repeat(64) })).toEqual({ tab: "here", position: 0, missing: false });
+    expect(pictureScale({ ...detail, feature: { maxActivation: 5 } })).toBe(12);
+    const analysed = { index: 3, peak: 2, mean: 0.5, map: { p: "", v: "" } };
+    const analysis = { rows: 3, cols: 4, features: [analysed] } as unknown as Parameters<typeof exampleFrom>[0];
+    expect(exampleFrom(analysis, "f".repeat(64), 3)).toMatchObject({ image: "f".repeat(64), rows: 3, cols: 4, peak: 2 });
+    expect(exampleFrom(analysis, "f".repeat(64), 4)).toBeNull();
   });
   it("spans every picture and never is zero", () => {
     const detail = { examples: examples({ top: [picture("a", 3)], random: [picture("b", 7)] }), texts: [text(20)] };

@@ -1,8 +1,9 @@
 /** Which pictures and texts a feature page shows, in which order, on which scale. Pure. */
-import { bands, type FeatureDetail, type ImageExample } from "@/lib/core/records";
+import { type Analysis, type Band, bands, type FeatureDetail, type ImageExample } from "@/lib/core/records";
 import { decodeMap } from "@/lib/core/sparse-map";
 
-export const tabKeys = [...bands, "text"] as const;
+/** `here`: the one picture that a link names and that is not among the stored examples. */
+export const tabKeys = ["here", ...bands, "text"] as const;
 export type TabKey = (typeof tabKeys)[number];
 
 export interface PictureTab {
@@ -14,6 +15,7 @@ export interface PictureTab {
 }
 
 const tabWords: Record<TabKey, { name: string; explains: string }> = {
+  here: { name: "This picture", explains: "The picture of the link, looked at just now." },
   top: { name: "Top", explains: "The pictures on which it fires most strongly, near-duplicates left out." },
   upper: { name: "Upper", explains: "Pictures from the upper third of its activations." },
   middle: { name: "Middle", explains: "Pictures from the middle third of its activations." },
@@ -22,15 +24,31 @@ const tabWords: Record<TabKey, { name: string; explains: string }> = {
   text: { name: "Text", explains: "Token strings on which it fires." },
 };
 
-type Examples = Pick<FeatureDetail, "examples" | "texts">;
+export interface Examples {
+  examples: Partial<Record<Band | "here", ImageExample[]>>;
+  texts: FeatureDetail["texts"];
+}
 
-/** The six tabs in their fixed order, empty ones included, so that the row never moves. */
+/** The tabs in their fixed order, empty ones included, so that the row never moves; `here` only where there is one. */
 export function pictureTabs(detail: Examples): PictureTab[] {
-  return tabKeys.map((key) => ({ key, ...tabWords[key], count: key === "text" ? detail.texts.length : picturesOf(detail, key).length }));
+  return tabKeys
+    .map((key) => ({ key, ...tabWords[key], count: key === "text" ? detail.texts.length : picturesOf(detail, key).length }))
+    .filter((tab) => tab.key !== "here" || tab.count > 0);
+}
+
+/** One feature's map on an analysed picture as an example; null when it does not fire there. */
+export function exampleFrom(analysis: Analysis, image: string, index: number): ImageExample | null {
+  const found = analysis.features.find((feature) => feature.index === index);
+  return found ? { image, rows: analysis.rows, cols: analysis.cols, peak: found.peak, mean: found.mean, map: found.map } : null;
 }
 
 export function picturesOf(detail: Examples, tab: TabKey): ImageExample[] {
   return tab === "text" ? [] : (detail.examples[tab] ?? []);
+}
+
+/** How an address names a picture: by enough digits among the stored ones, whole where it must be looked up. */
+export function imageParam(tab: TabKey, picture: ImageExample): string {
+  return tab === "here" ? picture.image : picture.image.slice(0, 12);
 }
 
 export interface Place {
@@ -66,7 +84,7 @@ export function locate(detail: Examples, asked: { tab: TabKey | null; image: str
 /** One activation scale for every picture of a feature, so that they can be compared: from 0 to this. Never 0. */
 export function pictureScale(detail: Examples & { feature: { maxActivation: number | null } }): number {
   let largest = detail.feature.maxActivation ?? 0;
-  for (const band of bands) for (const picture of picturesOf(detail, band)) largest = Math.max(largest, picture.peak);
+  for (const tab of tabKeys) for (const picture of picturesOf(detail, tab)) largest = Math.max(largest, picture.peak);
   return largest > 0 ? largest : 1;
 }
 

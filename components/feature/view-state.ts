@@ -28,7 +28,7 @@ export type SetViewState = ReturnType<typeof useViewState>[1];
 /** The part of the state that goes along to the next feature: how one looks, not at which picture. */
 export function carriedState(state: ViewState): { band?: string; heat?: string; opacity?: string; draw?: string } {
   return {
-    band: state.band ?? undefined,
+    band: state.band === "here" ? undefined : (state.band ?? undefined),
     heat: state.heat === "off" ? "off" : undefined,
     opacity: state.opacity === 85 ? undefined : String(state.opacity),
     draw: state.draw === "cells" ? "cells" : undefined,

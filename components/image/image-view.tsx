@@ -70,7 +70,7 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
   };
   const holdFeature = useCallback((index: number | null) => void setHeld({ feature: index }), [setHeld]);
   const hrefOf = useCallback(
-    (index: number) => routes.feature(dictionary.ref, index, { image: info.sha256.slice(0, 12) }),
+    (index: number) => routes.feature(dictionary.ref, index, { image: info.sha256 }),
     [dictionary.ref, info.sha256],
   );
   const release = () => (held.cell === null && held.feature === null ? false : void setHeld({ cell: null, feature: null }));
