@@ -28,7 +28,7 @@ interface DictionaryViewProps {
 }
 
 export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
-  const { query, view, at, setQuery, setView, setPlace } = useListState();
+  const { query, view, at, setQuery, setView } = useListState();
   const [density, setDensity] = usePreference("density", initial.density);
   const [filters, setFilters] = usePreference("filters", initial.filters);
   const [heat, setHeat] = usePreference("heat", initial.heat);
@@ -49,7 +49,6 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
     onToggleHeat: toggleHeat,
     compact,
     at,
-    setPlace,
     onNotice: setNotice,
   };
   return (

@@ -19,7 +19,6 @@ export interface FeatureListProps {
   onToggleHeat: () => void;
   compact: boolean;
   at: number | null;
-  setPlace: (cursor: string | null, at: number | null) => void;
   onNotice: (text: string) => void;
 }
 
@@ -59,11 +58,11 @@ function measureGrid(container: HTMLElement) {
   };
 }
 
-export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggleHeat, compact, at, setPlace, onNotice }: FeatureListProps) {
+export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggleHeat, compact, at, onNotice }: FeatureListProps) {
   const container = useRef<HTMLDivElement>(null);
   const count = spannedCount(pages);
   const rows = useWindowRows({ container, measure: measureGrid, count, layoutKey: `${compact} ${searching}`, serverItems: 24 });
-  usePlace({ pages, at, setPlace, geometry: rows.geometry, container });
+  usePlace({ pages, at, geometry: rows.geometry, container });
   useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
 
   const [pictures, setPictures] = useState<ReadonlyMap<number, number>>(new Map());

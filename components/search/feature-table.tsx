@@ -33,22 +33,10 @@ function measureTable(container: HTMLElement) {
   return row ? { columns: 1, rowHeight: row.getBoundingClientRect().height } : null;
 }
 
-export function FeatureTable({
-  pages,
-  dictionary,
-  from,
-  heat,
-  onToggleHeat,
-  compact,
-  at,
-  setPlace,
-  onNotice,
-  query,
-  setQuery,
-}: FeatureTableProps) {
+export function FeatureTable({ pages, dictionary, from, heat, onToggleHeat, compact, at, onNotice, query, setQuery }: FeatureTableProps) {
   const container = useRef<HTMLTableSectionElement>(null);
   const rows = useWindowRows({ container, measure: measureTable, count: spannedCount(pages), layoutKey: `${compact}`, serverItems: 40 });
-  usePlace({ pages, at, setPlace, geometry: rows.geometry, container });
+  usePlace({ pages, at, geometry: rows.geometry, container });
   useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
   const [pictures, setPictures] = useState<ReadonlyMap<number, number>>(new Map());
   const { setActive } = useListKeys({

@@ -13,8 +13,6 @@ export interface ListState extends ListUrl {
   /** Changes the words as they are typed: the first one is a step, the rest refine it. */
   setSearch: (words: string) => void;
   setView: (view: View) => void;
-  /** Notes where in the list one is, without a step. */
-  setPlace: (cursor: string | null, at: number | null) => void;
 }
 
 /** The list's state, which lives in the address and nowhere else. */
@@ -47,9 +45,5 @@ export function useListState(): ListState {
     [url.query, setParams],
   );
   const setView = useCallback((view: View) => void setParams({ view: view === "grid" ? null : view }, { history: "replace" }), [setParams]);
-  const setPlace = useCallback(
-    (cursor: string | null, at: number | null) => void setParams({ cursor, at: at === null ? null : String(at) }, { history: "replace" }),
-    [setParams],
-  );
-  return { ...url, setQuery, setSearch, setView, setPlace };
+  return { ...url, setQuery, setSearch, setView };
 }

@@ -9,19 +9,40 @@ const exactScroll = new Map<string, number>();
 export const stickyHeight = () => (window.innerWidth < 640 ? 56 : 112);
 const settleMs = 160;
 
+/** The first card on screen, as the address has it. */
+function noted(): number | null {
+  const text = new URLSearchParams(window.location.search).get("at");
+  return text === null || !/^\d+$/.test(text) ? null : Number(text);
+}
+
+/**
+ * Writes the place into the address without a step. Past the router, which takes a change of the address during a navigation for another
+ * navigation and drops the one under way; it reads the address again when the entry is returned to.
+ */
+function note(cursor: string | null, at: number | null): void {
+  const url = new URL(window.location.href);
+  for (const [key, value] of [
+    ["cursor", cursor],
+    ["at", at],
+  ] as const) {
+    if (value === null) url.searchParams.delete(key);
+    else url.searchParams.set(key, String(value));
+  }
+  window.history.replaceState(window.history.state, "", url);
+}
+
 interface PlaceOptions {
   pages: FeaturePages;
-  /** Of the address: the first card on screen. */
+  /** The address's place when the list became another one (Back, Forward, a link). */
   at: number | null;
-  setPlace: (cursor: string | null, at: number | null) => void;
   geometry: RowGeometry | null;
   container: RefObject<HTMLElement | null>;
 }
 
 /** Keeps the address and the scroll position the same, restores the position, and holds it while earlier pages are put before. */
-export function usePlace({ pages, at, setPlace, geometry, container }: PlaceOptions): void {
-  const latest = useRef({ pages, at, setPlace, geometry });
-  latest.current = { pages, at, setPlace, geometry };
+export function usePlace({ pages, at, geometry, container }: PlaceOptions): void {
+  const latest = useRef({ pages, geometry });
+  latest.current = { pages, geometry };
   const restored = useRef<string | null>(null);
   const firstIndex = pages.items[0]?.index;
   const previousFirst = useRef<{ key: string; index: number | undefined; count: number } | null>(null);
@@ -31,10 +52,11 @@ export function usePlace({ pages, at, setPlace, geometry, container }: PlaceOpti
     if (!geometry || pages.pending || pages.stale || restored.current === pages.listKey) return;
     const opening = restored.current === null;
     restored.current = pages.listKey;
-    const position = at === null ? -1 : pages.items.findIndex((item) => item.index === at);
+    const place = opening ? noted() : at;
+    const position = place === null ? -1 : pages.items.findIndex((item) => item.index === place);
     if (position >= 0) {
       const row = Math.floor(position / geometry.columns) * geometry.rowHeight;
-      window.scrollTo(0, exactScroll.get(`${pages.listKey}@${at}`) ?? geometry.offset + row - stickyHeight() - 8);
+      window.scrollTo(0, exactScroll.get(`${pages.listKey}@${place}`) ?? geometry.offset + row - stickyHeight() - 8);
     } else if (!opening) {
       const top = geometry.offset - stickyHeight() - 8;
       if (window.scrollY > top) window.scrollTo(0, Math.max(0, top));
@@ -53,8 +75,8 @@ export function usePlace({ pages, at, setPlace, geometry, container }: PlaceOpti
   // The other way: when scrolling rests, the address notes the first card on screen.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const note = () => {
-      const { pages, at, setPlace, geometry } = latest.current;
+    const settle = () => {
+      const { pages, geometry } = latest.current;
       if (!geometry || !container.current?.isConnected || restored.current !== pages.listKey) return;
       const row = Math.max(
         0,
@@ -65,11 +87,11 @@ export function usePlace({ pages, at, setPlace, geometry, container }: PlaceOpti
       if (!item) return;
       const top = row === 0 && !pages.hasPrevious;
       exactScroll.set(`${pages.listKey}@${top ? null : item.index}`, window.scrollY);
-      if ((top ? null : item.index) !== at) setPlace(top ? null : pages.cursorOf(position), top ? null : item.index);
+      if ((top ? null : item.index) !== noted()) note(top ? null : pages.cursorOf(position), top ? null : item.index);
     };
     const listen = () => {
       clearTimeout(timer);
-      timer = setTimeout(note, settleMs);
+      timer = setTimeout(settle, settleMs);
     };
     window.addEventListener("scroll", listen, { passive: true });
     return () => {

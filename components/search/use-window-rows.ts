@@ -80,7 +80,11 @@ export function useWindowRows({ container, measure, count, layoutKey, serverItem
   useBrowserLayoutEffect(() => virtualizer.measure(), [rowHeight, virtualizer]);
 
   const visible = virtualizer.getVirtualItems();
-  if (!geometry || visible.length === 0) return { geometry, first: 0, end: Math.min(count, serverItems), above: 0, below: 0 };
+  if (!geometry || visible.length === 0) {
+    // The document has its whole height at once, so that a scroll position can be restored in the same frame.
+    const below = geometry ? Math.max(0, rows - Math.ceil(serverItems / columns)) * rowHeight : 0;
+    return { geometry, first: 0, end: Math.min(count, serverItems), above: 0, below };
+  }
   const firstRow = (visible[0] as { index: number }).index;
   const lastRow = (visible[visible.length - 1] as { index: number }).index;
   return {
