@@ -12,7 +12,7 @@ export const pictureFeatures = (dictionary: string, image: ImageRef) => analyseQ
 export function OnPicture({ dictionary, feature, image }: { dictionary: string; feature: number; image: ImageRef }) {
   const { data } = useQuery(pictureFeatures(dictionary, image));
   // Only a whole list can say that a feature is absent.
-  if (!data || data.source !== "engine") return null;
+  if (data?.source !== "engine") return null;
   const found = data.features.find(({ index }) => index === feature);
   if (!found) {
     return data.features.length < data.total ? null : (
