@@ -67,7 +67,7 @@ export interface Engine {
   features(input: AnalyseRequest, options: Pick<GenerateOptions, "signal" | "resolveImage">): Promise<ImageFeatures>;
   /**
    * Runs the arms and tells of them token by token. Whatever can be refused without the model is thrown before the first event; what fails later is thrown
-   * in between. An aborted run ends its arms with `finish: "cancelled"`. Leaving the iteration frees the engine.
+   * in between. A run that is aborted half-way ends its arms with `finish: "cancelled"`; one that has not begun throws `cancelled`. Leaving the iteration frees the engine.
    */
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<EngineEvent>;
 }

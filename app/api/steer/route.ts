@@ -7,7 +7,7 @@ import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, generateRequestSchema } from "@/lib/core/protocol";
 import { openEventStream } from "@/lib/engine/event-stream";
 import { log } from "@/lib/log";
-import { answer } from "../_lib/handler";
+import { answer, noQuery, parseQuery } from "../_lib/handler";
 import { matchingEngine } from "../matching-engine";
 import { imageResolver } from "../resolve-image";
 
@@ -31,6 +31,10 @@ async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerat
 export async function POST(request: Request): Promise<Response> {
   const leaving = new AbortController();
   const leave = () => leaving.abort();
+  if (request.signal.aborted) leave();
   request.signal.addEventListener("abort", leave);
-  return answer(request, async () => ndjsonResponse(await open(request, leaving.signal), leave));
+  return answer(request, async () => {
+    parseQuery(noQuery, request);
+    return ndjsonResponse(await open(request, leaving.signal), leave);
+  });
 }

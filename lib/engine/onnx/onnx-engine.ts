@@ -174,6 +174,7 @@ export class OnnxEngine implements Engine {
       prompt: { text: prompt.text, imageTokens, textTokens: prompt.layout.length - imageTokens, unknown: prompt.unknown },
       engine,
     };
+    if (options.signal.aborted) throw new FacetError("cancelled", "The request was cancelled before it began.");
     const prefill = await Prefill.run(model, prompt, pixels);
     const runs = settings.map((setting) => new ArmRun(model, codec, prefill, setting));
     const { hook, sha256, id } = this.dictionary;
