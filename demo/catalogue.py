@@ -22,9 +22,7 @@ from facet_worker.harvest import Item
 
 WEBP_QUALITY = 40
 SOURCE = "generated from Noto Emoji and Twemoji"
-ATTRIBUTION = (
-    "Scenes are generated from Noto Emoji (© Google, Apache-2.0) and Twemoji (© Twitter and contributors, CC-BY-4.0); signs and some flags are our own."
-)
+ATTRIBUTION = "Scenes are generated from Noto Emoji (© Google, Apache-2.0) and Twemoji (© Twitter and contributors, CC-BY-4.0); signs and some flags are our own."
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ class Truth:
         labels = draw(scene, size)[1]
         cells = labels.reshape(GRID, 16, GRID, 16).swapaxes(1, 2).reshape(GRID * GRID, 256)
         n = len(scene.objects)
-        self.coverage: npt.NDArray[np.float32] = np.stack([(cells == i).mean(1, dtype=np.float32) for i in range(n)]) if n else np.zeros((0, GRID * GRID), np.float32)
+        self.coverage: npt.NDArray[np.float32] = (
+            np.stack([(cells == i).mean(1, dtype=np.float32) for i in range(n)]) if n else np.zeros((0, GRID * GRID), np.float32)
+        )
         self.shown: npt.NDArray[np.bool_] = self.coverage >= PATCH_COVERAGE
 
     def _of(self, which: list[int]) -> npt.NDArray[np.bool_]:

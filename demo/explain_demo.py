@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from demo.catalogue import Catalogue, downsample
 from demo.claims import background_claims, place_claims, place_of_cell, thing_claims
@@ -22,7 +23,6 @@ from facet_worker.checkpoint import Checkpoint
 from facet_worker.explain import CAUSAL, TOKENS, TOP_IMAGES, Agreement, Cell, Claim, Explanation, agree, explanation_of
 from facet_worker.sae import TopKSae
 from facet_worker.steer import Asker
-from PIL import Image
 
 STRENGTHS = (1.0, 2.0, 4.0)
 CAUSAL_CELLS = tuple(r * 12 + c for r in range(4, 8) for c in range(4, 8))  # the middle place, as large as an object there
@@ -98,7 +98,9 @@ def _wanted(cache: FeatureCache) -> dict[int, set[str]]:
     return wanted
 
 
-def describe_places(asker: Asker, catalogue: Catalogue, wanted: dict[int, set[str]], log: Callable[[str], None]) -> dict[tuple[int, str], tuple[tuple[str, str], ...]]:
+def describe_places(
+    asker: Asker, catalogue: Catalogue, wanted: dict[int, set[str]], log: Callable[[str], None]
+) -> dict[tuple[int, str], tuple[tuple[str, str], ...]]:
     """(image, place) → (question, answer) in two wordings; place `background` asks for its colour."""
     out: dict[tuple[int, str], tuple[tuple[str, str], ...]] = {}
     order = sorted(wanted)
@@ -119,13 +121,17 @@ def describe_places(asker: Asker, catalogue: Catalogue, wanted: dict[int, set[st
     return out
 
 
-def from_top_images(cache: FeatureCache, features: np.ndarray, said: dict[tuple[int, str], tuple[tuple[str, str], ...]], author: str) -> list[Explanation]:
+def from_top_images(
+    cache: FeatureCache, features: np.ndarray, said: dict[tuple[int, str], tuple[tuple[str, str], ...]], author: str
+) -> list[Explanation]:
     """What the model says is in each top image at the place where the feature fires most, and what its background is."""
     created = _now()
     prompt = " ".join((*(w.format("<where it fires most>") for w in WORDINGS["what_at"][:2]), *BACKGROUND))
 
     def sentence(a: Agreement) -> str:
-        subject = "the background" if a.claim.kind == "background" else "the place" if a.claim.kind == "place" else "what stands where it fires"
+        subject = (
+            "the background" if a.claim.kind == "background" else "the place" if a.claim.kind == "place" else "what stands where it fires"
+        )
         return f"In {len(a.conditions)} of its {a.of} top images {subject} is, in the model's words: {a.claim.label}."
 
     out = []
@@ -159,11 +165,19 @@ def from_tokens(cache: FeatureCache, features: np.ndarray, texts: list[list[str]
         (word, count), (following, count_after) = at.most_common(1)[0], (after.most_common(1) or [("", 0)])[0]
         found: Agreement | str
         if word.startswith("<") and count_after >= need:
-            found = Agreement(Claim("next", following, f"before “{following}”", "text", 6), tuple(str(i) for i in range(count_after)), len(examples))
+            found = Agreement(
+                Claim("next", following, f"before “{following}”", "text", 6), tuple(str(i) for i in range(count_after)), len(examples)
+            )
         elif count >= need:
-            found = Agreement(Claim("token", word, f"the word “{word}”" if not word.startswith("<") else f"the mark {word}", "text", 6), tuple(str(i) for i in range(count)), len(examples))
+            found = Agreement(
+                Claim("token", word, f"the word “{word}”" if not word.startswith("<") else f"the mark {word}", "text", 6),
+                tuple(str(i) for i in range(count)),
+                len(examples),
+            )
         elif count_after >= need:
-            found = Agreement(Claim("next", following, f"before “{following}”", "text", 6), tuple(str(i) for i in range(count_after)), len(examples))
+            found = Agreement(
+                Claim("next", following, f"before “{following}”", "text", 6), tuple(str(i) for i in range(count_after)), len(examples)
+            )
         else:
             found = f"Its top texts peak on different tokens; {word!r} comes in {count} of {len(examples)}, which is the most."
 

@@ -20,7 +20,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo.recipe", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="where stages leave their results")
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="where model/, dictionaries/, bundle/, results/ and manifest.json go")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), help="where model/, dictionaries/, bundle/, results/ and manifest.json go"
+    )
     parser.add_argument("--from-checkpoint", type=Path, help="take this trained checkpoint instead of training one")
     parser.add_argument("--layers", type=int, nargs="+", default=[1, 2], help="blocks whose outputs get a dictionary")
     parser.add_argument("--reduced", action="store_true", help="a two-minute run: a small model, few steps, 128 latents")

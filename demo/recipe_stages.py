@@ -20,7 +20,9 @@ import torch
 import transformers
 
 from demo.catalogue import ATTRIBUTION, Catalogue, load_images, make_images, split_items
+from demo.clean_features import coverage
 from demo.explain_demo import explain_dictionary, load_explanations
+from demo.recipe_model import train_checkpoint
 from demo.score_demo import load_scores, score_dictionary
 from facet_worker.bundle import DictionaryPart, check_bundle, write_bundle
 from facet_worker.cache import Keep, build_caches, load_cache, save_cache
@@ -34,8 +36,8 @@ from facet_worker.hooks import hook_name
 from facet_worker.neighbours import coactivation, decoder_cosine, nearest
 from facet_worker.onnx_engine import check_parity
 from facet_worker.quality import loss_recovered
-from facet_worker.sae import TopKSae, file_sha256
 from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
+from facet_worker.sae import TopKSae, file_sha256
 from facet_worker.tokens import token_weights
 from facet_worker.train import TrainConfig, describe, evaluate, train
 
@@ -64,7 +66,19 @@ class Sizes:
     @classmethod
     def reduced(cls) -> Sizes:
         """What fits two minutes."""
-        return cls(images=48, latents=128, k=8, steps=40, batch=512, train_scenes=24, train_texts=2, heldout_scenes=8, parity_prompts=3, probes=6, model_steps=3)
+        return cls(
+            images=48,
+            latents=128,
+            k=8,
+            steps=40,
+            batch=512,
+            train_scenes=24,
+            train_texts=2,
+            heldout_scenes=8,
+            parity_prompts=3,
+            probes=6,
+            model_steps=3,
+        )
 
     def changed(self, **values: int | None) -> Sizes:
         """The same with some values replaced where they are given."""
@@ -148,9 +162,7 @@ def make_model(recipe: Recipe) -> None:
     if source is None:
         source = recipe.work / "checkpoint"
         if not (source / WEIGHTS_FILE).is_file():
-            from demo.recipe_model import train_checkpoint
-
-            train_checkpoint(source, recipe.work, recipe.seed, recipe.sizes.model_steps)
+            train_checkpoint(source, recipe.work, recipe.sizes.model_steps)
     shutil.rmtree(recipe.model, ignore_errors=True)
     recipe.model.mkdir(parents=True)
     for file in sorted(source.iterdir()):
@@ -171,7 +183,13 @@ def _train_one(recipe: Recipe, layer: int) -> dict[str, Any]:
     _, heldout = split_items("val", HELDOUT_START, s.heldout_scenes, 3, recipe.seed)
     metrics = evaluate(sae, collect(checkpoint, heldout, [layer])[layer])
     metrics |= loss_recovered(checkpoint, layer, sae, heldout[:96])
-    report = {"hook": hook_name(layer), "metrics": metrics, "training": describe(config), "scenes": s.train_scenes, "tokens": len(data.image) + len(data.text)}
+    report = {
+        "hook": hook_name(layer),
+        "metrics": metrics,
+        "training": describe(config),
+        "scenes": s.train_scenes,
+        "tokens": len(data.image) + len(data.text),
+    }
     recipe.file("quality", layer).write_text(json.dumps(report, indent=2))
     return report
 
@@ -205,10 +223,12 @@ def make_explanations(recipe: Recipe) -> None:
 
 
 def _score_one(recipe: Recipe, layer: int) -> dict[str, Any]:
-    return score_dictionary(
-        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), open_codes(recipe.codes(layer)),
-        recipe.catalogue(), recipe.file("explanations", layer), recipe.file("scores", layer), recipe.sizes.probes, recipe.seed,
+    catalogue, codes = recipe.catalogue(), open_codes(recipe.codes(layer))
+    report = score_dictionary(
+        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), codes, catalogue,
+        recipe.file("explanations", layer), recipe.file("scores", layer), recipe.sizes.probes, recipe.seed,
     )  # fmt: skip
+    return {**report, "classes": coverage(codes, catalogue.scenes)}
 
 
 def make_scores(recipe: Recipe) -> None:
@@ -239,7 +259,13 @@ def make_onnx(recipe: Recipe) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "transformers": transformers.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
@@ -257,7 +283,9 @@ def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
         "metrics": {name: quality[name] for name in ("explained_variance", "fvu", "l0", "dead_share", "loss_recovered")},
         "images": len(recipe.catalogue()), "image_tokens": cache.stats.image_tokens, "text_tokens": cache.stats.text_tokens,
     }  # fmt: skip
-    return DictionaryPart(about, cache, load_explanations(recipe.file("explanations", layer)), load_scores(recipe.file("scores", layer)), near, weights)
+    return DictionaryPart(
+        about, cache, load_explanations(recipe.file("explanations", layer)), load_scores(recipe.file("scores", layer)), near, weights
+    )
 
 
 def make_bundle(recipe: Recipe) -> None:
@@ -267,7 +295,13 @@ def make_bundle(recipe: Recipe) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     grid = checkpoint.grid
-    model = {"id": MODEL_ID, "name": MODEL_NAME, "sha256": checkpoint.sha256, "image_size": checkpoint.image_size, "grid": {"rows": grid, "cols": grid}}
+    model = {
+        "id": MODEL_ID,
+        "name": MODEL_NAME,
+        "sha256": checkpoint.sha256,
+        "image_size": checkpoint.image_size,
+        "grid": {"rows": grid, "cols": grid},
+    }
     made = {
         "command": f"python -m demo.recipe --seed {recipe.seed} --layers {' '.join(map(str, recipe.layers))}", "seed": recipe.seed, "versions": _versions(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -94,7 +94,15 @@ def _names(claim: Claim, answer: str) -> bool:
     return claim in (background_claims(answer) if claim.kind == "background" else thing_claims(answer))
 
 
-def steer_scores(asker: Asker, explanations: list[Explanation], cache: FeatureCache, catalogue: Catalogue, count: int, seed: int, log: Callable[[str], None]) -> list[Score]:
+def steer_scores(
+    asker: Asker,
+    explanations: list[Explanation],
+    cache: FeatureCache,
+    catalogue: Catalogue,
+    count: int,
+    seed: int,
+    log: Callable[[str], None],
+) -> list[Score]:
     """How often a clamp makes the model name the label on images without it."""
     rng = np.random.default_rng([seed, 2])
     places = probes(catalogue, count)
@@ -128,7 +136,12 @@ def steer_scores(asker: Asker, explanations: list[Explanation], cache: FeatureCa
     return _steer_rows(explanations, jobs, said, rng)
 
 
-def _steer_rows(explanations: list[Explanation], jobs: dict[tuple[int, bool], list[int]], said: dict[tuple[int, bool, int], str], rng: np.random.Generator) -> list[Score]:
+def _steer_rows(
+    explanations: list[Explanation],
+    jobs: dict[tuple[int, bool], list[int]],
+    said: dict[tuple[int, bool, int], str],
+    rng: np.random.Generator,
+) -> list[Score]:
     by_probe: dict[tuple[bool, int], list[tuple[int, str]]] = defaultdict(list)
     for (feature, back, probe), answer in said.items():
         by_probe[back, probe].append((feature, answer))
@@ -138,7 +151,18 @@ def _steer_rows(explanations: list[Explanation], jobs: dict[tuple[int, bool], li
         if claim is None or claim.kind in ("token", "next"):
             continue
         if claim.kind == "place":
-            out.append(Score(e.index, e.method, "steer", None, None, 0, "A place is not something that a question about a thing can name.", STEER_METHOD))
+            out.append(
+                Score(
+                    e.index,
+                    e.method,
+                    "steer",
+                    None,
+                    None,
+                    0,
+                    "A place is not something that a question about a thing can name.",
+                    STEER_METHOD,
+                )
+            )
             continue
         back = claim.kind == "background"
         chosen = jobs[e.index, back]
@@ -151,7 +175,11 @@ def _steer_rows(explanations: list[Explanation], jobs: dict[tuple[int, bool], li
             others = [(f, answer) for f, answer in by_probe[back, probe] if f != e.index]
             if others:
                 random.append(_names(claim, others[int(rng.integers(len(others)))][1]))
-        out.append(Score(e.index, e.method, "steer", float(np.mean(hits)), float(np.mean(random)) if random else None, len(hits), None, STEER_METHOD))
+        out.append(
+            Score(
+                e.index, e.method, "steer", float(np.mean(hits)), float(np.mean(random)) if random else None, len(hits), None, STEER_METHOD
+            )
+        )
     return out
 
 
@@ -174,12 +202,20 @@ def _quantiles(values: list[float]) -> dict[str, float]:
     if not values:
         return {"n": 0}
     q = np.quantile(values, (0.1, 0.25, 0.5, 0.75, 0.9))
-    return {"n": len(values), "mean": float(np.mean(values)), **{name: float(v) for name, v in zip(("p10", "p25", "median", "p75", "p90"), q, strict=True)}}
+    return {
+        "n": len(values),
+        "mean": float(np.mean(values)),
+        **{name: float(v) for name, v in zip(("p10", "p25", "median", "p75", "p90"), q, strict=True)},
+    }
 
 
 def summary(explanations: list[Explanation], scores: list[Score], cache: FeatureCache) -> dict[str, Any]:
     """Distributions as they are: how many were explained, why others were not, what the scores and their baselines are."""
-    out: dict[str, Any] = {"features": len(cache.stats.dead), "alive": int((~cache.stats.dead).sum()), "labelled": sum(e.preferred for e in explanations)}
+    out: dict[str, Any] = {
+        "features": len(cache.stats.dead),
+        "alive": int((~cache.stats.dead).sum()),
+        "labelled": sum(e.preferred for e in explanations),
+    }
     out["concepts"] = dict(Counter(e.concept for e in explanations if e.preferred))
     chosen = {(e.index, e.method) for e in explanations if e.preferred}
     for method in sorted({e.method for e in explanations}):

@@ -103,7 +103,9 @@ def _write(table: pa.Table, path: Path, raw: tuple[str, ...] = ()) -> None:
     names = table.schema.names
     codec = {name: "NONE" if name in raw else "SNAPPY" for name in names}
     plain = {"bytes", "positions", "values"}
-    pq.write_table(table, path, compression=codec, use_dictionary=[n for n in names if n not in plain], write_statistics=False, row_group_size=65_536)
+    pq.write_table(
+        table, path, compression=codec, use_dictionary=[n for n in names if n not in plain], write_statistics=False, row_group_size=65_536
+    )
 
 
 def _feature_columns(stats: FeatureStats) -> dict[str, Any]:
@@ -114,12 +116,24 @@ def _feature_columns(stats: FeatureStats) -> dict[str, Any]:
         "hist_counts": [list(map(int, row)) for row in stats.hist_counts],
         **{
             name: getattr(stats, name)
-            for name in ("density", "text_density", "max_activation", "mean_activation", "images", "active_tokens", "dead", "always_on", "sink")
+            for name in (
+                "density",
+                "text_density",
+                "max_activation",
+                "mean_activation",
+                "images",
+                "active_tokens",
+                "dead",
+                "always_on",
+                "sink",
+            )
         },
     }
 
 
-def _activation_columns(cache: FeatureCache, images: list[BundleImage], text_ids: dict[int, int], grid: tuple[int, int]) -> dict[str, list[Any]]:
+def _activation_columns(
+    cache: FeatureCache, images: list[BundleImage], text_ids: dict[int, int], grid: tuple[int, int]
+) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {name: [] for name in SCHEMAS["activations"].names}
 
     def put(index: int, band: str, rank: int, example: Example) -> None:
@@ -161,7 +175,8 @@ def write_bundle(
     used = sorted({e.item for part in parts for bands in part.cache.examples for e in bands.get("text", [])})
     text_ids = {item: number for number, item in enumerate(used)}
     tables["texts.parquet"] = _table(
-        "texts", {"id": list(range(len(used))), "tokens": [texts[t].tokens for t in used], "image": [images[texts[t].image].sha256 for t in used]}
+        "texts",
+        {"id": list(range(len(used))), "tokens": [texts[t].tokens for t in used], "image": [images[texts[t].image].sha256 for t in used]},
     )
     described = []
     for part in parts:
@@ -169,7 +184,12 @@ def write_bundle(
         described.append({**part.about, "folder": name})
         tables[f"{name}/features.parquet"] = _table("features", _feature_columns(part.cache.stats))
         tables[f"{name}/activations.parquet"] = _table("activations", _activation_columns(part.cache, images, text_ids, grid))
-        for kind, rows in (("explanations", part.explanations), ("scores", part.scores), ("neighbours", part.neighbours), ("tokens", part.tokens)):
+        for kind, rows in (
+            ("explanations", part.explanations),
+            ("scores", part.scores),
+            ("neighbours", part.neighbours),
+            ("tokens", part.tokens),
+        ):
             tables[f"{name}/{kind}.parquet"] = _records(kind, rows)
     files = {}
     for path, table in tables.items():
@@ -220,7 +240,11 @@ def _check_dictionary(about: dict[str, Any], tables: dict[str, pa.Table], images
         size = row["rows"] * row["cols"]
         target = row["text"] in texts if row["band"] == "text" else row["image"] in images
         if len(positions) != len(values) or (len(positions) and int(positions.max()) >= size) or not target:
-            raise FacetError(f"{name}/activations.parquet has a broken map for feature {row['index']}, band {row['band']}, rank {row['rank']}.")
-    preferred = [i for i, p in zip(*(tables[f"{name}/explanations.parquet"].column(c).to_pylist() for c in ("index", "preferred")), strict=True) if p]
+            raise FacetError(
+                f"{name}/activations.parquet has a broken map for feature {row['index']}, band {row['band']}, rank {row['rank']}."
+            )
+    preferred = [
+        i for i, p in zip(*(tables[f"{name}/explanations.parquet"].column(c).to_pylist() for c in ("index", "preferred")), strict=True) if p
+    ]
     if len(preferred) != len(set(preferred)):
         raise FacetError(f"{name}/explanations.parquet prefers more than one explanation of a feature.")

@@ -120,7 +120,9 @@ class Keeper:
 def _lottery(items: Tensor, latents: int) -> Tensor:
     """A fixed random number in 0..1 for each (item, feature), float64 [B, L]; no generator state, so batching changes nothing."""
     with np.errstate(over="ignore"):
-        x = items.numpy().astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15) + np.arange(latents, dtype=np.uint64)[None] * np.uint64(0xD1B54A32D192ED03)
+        x = items.numpy().astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15) + np.arange(latents, dtype=np.uint64)[
+            None
+        ] * np.uint64(0xD1B54A32D192ED03)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
         x ^= x >> np.uint64(31)
@@ -172,7 +174,7 @@ class CacheBuilder:
             self.lead = lead
         lead_dense = _dense(*self.lead, self.sae.num_latents)
         self.lead_sum += lead_dense.double().sum(0) * len(dense)
-        for b, texts in enumerate(hidden.texts):
+        for _b, texts in enumerate(hidden.texts):
             for text in texts:
                 self._add_text(text, lead_dense)
         self.item += len(dense)
@@ -312,6 +314,8 @@ def load_cache(path: Path) -> FeatureCache:
     ends = np.cumsum(a["length"])
     for i, end in enumerate(ends):
         part = slice(int(end - a["length"][i]), int(end))
-        example = Example(int(a["item"][i]), a["positions"][part], a["values"][part], int(a["size"][i]), float(a["peak"][i]), float(a["mean"][i]))
+        example = Example(
+            int(a["item"][i]), a["positions"][part], a["values"][part], int(a["size"][i]), float(a["peak"][i]), float(a["mean"][i])
+        )
         examples[int(a["feature"][i])][_BANDS[int(a["band"][i])]].append(example)
     return FeatureCache(stats, examples)

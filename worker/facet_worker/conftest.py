@@ -9,7 +9,15 @@ import numpy.typing as npt
 import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast, SiglipImageProcessorPil, SiglipVisionConfig
+from transformers import (
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+    SiglipImageProcessorPil,
+    SiglipVisionConfig,
+)
 
 from facet_worker.checkpoint import Checkpoint, load_checkpoint
 from facet_worker.sae import TopKSae
@@ -28,7 +36,15 @@ def write_tiny(folder: Path, seed: int = 0) -> None:
     """Save the tiny model in float16 with its processor."""
     torch.manual_seed(seed)
     ids = {w: i for i, w in enumerate((*SPECIALS, *WORDS))}
-    vision = SiglipVisionConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=SIZE, patch_size=PATCH, vision_use_head=False)
+    vision = SiglipVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=SIZE,
+        patch_size=PATCH,
+        vision_use_head=False,
+    )
     text = LlamaConfig(
         vocab_size=len(ids), hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=LAYERS, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=128, tie_word_embeddings=True, bos_token_id=2, eos_token_id=3, pad_token_id=0,
@@ -47,10 +63,22 @@ def write_tiny(folder: Path, seed: int = 0) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIALS])
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>", extra_special_tokens={"image_token": "<image>"}
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens={"image_token": "<image>"},
     )
     images = SiglipImageProcessorPil(size={"height": SIZE, "width": SIZE}, resample=2, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    LlavaProcessor(image_processor=images, tokenizer=fast, patch_size=PATCH, vision_feature_select_strategy="full", num_additional_image_tokens=0, chat_template=TEMPLATE).save_pretrained(folder)
+    LlavaProcessor(
+        image_processor=images,
+        tokenizer=fast,
+        patch_size=PATCH,
+        vision_feature_select_strategy="full",
+        num_additional_image_tokens=0,
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")
@@ -76,4 +104,6 @@ def pictures() -> npt.NDArray[np.uint8]:
 def tiny_sae() -> TopKSae:
     generator = torch.Generator().manual_seed(1)
     rows = torch.nn.functional.normalize(torch.randn(64, WIDTH, generator=generator), dim=1)
-    return TopKSae(rows.clone(), 0.1 * torch.randn(64, generator=generator), rows, 0.1 * torch.randn(WIDTH, generator=generator), 6).rounded()
+    return TopKSae(
+        rows.clone(), 0.1 * torch.randn(64, generator=generator), rows, 0.1 * torch.randn(WIDTH, generator=generator), 6
+    ).rounded()

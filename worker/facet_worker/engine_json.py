@@ -30,7 +30,11 @@ def chat_parts(checkpoint: Checkpoint) -> dict[str, str]:
         "prefix": tokenizer.bos_token, "user": "<user>", "image": tokenizer.image_token, "text": " ", "assistant": "<assistant>",
         "end": tokenizer.eos_token,
     }  # fmt: skip
-    for turns in ([("user", "what ?")], [("user", "what ?"), ("assistant", "a dog"), ("user", "where ?")], [("user", "a"), ("assistant", "b")]):
+    for turns in (
+        [("user", "what ?")],
+        [("user", "what ?"), ("assistant", "a dog"), ("user", "where ?")],
+        [("user", "a"), ("assistant", "b")],
+    ):
         for image in (True, False):
             if join_chat(parts, turns, image) != checkpoint.prompt(turns, image):
                 raise FacetError("The chat template is not the plain concatenation that engines use.")

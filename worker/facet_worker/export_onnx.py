@@ -61,7 +61,9 @@ class _Encoder(nn.Module):
         return indices, values
 
 
-def _export(module: nn.Module, args: tuple[Any, ...], inputs: list[str], outputs: list[str], shapes: Any, path: Path, weights: Path) -> None:
+def _export(
+    module: nn.Module, args: tuple[Any, ...], inputs: list[str], outputs: list[str], shapes: Any, path: Path, weights: Path
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -39,7 +39,9 @@ def coactivation(codes: Codes) -> npt.NDArray[np.float32]:
     for indices, values in codes.chunks():
         active = values > 0
         rows = np.repeat(np.arange(len(indices), dtype=np.int32), active.sum(1))
-        matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, indices[active].astype(np.int32))), shape=(len(indices), latents))
+        matrix = sparse.csr_matrix(
+            (np.ones(len(rows), np.float32), (rows, indices[active].astype(np.int32))), shape=(len(indices), latents)
+        )
         product = (matrix.T @ matrix).tocoo()
         both[product.row, product.col] += product.data
     count = both.diagonal()
@@ -48,7 +50,9 @@ def coactivation(codes: Codes) -> npt.NDArray[np.float32]:
     return overlap
 
 
-def nearest(similarity: npt.NDArray[np.float32], kind: str, alive: npt.NDArray[np.bool_], count: int = 5, floor: float = 0.05) -> list[Neighbour]:
+def nearest(
+    similarity: npt.NDArray[np.float32], kind: str, alive: npt.NDArray[np.bool_], count: int = 5, floor: float = 0.05
+) -> list[Neighbour]:
     """The `count` most similar living features of each living feature, itself left out, similarity above `floor`."""
     scores = similarity.copy()
     np.fill_diagonal(scores, -np.inf)

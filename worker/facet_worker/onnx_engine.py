@@ -84,7 +84,9 @@ class Parity:
     indices: float  # share of (token, rank) with another feature index
 
 
-def check_parity(checkpoint: Checkpoint, layer: int, sae_folder: Path, pixels: npt.NDArray[np.uint8], prompts: list[list[int]], limit: int = 48) -> Parity:
+def check_parity(
+    checkpoint: Checkpoint, layer: int, sae_folder: Path, pixels: npt.NDArray[np.uint8], prompts: list[list[int]], limit: int = 48
+) -> Parity:
     """Compare greedy generation, hidden states, logits and codes, prompt by prompt.
 
     Parameters

@@ -24,7 +24,9 @@ def answer_mask(ids: Sequence[int], assistant: int, eos: int) -> list[bool]:
 
 
 @torch.inference_mode()
-def answer_loss(checkpoint: Checkpoint, layer: int, items: Sequence[Item], changes: dict[str, Callable[[Tensor], Tensor]], batch: int = 16) -> dict[str, float]:
+def answer_loss(
+    checkpoint: Checkpoint, layer: int, items: Sequence[Item], changes: dict[str, Callable[[Tensor], Tensor]], batch: int = 16
+) -> dict[str, float]:
     """Mean cross-entropy (nats a token) over the answers' tokens, with the hidden state at the hook replaced at every position.
 
     Parameters

@@ -53,7 +53,9 @@ class TopKSae:
         latents, width = self.w_dec.shape
         shapes = (tuple(self.w_enc.shape), tuple(self.b_enc.shape), tuple(self.b_dec.shape))
         if shapes != ((latents, width), (latents,), (width,)):
-            raise FacetError(f"The dictionary's tensors do not fit each other: encoder {shapes[0]}, bias {shapes[1]}, decoder {(latents, width)}, b_dec {shapes[2]}.")
+            raise FacetError(
+                f"The dictionary's tensors do not fit each other: encoder {shapes[0]}, bias {shapes[1]}, decoder {(latents, width)}, b_dec {shapes[2]}."
+            )
         if not 1 <= self.k <= latents:
             raise FacetError(f"k = {self.k} is not between 1 and the number of latents, {latents}.")
 
@@ -83,19 +85,23 @@ class TopKSae:
     def decode(self, indices: Tensor, values: Tensor) -> Tensor:
         """Σ aᵢ W_dec[i] + b_dec, float32 [..., D]."""
         lead = indices.shape[:-1]
-        flat = F.embedding_bag(indices.reshape(-1, indices.shape[-1]), self.w_dec, per_sample_weights=values.reshape(-1, values.shape[-1]).float(), mode="sum")
+        flat = F.embedding_bag(
+            indices.reshape(-1, indices.shape[-1]), self.w_dec, per_sample_weights=values.reshape(-1, values.shape[-1]).float(), mode="sum"
+        )
         return flat.view(*lead, self.width) + self.b_dec
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The SAE's output for hidden states [..., D]."""
         return self.decode(*self.encode(x))
 
+    def activations(self, x: Tensor) -> Tensor:
+        """Every feature's post-TopK activation, float32 [..., L]: exactly what `encode` keeps, ties included."""
+        indices, values = self.encode(x)
+        return torch.zeros(*x.shape[:-1], self.num_latents).scatter_(-1, indices, values)
+
     def activation_of(self, x: Tensor, features: Tensor) -> Tensor:
         """Post-TopK activations of some features, float32 [..., F], for hidden states [..., D]."""
-        pre = self.pre(x)
-        # exactly what `encode` keeps, ties included
-        values, indices = pre.topk(self.k, dim=-1)
-        return torch.zeros_like(pre).scatter_(-1, indices, values)[..., features]
+        return self.activations(x)[..., features]
 
     def save(self, folder: Path) -> str:
         """Write `cfg.json` and `sae.safetensors` (float16); answers the weights' SHA-256."""

@@ -62,7 +62,9 @@ def share_weights(proto: onnx.ModelProto, weights: Path) -> list[str]:
         place = stored.get((tuple(array.shape), hashlib.sha256(half.tobytes()).hexdigest()))
         if place is None or not np.array_equal(half.astype(np.float32), array):
             raise FacetError(f"The graph's weight {initialiser.name!r} {array.shape} is no tensor of {weights.name}.")
-        tensor = TensorProto(name=f"{initialiser.name}.f16", data_type=TensorProto.FLOAT16, dims=array.shape, data_location=TensorProto.EXTERNAL)
+        tensor = TensorProto(
+            name=f"{initialiser.name}.f16", data_type=TensorProto.FLOAT16, dims=array.shape, data_location=TensorProto.EXTERNAL
+        )
         for key, value in (("location", weights.name), ("offset", place.offset), ("length", place.length)):
             tensor.external_data.add(key=key, value=str(value))
         kept.append(tensor)

@@ -58,10 +58,14 @@ class Blocks(nn.Module):
         """Caches of length 0."""
         return [torch.zeros(batch, self.kv_heads, 0, self.head_dim) for _ in range(2 * len(self.blocks))]
 
-    def _attend(self, block: Any, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _attend(
+        self, block: Any, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, key: Tensor, value: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         batch, length, _ = x.shape
         attention = block.self_attn
-        q, k, v = (p(x).view(batch, length, -1, self.head_dim).transpose(1, 2) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
+        q, k, v = (
+            p(x).view(batch, length, -1, self.head_dim).transpose(1, 2) for p in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
         q, k = (t * cos + torch.cat([-t[..., self.head_dim // 2 :], t[..., : self.head_dim // 2]], -1) * sin for t in (q, k))
         key, value = torch.cat([key, k], 2), torch.cat([value, v], 2)
         kk, vv = key, value

@@ -88,7 +88,13 @@ def check_clamps(clamps: Sequence[Clamp], num_latents: int, cells: int) -> None:
 def _overlap(a: Scope, b: Scope) -> bool:
     if a.type == "region" and b.type == "region":
         return bool(set(a.cells) & set(b.cells))
-    kinds = {"image": {"image"}, "region": {"image"}, "prompt": {"prompt"}, "generated": {"generated"}, "all": {"image", "prompt", "generated"}}
+    kinds = {
+        "image": {"image"},
+        "region": {"image"},
+        "prompt": {"prompt"},
+        "generated": {"generated"},
+        "all": {"image", "prompt", "generated"},
+    }
     return bool(kinds[a.type] & kinds[b.type])
 
 
@@ -129,7 +135,9 @@ class Steerer:
         self.split = SplitModel(checkpoint.model, layer)
         self.eos = int(checkpoint.tokenizer.eos_token_id)
 
-    def _changed(self, hidden: Tensor, clamps: Sequence[Clamp], kinds: npt.NDArray[np.str_], cells: npt.NDArray[np.int64], receipt: Receipt) -> Tensor:
+    def _changed(
+        self, hidden: Tensor, clamps: Sequence[Clamp], kinds: npt.NDArray[np.str_], cells: npt.NDArray[np.int64], receipt: Receipt
+    ) -> Tensor:
         if not clamps:
             return hidden
         total = torch.zeros_like(hidden)
@@ -207,7 +215,7 @@ class Asker(Steerer):
         embeds = self.split.embed(ids, self.split.vision(self.checkpoint.pixels(pixels)))
         return Prefix(*self.split.lower(embeds, *self.split.lower.empty(len(pixels))))
 
-    def set_on_cells(self, hidden: Tensor, features: Tensor, values: Tensor, cells: Tensor) -> Tensor:
+    def set_on_cells(self, hidden: Tensor, features: Tensor, values: Tensor, cells: Tensor, directions: Tensor | None = None) -> Tensor:
         """Set one feature a row on some cells of its image.
 
         Parameters
@@ -215,12 +223,17 @@ class Asker(Steerer):
         hidden : [B, P, D]
         features, values : [B], each row's feature and the raw activation that it is set to
         cells : bool [B, rows·cols]
+        directions : [B], features whose decoder rows carry the change instead (a control of equal norm)
         """
-        mask = torch.nn.functional.pad(cells, (self.lead, 0))
+        return self.set_where(hidden, features, values, torch.nn.functional.pad(cells, (self.lead, 0)), directions)
+
+    def set_where(self, hidden: Tensor, features: Tensor, values: Tensor, mask: Tensor, directions: Tensor | None = None) -> Tensor:
+        """The same on positions bool [B, P]."""
         rows, owner = hidden[mask], mask.nonzero()[:, 0]
-        now = self.sae.activation_of(rows, torch.arange(self.sae.num_latents)).gather(1, features[owner, None])[:, 0]
+        now = self.sae.activations(rows).gather(1, features[owner, None])[:, 0]
         out = hidden.clone()
-        out[mask] = rows + (values[owner] - now)[:, None] * self.sae.w_dec[features[owner]]
+        carrier = features if directions is None else directions
+        out[mask] = rows + (values[owner] - now)[:, None] * self.sae.w_dec[carrier[owner]]
         return out
 
     @torch.inference_mode()

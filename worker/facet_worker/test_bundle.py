@@ -36,7 +36,7 @@ def _cache() -> FeatureCache:
     return FeatureCache(stats, [{**bands, "text": [_example(1, 3, [2], [0.25])]}, {band: [] for band in (*bands, "text")}])
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     images = [BundleImage(hashlib.sha256(d).hexdigest(), d, "image/webp", 4, 4, "made", None) for d in (b"one", b"two")]
     about = {"id": "model.layers.1", "hook": "model.layers.1", "layer": 1, "num_latents": 2}
@@ -60,8 +60,10 @@ def test_round_trip(folder: Path) -> None:
     assert manifest["dictionaries"][0]["folder"] == "model.layers.1"
     rows = pq.read_table(folder / "model.layers.1/activations.parquet").to_pylist()
     top = rows[0]
-    assert (top["band"], top["rows"], top["cols"]) == ("top", 4, 4) and top["image"] == hashlib.sha256(b"two").hexdigest()
-    assert np.frombuffer(top["positions"], "<u2").tolist() == [3, 15] and np.frombuffer(top["values"], "<f2").tolist() == [2.0, 0.5]
+    assert (top["band"], top["rows"], top["cols"]) == ("top", 4, 4)
+    assert top["image"] == hashlib.sha256(b"two").hexdigest()
+    assert np.frombuffer(top["positions"], "<u2").tolist() == [3, 15]
+    assert np.frombuffer(top["values"], "<f2").tolist() == [2.0, 0.5]
     texts = pq.read_table(folder / "texts.parquet").to_pylist()
     assert texts == [{"id": 0, "tokens": ["<s>", " a", " dog"], "image": hashlib.sha256(b"two").hexdigest()}]
     assert next(r for r in rows if r["band"] == "text")["text"] == 0
@@ -77,7 +79,7 @@ def test_only_snappy_or_nothing(folder: Path) -> None:
 def test_a_changed_file_is_refused(folder: Path) -> None:
     path = folder / "model.layers.1/scores.parquet"
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(FacetError, match="scores.parquet"):
+    with pytest.raises(FacetError, match=r"scores\.parquet"):
         check_bundle(folder)
 
 

@@ -29,11 +29,15 @@ def _build(tiny: Checkpoint, sae: TopKSae, items: list[Item], folder: Path, batc
 
 
 @pytest.fixture(scope="module")
-def built(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureCache, Codes]:
+def built(
+    tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FeatureCache, Codes]:
     return _build(tiny, tiny_sae, _items(pictures), tmp_path_factory.mktemp("codes"), 5)
 
 
-def _dense(tiny: Checkpoint, sae: TopKSae, pictures: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
+def _dense(
+    tiny: Checkpoint, sae: TopKSae, pictures: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
     hidden = Harvester(tiny, [1]).run(_items(pictures))[1]
     every = torch.arange(sae.num_latents)
     image = sae.activation_of(hidden.image, every).half().float().numpy()
@@ -44,7 +48,8 @@ def test_statistics(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[n
     stats = built[0].stats
     image, texts = _dense(tiny, tiny_sae, pictures)
     text = np.concatenate(texts)
-    assert stats.image_tokens == image.shape[0] * 16 and stats.text_tokens == len(text)
+    assert stats.image_tokens == image.shape[0] * 16
+    assert stats.text_tokens == len(text)
     assert np.allclose(stats.density, (image > 0).mean((0, 1)))
     assert np.allclose(stats.text_density, (text > 0).mean(0))
     assert (stats.images == (image > 0).any(1).sum(0)).all()
@@ -56,10 +61,14 @@ def test_statistics(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[n
     assert (stats.hist_counts.sum(1) == stats.active_tokens).all()
     for f in np.flatnonzero(fires)[:10]:
         values = image[..., f][image[..., f] > 0]
-        assert (stats.hist_counts[f] == np.histogram(values, 32, (0, float(values.max())))[0]).sum() >= 30  # values on an edge may fall either way
+        assert (
+            stats.hist_counts[f] == np.histogram(values, 32, (0, float(values.max())))[0]
+        ).sum() >= 30  # values on an edge may fall either way
 
 
-def test_top_images_are_those_with_the_largest_mean(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], built: tuple[FeatureCache, Codes]) -> None:
+def test_top_images_are_those_with_the_largest_mean(
+    tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], built: tuple[FeatureCache, Codes]
+) -> None:
     image, texts = _dense(tiny, tiny_sae, pictures)
     for f in range(64):
         bands = built[0].examples[f]
@@ -67,15 +76,19 @@ def test_top_images_are_those_with_the_largest_mean(tiny: Checkpoint, tiny_sae: 
         wanted = [i for i in np.argsort(-means, kind="stable")[:3] if means[i] > 0]
         assert [e.item for e in bands["top"]] == wanted
         for e in bands["top"]:
-            assert np.allclose(image[e.item, e.positions, f], e.values, rtol=2e-3) and (image[e.item, :, f] > 0).sum() == len(e.positions)
+            assert np.allclose(image[e.item, e.positions, f], e.values, rtol=2e-3)
+            assert (image[e.item, :, f] > 0).sum() == len(e.positions)
         peaks = [texts[e.item].max(0)[f] for e in bands["text"] if texts[e.item][:, f].any()]
-        assert len(bands["text"]) <= 2 and all(p > 0 for p in peaks)
+        assert len(bands["text"]) <= 2
+        assert all(p > 0 for p in peaks)
         assert all(e.peak > 0 for e in bands["random"])
         ordered = [e.peak for band in ("upper", "middle", "lower") for e in bands[band]]
         assert ordered == sorted(ordered, reverse=True)
 
 
-def test_batched_equals_unbatched(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], built: tuple[FeatureCache, Codes], tmp_path: Path) -> None:
+def test_batched_equals_unbatched(
+    tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8], built: tuple[FeatureCache, Codes], tmp_path: Path
+) -> None:
     alone, codes = _build(tiny, tiny_sae, _items(pictures), tmp_path, 1)
     assert np.array_equal(alone.stats.images, built[0].stats.images)
     assert np.allclose(alone.stats.density, built[0].stats.density)
@@ -92,7 +105,9 @@ def test_round_trip(built: tuple[FeatureCache, Codes], tmp_path: Path) -> None:
     for f in range(64):
         for band, examples in built[0].examples[f].items():
             for a, b in zip(examples, again.examples[f][band], strict=True):
-                assert a.item == b.item and np.array_equal(a.positions, b.positions) and np.array_equal(a.values, b.values)
+                assert a.item == b.item
+                assert np.array_equal(a.positions, b.positions)
+                assert np.array_equal(a.values, b.values)
 
 
 def test_neighbours(tiny_sae: TopKSae, built: tuple[FeatureCache, Codes]) -> None:

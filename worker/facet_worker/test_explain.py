@@ -18,14 +18,19 @@ def _cell(name: str, *claims: set[Claim]) -> Cell:
 
 def test_the_most_exact_shared_claim_wins() -> None:
     found = agree([_cell("1×", {DOG, ANIMAL}), _cell("2×", {DOG, ANIMAL}), _cell("4×", {CAT, ANIMAL})], frozenset(), 0.6, 2)
-    assert isinstance(found, Agreement) and found.claim == DOG and found.conditions == ("1×", "2×")
+    assert isinstance(found, Agreement)
+    assert found.claim == DOG
+    assert found.conditions == ("1×", "2×")
     found = agree([_cell("1×", {DOG, ANIMAL}), _cell("2×", {CAT, ANIMAL})], frozenset(), 0.6, 2)
-    assert isinstance(found, Agreement) and found.claim == ANIMAL and found.share == 1
+    assert isinstance(found, Agreement)
+    assert found.claim == ANIMAL
+    assert found.share == 1
 
 
 def test_what_is_seen_anyway_proves_nothing() -> None:
     found = agree([_cell("1×", {DOG}), _cell("2×", {DOG})], frozenset({DOG}), 0.6, 2)
-    assert isinstance(found, str) and "nothing new" in found
+    assert isinstance(found, str)
+    assert "nothing new" in found
 
 
 def test_wordings_have_to_agree() -> None:
@@ -37,10 +42,16 @@ def test_wordings_have_to_agree() -> None:
 def test_failures_are_rows_with_a_reason() -> None:
     found = agree([_cell("1×", {DOG}), _cell("2×", {CAT}), _cell("4×", set())], frozenset(), 0.6, 2)
     row = explanation_of(5, "causal", "m", "what ?", "2026-01-01T00:00:00+00:00", found, lambda a: a.claim.label)
-    assert isinstance(row, Explanation) and row.text is None and row.label is None and row.failure and "do not agree" in row.failure
+    assert isinstance(row, Explanation)
+    assert row.text is None
+    assert row.label is None
+    assert row.failure
+    assert "do not agree" in row.failure
     empty = agree([], frozenset(), 0.6, 2)
     assert isinstance(empty, str)
-    told = explanation_of(5, "causal", "m", "what ?", "2026-01-01T00:00:00+00:00", Agreement(DOG, ("1×", "2×"), 3), lambda a: f"a {a.claim.label}")
+    told = explanation_of(
+        5, "causal", "m", "what ?", "2026-01-01T00:00:00+00:00", Agreement(DOG, ("1×", "2×"), 3), lambda a: f"a {a.claim.label}"
+    )
     assert (told.text, told.label, told.concept, told.failure) == ("a dog", "dog", "object", None)
 
 
@@ -54,5 +65,6 @@ def test_masks_and_overlap() -> None:
 
 def test_wilson() -> None:
     low, high = wilson(8, 10)
-    assert abs(low - 0.490) < 0.002 and abs(high - 0.943) < 0.002
+    assert abs(low - 0.490) < 0.002
+    assert abs(high - 0.943) < 0.002
     assert wilson(0, 0) == (0.0, 1.0)

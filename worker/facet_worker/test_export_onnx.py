@@ -34,7 +34,9 @@ def test_parity(exported: Checkpoint, pictures: npt.NDArray[np.uint8]) -> None:
     prompts = [exported.ids_of(exported.prompt([("user", q)])) for q in ("what ?", "where is it ?", "a b")]
     parity = check_parity(exported, 1, exported.folder.parent / "dictionaries/model.layers.1", pictures[:3], prompts, limit=5)
     assert parity.same_text == 3
-    assert parity.hidden <= 1e-3 and parity.logits <= 1e-3 and parity.indices == 0
+    assert parity.hidden <= 1e-3
+    assert parity.logits <= 1e-3
+    assert parity.indices == 0
 
 
 def test_weights_lie_in_the_checkpoint(exported: Checkpoint) -> None:
@@ -42,7 +44,8 @@ def test_weights_lie_in_the_checkpoint(exported: Checkpoint) -> None:
         assert path.stat().st_size < 120_000
         proto = onnx.load(path, load_external_data=False)
         outside = [t for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-        assert outside and all({e.key: e.value for e in t.external_data}["location"] == "model.safetensors" for t in outside)
+        assert outside
+        assert all({e.key: e.value for e in t.external_data}["location"] == "model.safetensors" for t in outside)
         assert str(Path.cwd()) not in path.read_bytes().decode("latin-1")
 
 
@@ -59,6 +62,7 @@ def test_engine_json(exported: Checkpoint) -> None:
     described = engine_description(exported, "tiny", "Tiny", {1: folder}, exported.folder)
     assert json.loads(json.dumps(described)) == described
     assert described["dictionaries"][0]["folder"] == "../dictionaries/model.layers.1"
-    assert described["image"]["rows"] == 4 and described["tokens"]["image"] == 4
+    assert described["image"]["rows"] == 4
+    assert described["tokens"]["image"] == 4
     turns = [("user", "a"), ("assistant", "b"), ("user", "where ?")]
     assert join_chat(chat_parts(exported), turns, True) == exported.prompt(turns)

@@ -37,7 +37,8 @@ def test_round_trip_and_layout(tiny_sae: TopKSae, tmp_path: Path) -> None:
     again = TopKSae.load(folder)
     assert sorted(p.name for p in folder.iterdir()) == ["cfg.json", "sae.safetensors"]
     assert all(torch.equal(getattr(again, n), getattr(tiny_sae, n)) for n in ("w_enc", "b_enc", "w_dec", "b_dec"))
-    assert again.k == tiny_sae.k and again.save(tmp_path / "b") == first
+    assert again.k == tiny_sae.k
+    assert again.save(tmp_path / "b") == first
 
 
 def test_refuses_what_does_not_fit(tiny_sae: TopKSae, tmp_path: Path) -> None:

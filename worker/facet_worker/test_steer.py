@@ -17,7 +17,7 @@ from facet_worker.steer import Asker, Clamp, Scope, Steerer, clamp_delta
 EVERYWHERE = torch.ones(20, dtype=torch.bool)
 
 
-@pytest.fixture()
+@pytest.fixture
 def hidden() -> Tensor:
     return torch.randn(2, 20, 32, generator=torch.Generator().manual_seed(5))
 
@@ -55,7 +55,8 @@ def test_no_clamp_equals_stock_generation(tiny: Checkpoint, tiny_sae: TopKSae, p
         input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), pixel_values=tiny.pixels(pictures[:1]), max_new_tokens=6,
         do_sample=False,
     )[0, len(ids) :].tolist()  # fmt: skip
-    assert out == stock[: len(out)] and receipt.changed == 0
+    assert out == stock[: len(out)]
+    assert receipt.changed == 0
 
 
 def test_equals_a_hook_on_the_stock_model(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8]) -> None:
@@ -79,13 +80,20 @@ def test_counts_by_kind(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArr
     _, receipt = _generate(tiny, tiny_sae, pictures[0], [Clamp(9, "add", 6.0, scope=Scope("region", (0, 5)))])
     assert (receipt.image.planned, receipt.image.changed, receipt.prompt.planned, receipt.generated.planned) == (2, 2, 0, 0)  # type: ignore[attr-defined]
     out, receipt = _generate(tiny, tiny_sae, pictures[0], [Clamp(9, "add", 6.0, scope=Scope("generated"))])
-    assert receipt.generated.planned == len(out) - 1 and receipt.image.planned == 0  # type: ignore[attr-defined]
+    assert receipt.generated.planned == len(out) - 1
+    assert receipt.image.planned == 0
     _, receipt = _generate(tiny, tiny_sae, pictures[0], [Clamp(9, "scale", 1.0, scope=Scope("all"))])
-    assert receipt.changed == 0 and receipt.image.planned == 16  # type: ignore[attr-defined]
+    assert receipt.changed == 0
+    assert receipt.image.planned == 16
 
 
 def test_refuses_clamps_that_act_nowhere_or_twice(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8]) -> None:
-    for clamps in ([Clamp(64)], [Clamp(1, scope=Scope("region"))], [Clamp(1, scope=Scope("region", (16,)))], [Clamp(1), Clamp(1, scope=Scope("all"))]):
+    for clamps in (
+        [Clamp(64)],
+        [Clamp(1, scope=Scope("region"))],
+        [Clamp(1, scope=Scope("region", (16,)))],
+        [Clamp(1), Clamp(1, scope=Scope("all"))],
+    ):
         with pytest.raises(FacetError):
             _generate(tiny, tiny_sae, pictures[0], clamps)
     ids = tiny.ids_of(tiny.prompt([("user", "what ?")], image=False))

