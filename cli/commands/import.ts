@@ -1,7 +1,7 @@
 import path from "node:path";
-import { openDatabase } from "@/lib/catalog/db";
-import { importBundle } from "@/lib/catalog/import-bundle";
+import type { ImportResult } from "@/lib/catalog/import-bundle";
 import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+import { knownUnchanged } from "@/lib/catalog/import-stamp";
 
 const number = new Intl.NumberFormat("en");
 
@@ -28,23 +28,35 @@ function progressPrinter(): { show(progress: ImportProgress): void; end(): void 
   };
 }
 
+function report(result: ImportResult): void {
+  for (const dictionary of result.dictionaries) {
+    const said = { unchanged: "is already there", replaced: "replaced", added: "imported" }[dictionary.outcome];
+    console.log(`${dictionary.ref} (${dictionary.sha256.slice(0, 12)}) ${said}`);
+  }
+}
+
+/** Imports one bundle, applying pending migrations first. What is there already is not even opened. */
 export async function importCommand(folder: string, { quiet }: { quiet: boolean }): Promise<void> {
   const started = performance.now();
+  const bundle = path.resolve(folder);
+  const known = await knownUnchanged(bundle);
+  if (known) {
+    if (!quiet) report(known);
+    return;
+  }
+  const [{ openDatabase }, { importBundle }] = await Promise.all([import("@/lib/catalog/db"), import("@/lib/catalog/import-bundle")]);
   const stop = new AbortController();
   // The first interrupt ends the import cleanly; a second one ends the process.
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
-  const db = await openDatabase();
   const printer = quiet ? undefined : progressPrinter();
+  const db = await openDatabase({ migrate: "apply" });
   try {
-    const result = await importBundle(db, path.resolve(folder), { onProgress: printer?.show, signal: stop.signal });
+    const result = await importBundle(db, bundle, { onProgress: printer?.show, signal: stop.signal });
     printer?.end();
     if (quiet) return;
-    for (const dictionary of result.dictionaries) {
-      const said = { unchanged: "is already there", replaced: "replaced", added: "imported" }[dictionary.outcome];
-      console.log(`${dictionary.ref} (${dictionary.sha256.slice(0, 12)}) ${said}`);
-    }
+    report(result);
     if (result.rows) {
       const seconds = (performance.now() - started) / 1_000;
       console.log(`${number.format(result.rows)} rows and ${number.format(result.images)} new images in ${seconds.toFixed(1)} s`);

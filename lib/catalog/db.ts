@@ -8,6 +8,7 @@ import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResu
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
 import type { PrismaClient } from "@/lib/generated/prisma/client";
+import { stampName } from "./import-stamp";
 import { type Lock, takeLock } from "./lock";
 import { migrate, pendingMigrations } from "./migrations";
 import { openPglite, type PgliteThread } from "./pglite-stream";
@@ -23,6 +24,8 @@ export class Database implements Queryable {
     readonly kind: "pglite" | "postgres",
     /** Where image files lie, under their hashes. */
     readonly imagesDir: string,
+    /** Where finished imports are noted (import-stamp.ts); null: nowhere. */
+    readonly stampFile: string | null,
     private readonly onClose: () => Promise<void>,
   ) {}
 
@@ -155,7 +158,8 @@ async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<
     database: "postgres",
     ...session,
   } as PoolConfig);
-  return new Database(pool, "pglite", imagesDir, async () => {
+  const stamp = dataDir === null ? null : path.join(/* turbopackIgnore: true */ dataDir, "catalogue", stampName);
+  return new Database(pool, "pglite", imagesDir, stamp, async () => {
     await opened.close();
     lock?.release();
   });
@@ -201,6 +205,7 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
         new Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 5_000, ...session } as PoolConfig),
         "postgres",
         imagesDir,
+        null,
         async () => {},
       )
     : await openEmbedded(dataDir, imagesDir);

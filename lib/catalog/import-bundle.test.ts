@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { appendFile, cp, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { featureColumns } from "@/lib/formats/bundle";
 import { openDatabase } from "./db";
@@ -218,6 +218,17 @@ describe("importing", () => {
   });
 });
 
+/** The module as a process with this data folder has it. */
+async function stampOf(dataDir: string): Promise<typeof import("./import-stamp")> {
+  vi.stubEnv("FACET_DATA_DIR", dataDir);
+  vi.resetModules();
+  try {
+    return await import("./import-stamp");
+  } finally {
+    vi.unstubAllEnvs();
+  }
+}
+
 describe("killed processes", () => {
   const cli = path.resolve("cli/facet.ts");
   const run = (dataDir: string, args: string[]) =>
@@ -262,7 +273,11 @@ describe("killed processes", () => {
       expect((await listDictionaries(db))[0]?.counts.features).toBe(200);
       await db.close();
 
-      // Another process imports the same again.
+      // Another process imports the same again, without opening the database; and it does not trust that where images are gone.
+      const { knownUnchanged } = await stampOf(dataDir);
+      expect((await knownUnchanged(bundle))?.dictionaries[0]?.outcome).toBe("unchanged");
+      await rm(path.join(dataDir, "images"), { recursive: true });
+      expect(await knownUnchanged(bundle)).toBeNull();
       await cp(bundle, path.join(folder, "copy"), { recursive: true });
       const again = run(dataDir, ["import", path.join(folder, "copy")]);
       let told = "";
