@@ -6,8 +6,10 @@ import { RemovableChip } from "@/components/ui/chip";
 import { cn } from "@/components/ui/cn";
 import { Dialog, DialogContent } from "@/components/ui/dialog";
 import { ErrorState } from "@/components/ui/error-state";
+import { LinkButton } from "@/components/ui/link-button";
 import { formatNoun } from "@/lib/core/format";
 import type { Dictionary } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
 import { activeFilters, noFilters } from "./active-filters";
 import { DictionaryHead } from "./dictionary-head";
 import { downloadRows } from "./download";
@@ -109,7 +111,11 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
             </div>
           )}
           {pages.error && pages.items.length === 0 ? (
-            <ErrorState error={pages.error} onRetry={pages.retry} />
+            <ErrorState
+              error={pages.error}
+              onRetry={pages.retry}
+              action={<LinkButton href={routes.dictionary(dictionary.ref)}>Open the whole list</LinkButton>}
+            />
           ) : pages.pending ? (
             <GridSkeleton compact={compact} />
           ) : pages.items.length === 0 && !pages.stale ? (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { emptyFeatureQuery } from "@/lib/core/feature-query";
-import { fromParam, listParams, pageSize, parseListUrl } from "./list-url";
+import { fromParam, isAddressOf, listKey, listParams, pageSize, parseListUrl } from "./list-url";
 
 const dictionary = "m/d";
 
@@ -43,6 +43,14 @@ describe("the address of a list", () => {
 
   it("takes what is absent or odd as nothing", () => {
     expect(parseListUrl(dictionary, { view: "x", at: "-2", q: null, sort: undefined })).toMatchObject({ view: "grid", at: null });
+  });
+
+  it("is told apart from another list's, whatever the place in it", () => {
+    const key = listKey(parseListUrl(dictionary, { q: "lemon", sort: "-iou" }).query);
+    expect(isAddressOf(key, { pathname: "/d/m/d", search: "?sort=-iou&q=lemon&at=4&cursor=x&view=table" })).toBe(true);
+    expect(isAddressOf(key, { pathname: "/d/m/d", search: "?sort=-iou" })).toBe(false);
+    expect(isAddressOf(key, { pathname: "/d/m/d/4", search: "?sort=-iou&q=lemon" })).toBe(false);
+    expect(isAddressOf(key, { pathname: "/d/m/d", search: "?iou_min=much" })).toBe(false);
   });
 
   it("refuses what it does not know", () => {

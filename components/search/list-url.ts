@@ -1,5 +1,6 @@
 /** The list's own part of a dictionary page's address, beside the query that the API shares. */
 import { type FeatureQuery, featureQueryKeys, featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
+import { routes } from "@/lib/core/routes";
 
 export const views = ["grid", "table"] as const;
 export type View = (typeof views)[number];
@@ -38,6 +39,22 @@ export function parseListUrl(dictionary: string, params: Params): ListUrl {
 export function listParams(query: FeatureQuery): Record<string, string> {
   const { dictionary: _, limit: __, cursor: ___, ...params } = featureQueryParams(query);
   return params;
+}
+
+/** One text for one list: all but the place in it. */
+export function listKey(query: FeatureQuery): string {
+  return `${query.dictionary}?${fromParam(query)}`;
+}
+
+/** Whether an address is of this list. */
+export function isAddressOf(key: string, address: { pathname: string; search: string }): boolean {
+  const dictionary = key.slice(0, key.indexOf("?"));
+  if (address.pathname !== routes.dictionary(dictionary)) return false;
+  try {
+    return listKey(parseListUrl(dictionary, Object.fromEntries(new URLSearchParams(address.search))).query) === key;
+  } catch {
+    return false;
+  }
 }
 
 /** For `routes.feature(…, { from })`: the list that previous and next follow. */

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "react";
 import { featuresInfiniteOptions } from "@/lib/api/features";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { FeatureCard } from "@/lib/core/records";
-import { fromParam } from "./list-url";
+import { listKey as keyOf } from "./list-url";
 
 /** The words that are searched for: a moment behind the typing, so that not every letter is a request. */
 export function useSettled<T>(value: T, delayMs: number): T {
@@ -42,7 +42,7 @@ export interface FeaturePages {
  * cursor in the address only note the place and do not begin anew.
  */
 export function useFeaturePages(query: FeatureQuery): FeaturePages {
-  const listKey = `${query.dictionary}?${fromParam(query)}`;
+  const listKey = keyOf(query);
   const client = useQueryClient();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the cursor counts only at the moment when the list becomes another one
   const options = useMemo(() => {

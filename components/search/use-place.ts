@@ -1,5 +1,6 @@
 "use client";
 import { type RefObject, useEffect, useRef } from "react";
+import { isAddressOf } from "./list-url";
 import type { FeaturePages } from "./use-feature-pages";
 import { type RowGeometry, useBrowserLayoutEffect } from "./use-window-rows";
 
@@ -84,7 +85,8 @@ export function usePlace({ pages, at, geometry, container }: PlaceOptions): void
       );
       const position = row * geometry.columns;
       const item = pages.items[position];
-      if (!item) return;
+      // The address may already be another list's, whose cards are still on their way.
+      if (!item || pages.stale || !isAddressOf(pages.listKey, window.location)) return;
       const top = row === 0 && !pages.hasPrevious;
       exactScroll.set(`${pages.listKey}@${top ? null : item.index}`, window.scrollY);
       if ((top ? null : item.index) !== noted()) note(top ? null : pages.cursorOf(position), top ? null : item.index);
