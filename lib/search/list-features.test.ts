@@ -1,7 +1,9 @@
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { type FeatureCard, type MetricKey, metricKeys } from "@/lib/core/records";
+import { encodeBytes } from "@/lib/core/sparse-map";
 import { listFeatures } from "./list-features";
 
 const ref = "test-model/model.layers.1";
@@ -220,6 +222,32 @@ describe("search", () => {
 });
 
 describe("cards", () => {
+  it("weigh at most 60 kB a page compressed, fewer maps on each where the maps are large", async () => {
+    await catalog.add({
+      model: "wide",
+      features: 60,
+      images: 60,
+      edit: ({ activations = [] }) => {
+        // Every map covers the whole grid with values that nothing compresses.
+        let state = 1;
+        const noise = () => {
+          state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+          return 1 + (state >>> 8) / 2 ** 24;
+        };
+        for (const row of activations) {
+          if (row.band === "text") continue;
+          const positions = Uint16Array.from({ length: 144 }, (_, i) => i);
+          Object.assign(row, encodeBytes({ positions, values: Float32Array.from(positions, noise) }));
+        }
+      },
+    });
+    const wide = await list({ dictionary: "wide/model.layers.1", dead: "0" });
+    const usual = await list({ dead: "0" });
+    for (const page of [wide, usual]) expect(gzipSync(JSON.stringify(page)).byteLength).toBeLessThan(60_000);
+    expect(wide.items.map((card) => card.top.length)).toEqual(wide.items.map(() => 1));
+    expect(Math.max(...usual.items.map((card) => card.top.length))).toBe(5);
+  });
+
   it("carry their top maps, at most five", async () => {
     const { items } = await list({ dead: "0" });
     for (const card of items) {
