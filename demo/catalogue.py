@@ -20,7 +20,7 @@ from facet_worker.bundle import BundleImage, Text
 from facet_worker.checkpoint import Checkpoint
 from facet_worker.harvest import Item
 
-WEBP_QUALITY = 40
+WEBP_QUALITY = 60
 SOURCE = "generated from Noto Emoji and Twemoji"
 ATTRIBUTION = "Scenes are generated from Noto Emoji (© Google, Apache-2.0) and Twemoji (© Twitter and contributors, CC-BY-4.0); signs and some flags are our own."
 

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from facet_worker.steer import Asker
 
 STRENGTHS = (1.0, 2.0, 4.0)
 CAUSAL_CELLS = tuple(r * 12 + c for r in range(4, 8) for c in range(4, 8))  # the middle place, as large as an object there
-MIDDLE = tuple(w.format("in the middle") for w in WORDINGS["what_at"][:3])
+MIDDLE = tuple(w.format("in the middle") for w in WORDINGS["what_at"][:2])
 BACKGROUND = tuple(w.format("background") for w in (WORDINGS["colour"][0], WORDINGS["colour"][3]))
 NEED_IMAGES = 0.8
 BATCH = 48
@@ -89,20 +88,22 @@ def causal(asker: Asker, features: np.ndarray, maximum: np.ndarray, author: str,
     return out
 
 
-def _wanted(cache: FeatureCache) -> dict[int, set[str]]:
-    """Which places of which images have to be asked about."""
+Said = dict[tuple[int, str], tuple[tuple[str, str], ...]]  # (image, place or `background`) → (question, answer) in each wording
+
+
+def wanted_places(caches: list[FeatureCache]) -> dict[int, set[str]]:
+    """Which places of which images have to be asked about: those where some feature fires most in a top image."""
     wanted: dict[int, set[str]] = defaultdict(set)
-    for bands in cache.examples:
-        for e in bands["top"]:
-            wanted[e.item].add(place_of_cell(int(e.positions[e.values.argmax()])))
+    for cache in caches:
+        for bands in cache.examples:
+            for e in bands["top"]:
+                wanted[e.item].add(place_of_cell(int(e.positions[e.values.argmax()])))
     return wanted
 
 
-def describe_places(
-    asker: Asker, catalogue: Catalogue, wanted: dict[int, set[str]], log: Callable[[str], None]
-) -> dict[tuple[int, str], tuple[tuple[str, str], ...]]:
-    """(image, place) → (question, answer) in two wordings; place `background` asks for its colour."""
-    out: dict[tuple[int, str], tuple[tuple[str, str], ...]] = {}
+def describe_places(asker: Asker, catalogue: Catalogue, wanted: dict[int, set[str]], log: Callable[[str], None]) -> Said:
+    """Ask the model, with no clamp, what is in each wanted place, and of each image's background its colour."""
+    out: Said = {}
     order = sorted(wanted)
     for start in range(0, len(order), BATCH):
         images = order[start : start + BATCH]
@@ -121,9 +122,18 @@ def describe_places(
     return out
 
 
-def from_top_images(
-    cache: FeatureCache, features: np.ndarray, said: dict[tuple[int, str], tuple[tuple[str, str], ...]], author: str
-) -> list[Explanation]:
+def save_said(said: Said, path: Path) -> None:
+    """Write what was said."""
+    path.write_text(json.dumps([[image, place, pairs] for (image, place), pairs in said.items()]))
+
+
+def load_said(paths: list[Path]) -> Said:
+    """Read what was said, from several files."""
+    rows = [row for path in paths for row in json.loads(path.read_text())]
+    return {(image, place): tuple((q, a) for q, a in pairs) for image, place, pairs in rows}
+
+
+def from_top_images(cache: FeatureCache, features: np.ndarray, said: Said, author: str) -> list[Explanation]:
     """What the model says is in each top image at the place where the feature fires most, and what its background is."""
     created = _now()
     prompt = " ".join((*(w.format("<where it fires most>") for w in WORDINGS["what_at"][:2]), *BACKGROUND))
@@ -190,9 +200,9 @@ def from_tokens(cache: FeatureCache, features: np.ndarray, texts: list[list[str]
 
 
 def explain_dictionary(
-    checkpoint: Checkpoint, layer: int, sae: TopKSae, cache: FeatureCache, catalogue: Catalogue, author: str, path: Path
-) -> dict[str, Any]:
-    """Explain every living feature; writes the rows to `path`."""
+    checkpoint: Checkpoint, layer: int, sae: TopKSae, cache: FeatureCache, catalogue: Catalogue, said: Said, author: str, path: Path
+) -> int:
+    """Explain every living feature; writes the rows to `path` and answers how many there are."""
 
     def log(line: str) -> None:
         print(f"[model.layers.{layer}] {line}", flush=True)
@@ -200,12 +210,12 @@ def explain_dictionary(
     asker = Asker(checkpoint, layer, sae)
     alive = np.flatnonzero(~cache.stats.dead)
     rows = causal(asker, alive, cache.stats.max_activation, author, log)
-    rows += from_top_images(cache, alive, describe_places(asker, catalogue, _wanted(cache), log), author)
+    rows += from_top_images(cache, alive, said, author)
     textual = np.array([f for f in alive if not cache.stats.image_share[f] > 0.5 and cache.examples[f]["text"]], np.int64)
     lead = asker.prefix_ids[: asker.lead]
     rows += from_tokens(cache, textual, [text.tokens for text in catalogue.texts(checkpoint, lead)])
     save_explanations(rows, path)
-    return {"rows": len(rows)}
+    return len(rows)
 
 
 def save_explanations(rows: list[Explanation], path: Path) -> None:

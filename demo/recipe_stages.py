@@ -21,7 +21,7 @@ import transformers
 
 from demo.catalogue import ATTRIBUTION, Catalogue, load_images, make_images, split_items
 from demo.clean_features import coverage
-from demo.explain_demo import explain_dictionary, load_explanations
+from demo.explain_demo import describe_places, explain_dictionary, load_explanations, load_said, save_said, wanted_places
 from demo.recipe_model import train_checkpoint
 from demo.score_demo import load_scores, score_dictionary
 from facet_worker.bundle import DictionaryPart, check_bundle, write_bundle
@@ -33,11 +33,12 @@ from facet_worker.errors import FacetError
 from facet_worker.export_onnx import export_encoder, export_model
 from facet_worker.harvest import Harvester, collect
 from facet_worker.hooks import hook_name
-from facet_worker.neighbours import coactivation, decoder_cosine, nearest
+from facet_worker.neighbours import Neighbour, coactivation, decoder_cosine, nearest
 from facet_worker.onnx_engine import check_parity
 from facet_worker.quality import loss_recovered
 from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
 from facet_worker.sae import TopKSae, file_sha256
+from facet_worker.steer import Asker
 from facet_worker.tokens import token_weights
 from facet_worker.train import TrainConfig, describe, evaluate, train
 
@@ -54,9 +55,9 @@ class Sizes:
     images: int = 4_200
     latents: int = 2_048
     k: int = 32
-    steps: int = 1_600
+    steps: int = 1_200
     batch: int = 2_048
-    train_scenes: int = 3_000
+    train_scenes: int = 2_600
     train_texts: int = 4
     heldout_scenes: int = 240
     parity_prompts: int = 200
@@ -210,11 +211,24 @@ def make_cache(recipe: Recipe) -> None:
     _each(recipe, _cache_one)
 
 
-def _explain_one(recipe: Recipe, layer: int) -> dict[str, Any]:
-    return explain_dictionary(
-        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), recipe.catalogue(),
-        MODEL_ID, recipe.file("explanations", layer),
-    )  # fmt: skip
+def _describe_one(recipe: Recipe, layer: int) -> None:
+    """One hook's process asks about its share of the images that any hook wants."""
+    wanted = wanted_places([load_cache(recipe.file("cache", n, "npz")) for n in recipe.layers])
+    mine = {image: places for image, places in wanted.items() if image % len(recipe.layers) == recipe.layers.index(layer)}
+    asker = Asker(recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)))
+    said = describe_places(asker, recipe.catalogue(), mine, lambda line: print(line, flush=True))
+    save_said(said, recipe.file("said", layer))
+
+
+def make_descriptions(recipe: Recipe) -> None:
+    """Ask the model what stands where features fire, once for all dictionaries."""
+    _each(recipe, _describe_one)
+
+
+def _explain_one(recipe: Recipe, layer: int) -> int:
+    said = load_said([recipe.file("said", n) for n in recipe.layers])
+    sae, cache = TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz"))
+    return explain_dictionary(recipe.load(), layer, sae, cache, recipe.catalogue(), said, MODEL_ID, recipe.file("explanations", layer))
 
 
 def make_explanations(recipe: Recipe) -> None:
@@ -268,10 +282,21 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
+def _neighbours_one(recipe: Recipe, layer: int) -> None:
     sae, cache = TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz"))
     alive = ~cache.stats.dead
     near = nearest(decoder_cosine(sae.w_dec), "decoder", alive) + nearest(coactivation(open_codes(recipe.codes(layer))), "coactive", alive)
+    recipe.file("neighbours", layer).write_text(json.dumps([asdict(n) for n in near]))
+
+
+def make_neighbours(recipe: Recipe) -> None:
+    """Which features write alike, and which fire together."""
+    _each(recipe, _neighbours_one)
+
+
+def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
+    sae, cache = TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz"))
+    near = [Neighbour(**row) for row in json.loads(recipe.file("neighbours", layer).read_text())]
     vocabulary = checkpoint.tokenizer.convert_ids_to_tokens(list(range(len(checkpoint.tokenizer))))
     norm = checkpoint.model.model.language_model.norm.weight  # the final norm scales each direction before the output matrix reads it
     weights = token_weights(sae.w_dec * norm, checkpoint.model.lm_head.weight, vocabulary, "writes")
@@ -330,7 +355,9 @@ STAGES: dict[str, Callable[[Recipe], None]] = {
     "model": make_model,
     "dictionaries": make_dictionaries,
     "cache": make_cache,
+    "describe": make_descriptions,
     "explain": make_explanations,
+    "neighbours": make_neighbours,
     "score": make_scores,
     "onnx": make_onnx,
     "bundle": make_bundle,

@@ -106,13 +106,14 @@ class Trainer:
         x, weight = self._sample(c.batch)
         centred = x - self.b_dec
         pre = F.relu(F.linear(centred, self.w_enc, self.b_enc))
-        wide = min(c.k * c.multi_k, c.num_latents)
+        # every fourth step also asks the wider TopK, with four times its weight of 1/8
+        wide = min(c.k * c.multi_k, c.num_latents) if step % 4 == 0 else c.k
         values, indices = pre.topk(wide, dim=1)
         out = F.embedding_bag(indices[:, : c.k], self.w_dec, per_sample_weights=values[:, : c.k].contiguous(), mode="sum") + self.b_dec
         error = x - out
         main = (error.square() * weight).sum()
         loss = main
-        if step % 4 == 0 and wide > c.k:  # every fourth step with four times its weight of 1/8
+        if wide > c.k:
             more = F.embedding_bag(indices, self.w_dec, per_sample_weights=values, mode="sum") + self.b_dec
             loss = loss + ((x - more).square() * weight).sum() / 2
         dead = self.idle > c.dead_after_tokens
