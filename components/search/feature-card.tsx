@@ -82,7 +82,7 @@ export const FeatureCard = memo(function FeatureCard({
         >
           <span
             dir="auto"
-            className={cn("line-clamp-2 h-10 text-sm leading-5", !card.label && "text-muted italic")}
+            className={cn("text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10", !card.label && "text-muted italic")}
             title={card.label ?? undefined}
           >
             {card.match?.highlight && withoutHighlight(card.match.highlight) === card.label ? (

@@ -107,7 +107,7 @@ export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggle
           {Array.from({ length: blanks }, (_, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: blanks have no identity
             <li key={`blank-${i}`} aria-hidden>
-              <CardSkeleton searching={searching} />
+              <CardSkeleton searching={searching} compact={compact} />
             </li>
           ))}
         </ul>
@@ -117,14 +117,14 @@ export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggle
   );
 }
 
-export function CardSkeleton({ searching = false }: { searching?: boolean }) {
+export function CardSkeleton({ searching = false, compact = false }: { searching?: boolean; compact?: boolean }) {
   return (
     <div className="p-1.5">
       <Skeleton className="aspect-square" />
       <div className="px-0.5 pt-2">
-        <div className="flex h-10 flex-col justify-center gap-2">
+        <div className={cn("flex flex-col justify-center gap-2", compact ? "h-5" : "h-10")}>
           <Skeleton className="h-3 w-4/5" />
-          <Skeleton className="h-3 w-1/2" />
+          {!compact && <Skeleton className="h-3 w-1/2" />}
         </div>
         {searching && <div className="mt-1 h-[1.125rem]" />}
         <div className="mt-1.5 flex h-6 items-center">
@@ -143,7 +143,7 @@ export function GridSkeleton({ compact = false, cards = 12 }: { compact?: boolea
         {Array.from({ length: cards }, (_, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: blanks have no identity
           <li key={i}>
-            <CardSkeleton />
+            <CardSkeleton compact={compact} />
           </li>
         ))}
       </ul>

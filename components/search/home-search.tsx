@@ -107,7 +107,7 @@ export function HomeSearch({ dictionary, examples }: HomeSearchProps) {
                   : Array.from({ length: shown }, (_, i) => (
                       // biome-ignore lint/suspicious/noArrayIndexKey: blanks have no identity
                       <li key={i} aria-hidden>
-                        <CardSkeleton searching />
+                        <CardSkeleton searching compact />
                       </li>
                     ))}
               </ul>

@@ -10,6 +10,11 @@ const exactScroll = new Map<string, number>();
 export const stickyHeight = () => (window.innerWidth < 640 ? 56 : 112);
 const settleMs = 160;
 
+/** Another layout of the same list (table, compact, a resized window) has other pixels. */
+function exactKey(listKey: string, at: number | null, { columns, rowHeight }: RowGeometry): string {
+  return `${listKey}@${at} ${columns}×${Math.round(rowHeight)}`;
+}
+
 /** The first card on screen, as the address has it. */
 function noted(): number | null {
   const text = new URLSearchParams(window.location.search).get("at");
@@ -57,7 +62,7 @@ export function usePlace({ pages, at, geometry, container }: PlaceOptions): void
     const position = place === null ? -1 : pages.items.findIndex((item) => item.index === place);
     if (position >= 0) {
       const row = Math.floor(position / geometry.columns) * geometry.rowHeight;
-      window.scrollTo(0, exactScroll.get(`${pages.listKey}@${place}`) ?? geometry.offset + row - stickyHeight() - 8);
+      window.scrollTo(0, exactScroll.get(exactKey(pages.listKey, place, geometry)) ?? geometry.offset + row - stickyHeight() - 8);
     } else if (!opening) {
       const top = geometry.offset - stickyHeight() - 8;
       if (window.scrollY > top) window.scrollTo(0, Math.max(0, top));
@@ -88,7 +93,7 @@ export function usePlace({ pages, at, geometry, container }: PlaceOptions): void
       // The address may already be another list's, whose cards are still on their way.
       if (!item || pages.stale || !isAddressOf(pages.listKey, window.location)) return;
       const top = row === 0 && !pages.hasPrevious;
-      exactScroll.set(`${pages.listKey}@${top ? null : item.index}`, window.scrollY);
+      exactScroll.set(exactKey(pages.listKey, top ? null : item.index, geometry), window.scrollY);
       if ((top ? null : item.index) !== noted()) note(top ? null : pages.cursorOf(position), top ? null : item.index);
     };
     const listen = () => {
