@@ -32,7 +32,7 @@ function PlainSearchBox({ className }: { className?: string }) {
 export function useGoToSearch(): (words: string) => void {
   const router = useRouter();
   const { ref } = useCurrentDictionary();
-  const dictionaries = useQuery(dictionariesQueryOptions());
+  const dictionaries = useQuery({ ...dictionariesQueryOptions(), enabled: ref === null });
   return (words) => {
     const target = ref ?? dictionaries.data?.[0]?.ref;
     if (target) router.push(routes.dictionary(target, { q: words.trim() }));
