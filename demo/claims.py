@@ -91,7 +91,7 @@ class Truth:
         self.shown: npt.NDArray[np.bool_] = self.coverage >= PATCH_COVERAGE
 
     def _of(self, which: list[int]) -> npt.NDArray[np.bool_]:
-        return self.shown[which].any(0) if which else np.zeros(GRID * GRID, np.bool_)
+        return np.asarray(self.shown[which].any(0)) if which else np.zeros(GRID * GRID, np.bool_)
 
     def mask(self, claim: Claim) -> npt.NDArray[np.bool_]:
         """Cells bool [144] on which the claim is true; none where it is not."""
@@ -106,7 +106,7 @@ class Truth:
             return self._of([i for i, o in enumerate(objects) if o.kind == claim.value])
         if claim.kind == "background":
             same = self.scene.background.word == claim.value
-            return ~self.shown.any(0) if same else np.zeros(GRID * GRID, np.bool_)
+            return ~np.asarray(self.shown.any(0)) if same else np.zeros(GRID * GRID, np.bool_)
         if claim.kind == "place":
             return np.array([place_of_cell(cell) == claim.value for cell in range(GRID * GRID)])
         raise KeyError(claim.kind)

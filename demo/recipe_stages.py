@@ -339,13 +339,13 @@ def make_bundle(recipe: Recipe) -> None:
 
 def make_manifest(recipe: Recipe) -> None:
     """List every artefact with its size and hash."""
-    files = {}
+    files, total = {}, 0
     for top in ("model", "dictionaries", "bundle", "results"):
         for path in sorted((recipe.out / top).rglob("*")):
             if path.is_file():
                 path.chmod(0o644)
+                total += path.stat().st_size
                 files[path.relative_to(recipe.out).as_posix()] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-    total = sum(entry["bytes"] for entry in files.values())
     (recipe.out / "manifest.json").write_text(json.dumps({"format": "facet-demo/1", "bytes": total, "files": files}, indent=2) + "\n")
     print(f"{len(files)} artefacts, {total / 1e6:.1f} MB")
 

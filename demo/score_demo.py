@@ -86,7 +86,7 @@ def probes(catalogue: Catalogue, count: int) -> list[Probe]:
             truth = Truth(catalogue.scenes[i])
             largest = int(truth.shown.sum(1).argmax())
             if truth.shown[largest].sum() >= 4:
-                out.append(Probe(i, truth.scene.objects[largest].place, truth.shown[largest], ~truth.shown.any(0), truth))
+                out.append(Probe(i, truth.scene.objects[largest].place, truth.shown[largest], ~np.asarray(truth.shown.any(0)), truth))
     return out
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -296,7 +297,7 @@ _BANDS = ("top", "upper", "middle", "lower", "random", "text")
 def save_cache(cache: FeatureCache, path: Path) -> None:
     """Write a cache as plain arrays (npz)."""
     rows = [(f, _BANDS.index(band), e) for f, bands in enumerate(cache.examples) for band, examples in bands.items() for e in examples]
-    stats = {f"stats.{name}": np.asarray(value) for name, value in vars(cache.stats).items()}
+    stats: dict[str, Any] = {f"stats.{name}": np.asarray(value) for name, value in vars(cache.stats).items()}
     joined = [np.concatenate([getattr(e, name) for _, _, e in rows] or [np.zeros(0)]) for name in ("positions", "values")]
     np.savez(
         path, **stats, feature=[f for f, _, _ in rows], band=[b for _, b, _ in rows], item=[e.item for _, _, e in rows], size=[e.size for _, _, e in rows],
@@ -309,7 +310,8 @@ def load_cache(path: Path) -> FeatureCache:
     """Read what `save_cache` wrote."""
     with np.load(path) as z:
         a = {name: z[name] for name in z.files}
-    stats = FeatureStats(**{name[6:]: (value if value.ndim else int(value)) for name, value in a.items() if name.startswith("stats.")})
+    numbers: dict[str, Any] = {name[6:]: (value if value.ndim else int(value)) for name, value in a.items() if name.startswith("stats.")}
+    stats = FeatureStats(**numbers)
     examples: list[dict[str, list[Example]]] = [{band: [] for band in _BANDS} for _ in range(len(stats.density))]
     ends = np.cumsum(a["length"])
     for i, end in enumerate(ends):

@@ -108,5 +108,5 @@ def open_codes(folder: Path) -> Codes:
     if not (folder / "codes.json").is_file():
         raise FacetError(f"The folder {folder.name!r} holds no finished codes.")
     names = ("image_indices", "image_values", "text_indices", "text_values", "text_start", "lead_indices", "lead_values")
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r" if name.startswith("image") else None) for name in names]
-    return Codes(*arrays, num_latents=json.loads((folder / "codes.json").read_text())["num_latents"])
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r" if name.startswith("image") else None) for name in names}
+    return Codes(**arrays, num_latents=int(json.loads((folder / "codes.json").read_text())["num_latents"]))

@@ -50,7 +50,7 @@ def write_tiny(folder: Path, seed: int = 0) -> None:
         max_position_embeddings=128, tie_word_embeddings=True, bos_token_id=2, eos_token_id=3, pad_token_id=0,
     )  # fmt: skip
     config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_id=4, image_token_index=4, vision_feature_layer=-1, vision_feature_select_strategy="full",
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1, vision_feature_select_strategy="full",
         image_seq_length=(SIZE // PATCH) ** 2, tie_word_embeddings=True,
     )  # fmt: skip
     model = LlavaForConditionalGeneration(config)

@@ -146,4 +146,5 @@ class TopKSae:
 
     def rounded(self) -> TopKSae:
         """The same dictionary with its weights rounded to float16, as it is stored."""
-        return TopKSae(*(t.half().float() for t in (self.w_enc, self.b_enc, self.w_dec, self.b_dec)), self.k)
+        w_enc, b_enc, w_dec, b_dec = (t.half().float() for t in (self.w_enc, self.b_enc, self.w_dec, self.b_dec))
+        return TopKSae(w_enc, b_enc, w_dec, b_dec, self.k)

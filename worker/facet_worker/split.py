@@ -51,6 +51,7 @@ class Blocks(nn.Module):
         self.kv_heads = int(config.num_key_value_heads)
         self.head_dim = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         rotary = model.model.language_model.rotary_emb
+        self.inv_freq: Tensor
         self.register_buffer("inv_freq", rotary.inv_freq.detach().float().clone(), persistent=False)
         self.scaling = float(rotary.attention_scaling)
 
@@ -84,7 +85,8 @@ class Blocks(nn.Module):
         angle = torch.cat([angle, angle], -1)
         cos, sin = angle.cos() * self.scaling, angle.sin() * self.scaling
         caches: list[Tensor] = []
-        for i, block in enumerate(self.blocks):
+        for i in range(len(self.blocks)):
+            block: Any = self.blocks[i]
             attended, key, value = self._attend(block, block.input_layernorm(x), cos, sin, mask, past[2 * i], past[2 * i + 1])
             x = x + attended
             x = x + block.mlp(block.post_attention_layernorm(x))

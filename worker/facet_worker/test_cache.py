@@ -120,7 +120,7 @@ def test_neighbours(tiny_sae: TopKSae, built: tuple[FeatureCache, Codes]) -> Non
     a, b = 3, 11
     union = (active[:, a] | active[:, b]).sum()
     assert np.isclose(overlap[a, b], (active[:, a] & active[:, b]).sum() / max(1, union))
-    alive = active.any(0)
+    alive = np.asarray(active.any(0))
     rows = nearest(decoder_cosine(tiny_sae.w_dec), "decoder", alive, 4)
     assert all(r.index != r.neighbour and alive[r.neighbour] for r in rows)
     mine = [r.value for r in rows if r.index == rows[0].index]

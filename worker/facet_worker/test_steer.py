@@ -12,7 +12,7 @@ from facet_worker.checkpoint import Checkpoint
 from facet_worker.errors import FacetError
 from facet_worker.hooks import replace
 from facet_worker.sae import TopKSae
-from facet_worker.steer import Asker, Clamp, Scope, Steerer, clamp_delta
+from facet_worker.steer import Asker, Clamp, Receipt, Scope, Steerer, clamp_delta
 
 EVERYWHERE = torch.ones(20, dtype=torch.bool)
 
@@ -43,7 +43,7 @@ def test_the_difference_is_the_request(tiny_sae: TopKSae, hidden: Tensor) -> Non
         assert not delta[:, ~mask].any()
 
 
-def _generate(tiny: Checkpoint, sae: TopKSae, picture: npt.NDArray[np.uint8], clamps: list[Clamp]) -> tuple[list[int], object]:
+def _generate(tiny: Checkpoint, sae: TopKSae, picture: npt.NDArray[np.uint8], clamps: list[Clamp]) -> tuple[list[int], Receipt]:
     ids = tiny.ids_of(tiny.prompt([("user", "what is it ?")]))
     return Steerer(tiny, 1, sae).generate(tiny.pixels(picture[None]), ids, clamps, 6)
 
@@ -73,12 +73,12 @@ def test_equals_a_hook_on_the_stock_model(tiny: Checkpoint, tiny_sae: TopKSae, p
             max_new_tokens=6, do_sample=False,
         )[0, len(ids) :].tolist()  # fmt: skip
     assert out == stock[: len(out)]
-    assert receipt.image.changed == receipt.image.planned == 16  # type: ignore[attr-defined]
+    assert receipt.image.changed == receipt.image.planned == 16
 
 
 def test_counts_by_kind(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8]) -> None:
     _, receipt = _generate(tiny, tiny_sae, pictures[0], [Clamp(9, "add", 6.0, scope=Scope("region", (0, 5)))])
-    assert (receipt.image.planned, receipt.image.changed, receipt.prompt.planned, receipt.generated.planned) == (2, 2, 0, 0)  # type: ignore[attr-defined]
+    assert (receipt.image.planned, receipt.image.changed, receipt.prompt.planned, receipt.generated.planned) == (2, 2, 0, 0)
     out, receipt = _generate(tiny, tiny_sae, pictures[0], [Clamp(9, "add", 6.0, scope=Scope("generated"))])
     assert receipt.generated.planned == len(out) - 1
     assert receipt.image.planned == 0

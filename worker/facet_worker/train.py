@@ -124,7 +124,7 @@ class Trainer:
             guess = F.embedding_bag(ai, self.w_dec[dead], per_sample_weights=av, mode="sum")
             loss = loss + c.auxk_alpha * min(n_dead / (x.shape[1] // 2), 1.0) * ((error.detach() - guess).square() * weight).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._update(step)
         fired = torch.zeros(c.num_latents, dtype=torch.bool)
         fired[indices[:, : c.k][values[:, : c.k] > 0]] = True
