@@ -27,6 +27,8 @@ export class Database implements Queryable {
     /** Where finished imports are noted (import-stamp.ts); null: nowhere. */
     readonly stampFile: string | null,
     private readonly onClose: () => Promise<void>,
+    /** The whole database as a tar file; undefined where the database is not embedded. */
+    readonly dump?: () => Promise<Uint8Array>,
   ) {}
 
   async rows<R extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<R[]> {
@@ -113,6 +115,8 @@ export interface OpenOptions {
   dataDir?: string | null;
   /** A PostgreSQL connection string instead of the embedded catalogue. */
   databaseUrl?: string;
+  /** A dump to begin an empty catalogue in memory with. */
+  template?: string;
   /** Where images lie; default `<dataDir>/images`. Required in memory. */
   imagesDir?: string;
   /**
@@ -135,7 +139,7 @@ async function openFolder(folder: string): Promise<PgliteThread> {
   return thread;
 }
 
-async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<Database> {
+async function openEmbedded(dataDir: string | null, imagesDir: string, template?: string): Promise<Database> {
   let lock: Lock | undefined;
   let thread: PgliteThread | undefined;
   try {
@@ -143,7 +147,9 @@ async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<
       mkdirSync(dataDir, { recursive: true });
       lock = takeLock(path.join(/* turbopackIgnore: true */ dataDir, "catalogue.lock"));
     }
-    thread = await (dataDir === null ? openPglite(null) : openFolder(path.join(/* turbopackIgnore: true */ dataDir, "catalogue")));
+    thread = await (dataDir === null
+      ? openPglite(null, template)
+      : openFolder(path.join(/* turbopackIgnore: true */ dataDir, "catalogue")));
   } catch (error) {
     lock?.release();
     throw error;
@@ -159,10 +165,11 @@ async function openEmbedded(dataDir: string | null, imagesDir: string): Promise<
     ...session,
   } as PoolConfig);
   const stamp = dataDir === null ? null : path.join(/* turbopackIgnore: true */ dataDir, "catalogue", stampName);
-  return new Database(pool, "pglite", imagesDir, stamp, async () => {
+  const close = async () => {
     await opened.close();
     lock?.release();
-  });
+  };
+  return new Database(pool, "pglite", imagesDir, stamp, close, () => opened.dump());
 }
 
 async function settleMigrations(db: Database, policy: "apply" | "refuse" | "never"): Promise<void> {
@@ -208,7 +215,7 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
         null,
         async () => {},
       )
-    : await openEmbedded(dataDir, imagesDir);
+    : await openEmbedded(dataDir, imagesDir, options.template);
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   db.pool.on("error", () => {});
   try {

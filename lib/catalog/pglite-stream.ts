@@ -24,11 +24,11 @@ export class PgliteThread {
   #broken: Error | undefined;
   readonly ready: Promise<void>;
 
-  /** `dataDir`: a folder on disk; null keeps everything in memory. */
-  constructor(dataDir: string | null) {
+  /** `dataDir`: a folder on disk; null keeps everything in memory. `template`: a file that `dump` filled, to begin with. */
+  constructor(dataDir: string | null, template?: string) {
     // Built from parts at run time: a bundler must leave the file where it is.
     const file = path.join(/* turbopackIgnore: true */ env.root, "lib", "catalog", "pglite-worker.mjs");
-    this.#worker = new Worker(/* turbopackIgnore: true */ file, { workerData: { dataDir }, execArgv: [], name: "catalogue" });
+    this.#worker = new Worker(/* turbopackIgnore: true */ file, { workerData: { dataDir, template }, execArgv: [], name: "catalogue" });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: Reply) => {
         if (message.type === "ready") {
@@ -68,7 +68,7 @@ export class PgliteThread {
     this.#pending.clear();
   }
 
-  #ask(message: { type: "exec"; bytes: Uint8Array } | { type: "close" }): Promise<Uint8Array> {
+  #ask(message: { type: "exec"; bytes: Uint8Array } | { type: "close" | "dump" }): Promise<Uint8Array> {
     if (this.#broken) return Promise.reject(this.#broken);
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -80,6 +80,11 @@ export class PgliteThread {
 
   exec(bytes: Uint8Array): Promise<Uint8Array> {
     return this.#ask({ type: "exec", bytes });
+  }
+
+  /** The whole database as a tar file, for a template. */
+  dump(): Promise<Uint8Array> {
+    return this.#ask({ type: "dump" });
   }
 
   async close(): Promise<void> {
@@ -193,8 +198,8 @@ class PgliteSocket extends Duplex {
 }
 
 /** Opens the thread and waits for the database in it. Throws `catalogue_unreachable` when the folder cannot be opened. */
-export async function openPglite(dataDir: string | null): Promise<PgliteThread> {
-  const thread = new PgliteThread(dataDir);
+export async function openPglite(dataDir: string | null, template?: string): Promise<PgliteThread> {
+  const thread = new PgliteThread(dataDir, template);
   try {
     await thread.ready;
   } catch (cause) {

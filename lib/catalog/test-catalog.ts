@@ -1,7 +1,10 @@
 /** A catalogue in memory and a bundle in a temporary folder, for tests. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { env } from "@/lib/env";
 import { type Database, openDatabase } from "./db";
 import { type ImportResult, importBundle } from "./import-bundle";
 import { type TestBundleOptions, writeTestBundle } from "./test-bundle";
@@ -15,9 +18,31 @@ export interface TestCatalog {
   close(): Promise<void>;
 }
 
+/** Where an empty, migrated database is kept between runs: making one takes most of a test's time. Named by all that goes into it. */
+async function templateFile(): Promise<string> {
+  const hash = createHash("sha256").update(await readFile(path.join(env.root, "node_modules/@electric-sql/pglite/package.json")));
+  const migrations = path.join(env.root, "prisma/migrations");
+  for (const name of (await readdir(migrations)).sort()) hash.update(name).update(await readFile(path.join(migrations, name)));
+  return path.join(tmpdir(), `facet-test-catalog-${hash.digest("hex").slice(0, 16)}.tar`);
+}
+
+/** An empty catalogue in memory. */
+export async function openMemoryDatabase(imagesDir: string): Promise<Database> {
+  const template = await templateFile();
+  if (existsSync(template)) return openDatabase({ dataDir: null, imagesDir, template });
+  const db = await openDatabase({ dataDir: null, imagesDir });
+  const dump = await db.dump?.();
+  if (dump) {
+    const draft = `${template}.${randomUUID().slice(0, 8)}`;
+    await writeFile(draft, dump);
+    await rename(draft, template);
+  }
+  return db;
+}
+
 export async function openTestCatalog(): Promise<TestCatalog> {
   const folder = await mkdtemp(path.join(tmpdir(), "facet-catalog-"));
-  const db = await openDatabase({ dataDir: null, imagesDir: path.join(folder, "images") });
+  const db = await openMemoryDatabase(path.join(folder, "images"));
   let bundles = 0;
   return {
     db,
