@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test";
 import { formatActivation } from "../lib/core/format";
-import type { FeaturePage } from "../lib/core/records";
+import { type FeaturePage, imageInfoSchema } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
 import { decodeMap, toDense } from "../lib/core/sparse-map";
 import { drawnShare, expect, open, test } from "./site";
@@ -24,17 +24,17 @@ test("shows its label, where it fires, and how its explanation was scored", asyn
   if (score) await expect(explanations).toContainText(String(score.n));
 });
 
-test("draws its heat in the browser, and takes it away", async ({ page, catalogue }) => {
+test("draws its heat in the browser, and takes it away", async ({ page, catalogue, request }) => {
   const { dictionary, feature } = catalogue;
   await open(page, routes.feature(dictionary.ref, feature.feature.index));
-  await expect(picture(page).locator("img")).toHaveJSProperty("complete", true);
+  const stored = imageInfoSchema.parse(await (await request.get(routes.api.imageInfo(feature.examples.top?.[0]?.image ?? ""))).json());
   await expect
     .poll(() =>
       picture(page)
         .locator("img")
         .evaluate((image) => (image as HTMLImageElement).naturalWidth),
     )
-    .toBeGreaterThan(300);
+    .toBe(stored.width);
   await expect.poll(() => drawnShare(page, canvas)).toBeGreaterThan(0.005);
   // Heat is where the feature fires: the strongest cell is drawn, a silent one is not.
   const example = feature.examples.top?.[0];

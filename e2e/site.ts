@@ -75,8 +75,9 @@ export { expect };
 /** Resolves when React answers to events: what the server drew is there earlier, but does nothing yet. */
 export async function hydrated(page: Page) {
   await page.waitForFunction(() => {
-    const main = document.querySelector("main");
-    return main !== null && Object.keys(main).some((key) => key.startsWith("__reactFiber$") || key.startsWith("__reactProps$"));
+    // Parts of a page come alive one after another: all that can be pressed has to be.
+    const controls = [...document.querySelectorAll("main a, main button, main input, header button")];
+    return controls.length > 0 && controls.every((control) => Object.keys(control).some((key) => key.startsWith("__reactProps$")));
   });
 }
 
