@@ -11,7 +11,15 @@ const config: NextConfig = {
   // A second build beside a running server goes elsewhere; cli/setup reads the same variable.
   distDir: process.env.FACET_DIST_DIR || ".next",
   // Native and worker-thread packages stay outside the bundle.
-  serverExternalPackages: ["@electric-sql/pglite", "@electric-sql/pglite-pgvector", "onnxruntime-node", "sharp", "pg", "pino", "node-pg-migrate"],
+  serverExternalPackages: [
+    "@electric-sql/pglite",
+    "@electric-sql/pglite-pgvector",
+    "onnxruntime-node",
+    "sharp",
+    "pg",
+    "pino",
+    "node-pg-migrate",
+  ],
   turbopack: { root },
   // The body of a steering request holds an uploaded image; where it passes the proxy it must not be cut short.
   experimental: { proxyClientMaxBodySize: "20mb" },

@@ -63,7 +63,7 @@ const node = process.execPath;
 
 const groups = {
   async lint() {
-    await suite("biome: format and lint", node, [bin("@biomejs/biome/bin/biome"), "check", "."]);
+    await suite("biome: format and lint", node, [bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."]);
     await suite("folders: import directions, sizes, addresses", node, [inRoot("cli", "check-imports.mjs")]);
     await suite("next: route types", node, [nextBin, "typegen"], { env: nextEnv });
     await suite("tsc: types", node, [bin("typescript/bin/tsc"), "--noEmit"]);
