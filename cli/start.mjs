@@ -35,7 +35,7 @@ function options() {
 }
 
 await runMain(async () => {
-  assertNode();
+  assertNode("Facet", "20.9");
   const flags = options();
   if (flags.help) {
     console.log(help);

@@ -120,8 +120,8 @@ describe("versions", () => {
   });
 
   it("of Node are refused below 20.9", () => {
-    for (const version of ["18.20.0", "20.8.1"]) expect(() => assertNode(version)).toThrow(version);
-    for (const version of ["20.9.0", "22.0.0", "24.1.0"]) expect(() => assertNode(version)).not.toThrow();
+    for (const version of ["18.20.0", "20.8.1"]) expect(() => assertNode("Facet", "20.9", version)).toThrow(version);
+    for (const version of ["20.9.0", "22.0.0", "24.1.0"]) expect(() => assertNode("Facet", "20.9", version)).not.toThrow();
   });
 });
 

@@ -47,10 +47,13 @@ export async function runMain(main) {
 }
 
 /**
+ * @param {string} what needs it, as the subject of a sentence
+ * @param {string} least e.g. "20.9"
  * @param {string} [version] as `process.versions.node`
  */
-export function assertNode(version = process.versions.node) {
+export function assertNode(what, least, version = process.versions.node) {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major > 20 || (major === 20 && minor >= 9)) return;
-  throw new SetupError(`Facet needs Node 20.9 or newer; this is Node ${version}.`, "Install a newer Node and run the command again.");
+  const [leastMajor = 0, leastMinor = 0] = least.split(".").map(Number);
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return;
+  throw new SetupError(`${what} needs Node ${least} or newer; this is Node ${version}.`, "Install a newer Node and run the command again.");
 }
