@@ -7,7 +7,7 @@ import { routes } from "@/lib/core/routes";
 export default function PageError({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
   return (
     <ErrorState
-      className="grow justify-center"
+      page
       error={{
         code: error.digest ? `internal · ${error.digest}` : "internal",
         message: "This page could not be made.",

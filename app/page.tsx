@@ -25,12 +25,12 @@ export default async function HomePage() {
   } catch (thrown) {
     const error = asFacetError(thrown);
     if (error.code === "internal") throw thrown;
-    return <ErrorState className="grow justify-center" error={error.toJSON()} />;
+    return <ErrorState page error={error.toJSON()} />;
   }
   const [first] = dictionaries;
   if (!first) {
     return (
-      <EmptyState className="grow justify-center" icon={<Library aria-hidden />} title="No dictionary is imported yet.">
+      <EmptyState page icon={<Library aria-hidden />} title="No dictionary is imported yet.">
         <p>Dictionaries and their features show here once a bundle is imported:</p>
         <code className="mt-3 inline-block rounded-md bg-sunken px-3 py-2 font-mono text-ink text-sm">
           npm run facet -- import &lt;folder&gt;

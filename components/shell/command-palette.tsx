@@ -77,8 +77,12 @@ function Palette() {
   const others = (dictionaries.data ?? []).filter(
     (dictionary) => dictionary.ref !== ref && matches(`${dictionary.ref} ${dictionary.model.name}`),
   );
+  // The best answer is chosen as it comes in, until someone moves on from it.
+  const best = index !== null && here && index < here.numLatents ? `index-${index}` : features[0] ? `feature-${features[0].index}` : "";
+  const [chosen, setChosen] = useState({ best, value: "" });
+  const value = chosen.best === best ? chosen.value : best;
   return (
-    <Command label="Jump to" shouldFilter={false} loop>
+    <Command label="Jump to" shouldFilter={false} loop value={value} onValueChange={(next) => setChosen({ best, value: next })}>
       <Command.Input
         autoFocus
         value={words}

@@ -57,12 +57,6 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
     const error = asFacetError(thrown);
     if (error.code === "dictionary_not_found") notFound();
     if (error.code === "internal") throw thrown;
-    return (
-      <ErrorState
-        className="grow justify-center"
-        error={error.toJSON()}
-        action={<LinkButton href={routes.dictionary(ref)}>Open the whole list</LinkButton>}
-      />
-    );
+    return <ErrorState page error={error.toJSON()} action={<LinkButton href={routes.dictionary(ref)}>Open the whole list</LinkButton>} />;
   }
 }
