@@ -1,9 +1,13 @@
-/** A catalogue in memory and a bundle in a temporary folder, for tests. */
+/**
+ * A catalogue in memory and a bundle in a temporary folder, for tests. With FACET_TEST_DATABASE_URL (a server where databases may be
+ * created) the same tests run there.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Client } from "pg";
 import { env } from "@/lib/env";
 import { type Database, openDatabase } from "./db";
 import { type ImportResult, importBundle } from "./import-bundle";
@@ -26,8 +30,30 @@ async function templateFile(): Promise<string> {
   return path.join(tmpdir(), `facet-test-catalog-${hash.digest("hex").slice(0, 16)}.tar`);
 }
 
-/** An empty catalogue in memory. */
-export async function openMemoryDatabase(imagesDir: string): Promise<Database> {
+/** A new database on the server, dropped on closing. */
+async function openServerDatabase(server: string, imagesDir: string): Promise<Database> {
+  const name = `facet_test_${randomUUID().slice(0, 8)}`;
+  const admin = async (sql: string) => {
+    const client = new Client({ connectionString: server });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  };
+  await admin(`CREATE DATABASE ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  const db = await openDatabase({ databaseUrl: url.href, imagesDir, migrate: "apply" });
+  const close = db.close.bind(db);
+  db.close = async () => {
+    await close();
+    await admin(`DROP DATABASE ${name} WITH (FORCE)`);
+  };
+  return db;
+}
+
+/** An empty catalogue: in memory, or on the server that tests were given. */
+export async function openEmptyDatabase(imagesDir: string): Promise<Database> {
+  const server = process.env.FACET_TEST_DATABASE_URL;
+  if (server) return openServerDatabase(server, imagesDir);
   const template = await templateFile();
   if (existsSync(template)) return openDatabase({ dataDir: null, imagesDir, template });
   const db = await openDatabase({ dataDir: null, imagesDir });
@@ -42,7 +68,7 @@ export async function openMemoryDatabase(imagesDir: string): Promise<Database> {
 
 export async function openTestCatalog(): Promise<TestCatalog> {
   const folder = await mkdtemp(path.join(tmpdir(), "facet-catalog-"));
-  const db = await openMemoryDatabase(path.join(folder, "images"));
+  const db = await openEmptyDatabase(path.join(folder, "images"));
   let bundles = 0;
   return {
     db,

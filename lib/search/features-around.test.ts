@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Database } from "@/lib/catalog/db";
 import { importBundle } from "@/lib/catalog/import-bundle";
 import { writeTestBundle } from "@/lib/catalog/test-bundle";
-import { openMemoryDatabase } from "@/lib/catalog/test-catalog";
+import { openEmptyDatabase } from "@/lib/catalog/test-catalog";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { featuresAround } from "./features-around";
 import { listFeatures } from "./list-features";
@@ -17,7 +17,7 @@ let db: Database;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), "facet-around-"));
   await writeTestBundle(path.join(folder, "bundle"), { features: 30 });
-  db = await openMemoryDatabase(path.join(folder, "images"));
+  db = await openEmptyDatabase(path.join(folder, "images"));
   await importBundle(db, path.join(folder, "bundle"));
 }, 60_000);
 
