@@ -91,7 +91,7 @@ function asCatalogueError(error: unknown, kind: Database["kind"]): unknown {
     return new FacetError(
       "catalogue_unreachable",
       kind === "postgres" ? "The database that DATABASE_URL names does not answer." : "The embedded catalogue does not answer.",
-      { fix: "Run `npx facet doctor`, which says what is wrong.", cause: error },
+      { fix: "Run `npm run facet doctor`, which says what is wrong.", cause: error },
     );
   }
   return error;
@@ -183,7 +183,7 @@ async function settleMigrations(db: Database, policy: "apply" | "refuse" | "neve
     if (pending.length === 0) return;
     if (policy === "refuse") {
       throw new FacetError("catalogue_outdated", `The database lacks ${pending.length} of this version's migrations.`, {
-        fix: "Run `npx facet migrate`.",
+        fix: "Run `npm run facet migrate`.",
       });
     }
     await migrate(db.pool);

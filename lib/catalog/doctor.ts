@@ -35,10 +35,10 @@ async function checkExtension(db: Database, name: string): Promise<Finding> {
   const { installed, available } = rows[0] ?? { installed: null, available: null };
   if (installed) return good(`The extension ${name} ${installed} is there.`);
   if (available)
-    return bad(`The extension ${name} is not created.`, `Run \`npx facet migrate\`, or as a superuser: CREATE EXTENSION ${name};`);
+    return bad(`The extension ${name} is not created.`, `Run \`npm run facet migrate\`, or as a superuser: CREATE EXTENSION ${name};`);
   return bad(
     `The server has no extension ${name}.`,
-    `Install it on the server (package "${name === "vector" ? "pgvector" : "contrib"}"), then run \`npx facet migrate\`.`,
+    `Install it on the server (package "${name === "vector" ? "pgvector" : "contrib"}"), then run \`npm run facet migrate\`.`,
   );
 }
 
@@ -58,7 +58,7 @@ async function checkRights(db: Database): Promise<Finding> {
 async function checkMigrations(db: Database): Promise<Finding> {
   const pending = await pendingMigrations(db.pool);
   return pending.length
-    ? bad(`${pending.length} migrations are pending: ${pending.join(", ")}.`, "Run `npx facet migrate`.")
+    ? bad(`${pending.length} migrations are pending: ${pending.join(", ")}.`, "Run `npm run facet migrate`.")
     : good("The tables are this version's.");
 }
 
@@ -73,7 +73,7 @@ async function checkContent(db: Database): Promise<Finding[]> {
   return [
     dictionaries
       ? good(`${dictionaries} dictionaries with ${features} features.`)
-      : bad("The catalogue is empty.", "Run `npx facet import demo/bundle`, or give a bundle of your own."),
+      : bad("The catalogue is empty.", "Run `npm run facet import demo/bundle`, or give a bundle of your own."),
     lost
       ? bad(`${lost} of ${images.length} image files are missing from ${db.imagesDir}.`, "Import their bundle again, which restores them.")
       : good(`All ${images.length} image files are there.`),

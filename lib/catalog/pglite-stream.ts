@@ -205,7 +205,7 @@ export async function openPglite(dataDir: string | null, template?: string): Pro
   } catch (cause) {
     await thread.close();
     throw new FacetError("catalogue_unreachable", `The embedded catalogue${dataDir ? ` in ${dataDir}` : ""} cannot be opened.`, {
-      fix: "Run `npx facet doctor`; if the folder is damaged, move it away and start again: the catalogue is rebuilt from its bundles.",
+      fix: "Run `npm run facet doctor`; if the folder is damaged, move it away and start again: the catalogue is rebuilt from its bundles.",
       cause,
     });
   }
