@@ -244,7 +244,9 @@ describe("cards", () => {
     const wide = await list({ dictionary: "wide/model.layers.1", dead: "0" });
     const usual = await list({ dead: "0" });
     for (const page of [wide, usual]) expect(gzipSync(JSON.stringify(page)).byteLength).toBeLessThan(60_000);
-    expect(wide.items.map((card) => card.top.length)).toEqual(wide.items.map(() => 1));
+    const maps = wide.items.map((card) => card.top.length);
+    expect(Math.min(...maps)).toBeGreaterThan(0);
+    expect(Math.max(...maps)).toBeLessThan(5);
     expect(Math.max(...usual.items.map((card) => card.top.length))).toBe(5);
   });
 
