@@ -2,7 +2,7 @@ import type { Page } from "@playwright/test";
 import { formatIndex } from "../lib/core/format";
 import type { FeaturePage } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
-import { expect, open, test } from "./site";
+import { expect, hydrated, open, test } from "./site";
 
 const cards = (page: Page) => page.getByRole("region", { name: "Features" }).locator("a[data-feature]");
 const shownIndices = (page: Page) => cards(page).evaluateAll((links) => links.map((link) => Number(link.getAttribute("data-feature"))));
@@ -111,9 +111,10 @@ test("the keyboard walks the list, opens a feature and comes back", async ({ pag
   await expect.poll(focused).toBe(second);
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(new RegExp(`/${second}(\\?|$)`));
-  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Examples" })).toBeVisible();
   await page.goBack();
   await expect(cards(page).first()).toBeVisible();
+  await hydrated(page);
 
   await page.keyboard.press("/");
   await expect(searchBox(page)).toBeFocused();
@@ -149,7 +150,7 @@ test("back from a feature stands where one left, to the pixel", async ({ page, c
   const left = await page.evaluate(() => window.scrollY);
   const inView = cards(page).and(page.locator(`[data-feature="${param(page, "at")}"]`));
   await inView.click();
-  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Examples" })).toBeVisible();
   await page.goBack();
   await expect(cards(page).first()).toBeVisible();
   await expect.poll(() => page.evaluate((y) => Math.abs(window.scrollY - y), left)).toBeLessThanOrEqual(2);
