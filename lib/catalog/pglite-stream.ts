@@ -120,9 +120,17 @@ const greeting = Buffer.concat([
   message("Z", Buffer.from("I")),
 ]);
 
+/** PGlite waits for ever for the rows of such a statement: it takes its input whole. */
+const copyIn = /^\s*copy\b[^;]*\bfrom\s+stdin\b/i;
+const copyRefused = Buffer.concat([
+  message("E", text("SERROR", "VERROR", "C0A000", "MCOPY FROM STDIN does not work on the embedded database", "")),
+  message("Z", Buffer.from("I")),
+]);
+
 /** Letters after which the server answers at once: simple query, sync, flush, function call. */
 const answered = new Set(["Q", "S", "H", "F"].map((letter) => letter.charCodeAt(0)));
 const terminate = "X".charCodeAt(0);
+const query = "Q".charCodeAt(0);
 
 class PgliteSocket extends Duplex {
   readonly #thread: PgliteThread;
@@ -187,7 +195,8 @@ class PgliteSocket extends Duplex {
       const batch = new Uint8Array(this.#input.subarray(0, end));
       this.#input = this.#input.subarray(end);
       end = 0;
-      this.push(await this.#thread.exec(batch));
+      const statement = letter === query ? Buffer.from(batch.buffer, 5, Math.min(batch.byteLength - 5, 2_000)).toString("utf8") : "";
+      this.push(copyIn.test(statement) ? copyRefused : await this.#thread.exec(batch));
     }
   }
 
