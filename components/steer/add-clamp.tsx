@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus, Search } from "lucide-react";
-import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from "react";
+import { type KeyboardEvent, useId, useRef, useState } from "react";
 import { cn } from "@/components/ui/cn";
 import { inputStyles } from "@/components/ui/input";
 import { featuresInfiniteOptions } from "@/lib/api/features";
@@ -11,6 +11,7 @@ import type { ImageRef } from "@/lib/core/protocol";
 import type { ImageExample } from "@/lib/core/records";
 import { FeatureThumb } from "./feature-thumb";
 import { pictureFeatures } from "./on-picture";
+import { useDebounced } from "./use-debounced";
 
 interface AddClampProps {
   dictionary: string;
@@ -40,7 +41,7 @@ export function AddClamp({ dictionary, numLatents, image, clamped, onAdd }: AddC
   const [active, setActive] = useState(0);
   const box = useRef<HTMLInputElement>(null);
   const listId = useId();
-  const search = useDeferredValue(text.trim());
+  const search = useDebounced(text.trim());
 
   const found = useInfiniteQuery({
     ...featuresInfiniteOptions({ ...emptyFeatureQuery, dictionary, q: search, sort: "relevance", direction: "desc", limit: shown }),

@@ -183,7 +183,7 @@ function Picture({ image, dictionary, upload, onRemove }: PictureProps) {
         ) : (
           <>
             <span dir="auto">{info.data?.caption}</span>{" "}
-            <Link href={routes.image(image.sha256, { dictionary })} className="text-accent underline-offset-4 hover:underline">
+            <Link href={routes.image(image.sha256, { dictionary })} className="text-accent underline underline-offset-4">
               what fires on it
             </Link>
           </>

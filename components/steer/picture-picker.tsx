@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { ImageOff, Search } from "lucide-react";
-import { useDeferredValue, useState } from "react";
+import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Dialog, DialogContent, DialogTrigger } from "@/components/ui/dialog";
@@ -11,6 +11,7 @@ import { Input } from "@/components/ui/input";
 import { Skeleton } from "@/components/ui/skeleton";
 import { imagesInfiniteOptions } from "@/lib/api/images";
 import { routes } from "@/lib/core/routes";
+import { useDebounced } from "./use-debounced";
 
 /** Chooses a picture of the catalogue, by what it is known to show. */
 export function PicturePicker({ chosen, onPick }: { chosen: string | null; onPick: (sha256: string) => void }) {
@@ -38,7 +39,7 @@ export function PicturePicker({ chosen, onPick }: { chosen: string | null; onPic
 
 function Pictures({ chosen, onPick }: { chosen: string | null; onPick: (sha256: string) => void }) {
   const [text, setText] = useState("");
-  const q = useDeferredValue(text.trim());
+  const q = useDebounced(text.trim());
   const pages = useInfiniteQuery({ ...imagesInfiniteOptions({ q, limit: 60 }), placeholderData: keepPreviousData });
   const pictures = pages.data?.pages.flatMap((page) => page.items) ?? [];
   return (

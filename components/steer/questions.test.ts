@@ -14,6 +14,8 @@ it("asks about what is at hand, and can be typed over", () => {
   expect(texts).toContain("Where is the owl?");
   expect(texts).toContain("Is there an ice cream?");
   expect(questions(null, "fires on <odd> labels; long")[3]?.text).toBe("Is there a dog?");
+  for (const label of ["animals", "black background", "top of the picture"])
+    expect(questions(null, label)[3]?.text).toBe("Is there a dog?");
   expect(questions(null, "a lemon")[3]?.text).toBe("Is there a lemon?");
   for (const { text, replace } of [...questions(null, null), ...followUps]) if (replace) expect(text).toContain(replace);
 });

@@ -14,9 +14,11 @@ export function firstThing(caption: string | null | undefined): string | null {
 
 const article = (noun: string) => (/^[aeiou]/i.test(noun) ? "an" : "a");
 
-/** A label that can stand in a question: a few plain words. */
-const asNoun = (label: string | null | undefined) =>
-  label && /^[a-z][a-z -]{0,24}$/i.test(label) ? label.toLowerCase().replace(/^an? /, "") : null;
+/** A label that can stand in a question: one thing, in a few plain words. */
+function asNoun(label: string | null | undefined): string | null {
+  if (!label || !/^[a-z][a-z -]{0,24}$/i.test(label) || /[^s]s$|background|picture/i.test(label)) return null;
+  return label.toLowerCase().replace(/^an? /, "");
+}
 
 export function questions(caption: string | null | undefined, label: string | null | undefined): Question[] {
   const thing = firstThing(caption);

@@ -1,6 +1,6 @@
 "use client";
 import type { ReactNode } from "react";
-import { formatActivation, formatIndex, formatPercent, formatSeconds } from "@/lib/core/format";
+import { formatActivation, formatIndex, formatNoun, formatPercent, formatSeconds } from "@/lib/core/format";
 import type { ClampReceipt, Receipt } from "@/lib/core/protocol";
 import { describeReceipt } from "@/lib/core/receipt";
 import { describeScope, describeStrength } from "./clamp-words";
@@ -47,7 +47,7 @@ export function ReceiptView({ receipt }: { receipt: Receipt }) {
   return (
     <div className="text-sm">
       <p className="text-muted">{describeReceipt(receipt)}</p>
-      <Fold title="Receipt" summary={`${tokens} tokens · ${formatSeconds((timingsMs.prefill + timingsMs.decode) / 1000)}`}>
+      <Fold title="Receipt" summary={`${formatNoun(tokens, "token")} · ${formatSeconds((timingsMs.prefill + timingsMs.decode) / 1000)}`}>
         <div className="overflow-x-auto">
           <table className="w-full">
             <caption className="sr-only">Positions changed, of those that the scopes cover</caption>
