@@ -18,7 +18,9 @@ const cacheControl: Record<Caching, string> = {
 export function errorResponse(error: unknown, request: Request): Response {
   const known = asFacetError(error);
   const entry = { code: known.code, method: request.method, path: new URL(request.url).pathname };
-  if (known.status >= 500 && known.code !== "engine_busy") log.error({ ...entry, err: known.cause ?? known }, known.message);
+  // An engine that is busy or not there is a state of this server, not a fault in it.
+  const fault = known.status >= 500 && known.code !== "engine_busy" && known.code !== "engine_unavailable";
+  if (fault) log.error({ ...entry, err: known.cause ?? known }, known.message);
   else if (known.status === 404 || known.code === "cancelled") log.info(entry, known.message);
   else log.warn(entry, known.message);
   const headers: Record<string, string> = { "Cache-Control": "no-store" };
