@@ -30,7 +30,7 @@ from demo.optim import Adam, SharedMuon
 from demo.tasks import TASKS, TRAIN_WEIGHTS
 
 DEFAULT_WORK = Path(".facet/demo-work")
-TOWER_RATE_IN_JOINT = 0.12
+TOWER_RATE_IN_JOINT = 0.3
 EMA = 0.98
 WARMUP_STEPS = 60
 SIGNALS = ("decay_steps", "stop", "save", "evaluate", "export", "rate")  # what process 0 tells the others each step

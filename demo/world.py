@@ -115,8 +115,18 @@ HELDOUT_PAIRS: frozenset[tuple[int, int]] = _heldout_pairs()
 _HELDOUT_LIST = sorted(HELDOUT_PAIRS)
 _KIND_MEMBERS = {k: [c.index for c in CLASSES if c.kind == k] for k in KINDS}
 # Shapes carry colours and signs carry words, so each stands for many things and appears more often.
-_CLASS_WEIGHTS = np.array([{"shape": 3.5, "word": 7.0, "face": 1.4}.get(c.kind, 1.0) for c in CLASSES])
-_CUMULATIVE = np.cumsum(_CLASS_WEIGHTS / _CLASS_WEIGHTS.sum())
+_CLASS_WEIGHTS = {"shape": 3.5, "word": 7.0, "face": 1.4}
+# In training they and the letters appear more often still: what is small and fine takes the tower longest to learn.
+_TRAIN_WEIGHTS = {"shape": 9.0, "word": 30.0, "face": 1.4, "letter": 2.5}
+
+
+def _cumulative(weights: dict[str, float]) -> npt.NDArray[np.float64]:
+    each = np.array([weights.get(c.kind, 1.0) for c in CLASSES])
+    return np.cumsum(each / each.sum())
+
+
+_CUMULATIVE = _cumulative(_CLASS_WEIGHTS)
+_TRAIN_CUMULATIVE = _cumulative(_TRAIN_WEIGHTS)
 
 
 def _pair(a: int, b: int) -> tuple[int, int]:
@@ -133,11 +143,11 @@ def _count(split: Split, rng: np.random.Generator) -> int:
     return int(np.searchsorted(np.cumsum(weights), rng.random() * sum(weights)))
 
 
-def _draw_class(rng: np.random.Generator, chosen: list[int]) -> int:
+def _draw_class(split: Split, rng: np.random.Generator, chosen: list[int]) -> int:
     if chosen and rng.random() < 0.25:  # company of its own kind makes questions harder
         members = _KIND_MEMBERS[CLASSES[chosen[int(rng.integers(len(chosen)))]].kind]
         return members[int(rng.integers(len(members)))]
-    return min(int(np.searchsorted(_CUMULATIVE, rng.random())), len(CLASSES) - 1)
+    return min(int(np.searchsorted(_TRAIN_CUMULATIVE if split == "train" else _CUMULATIVE, rng.random())), len(CLASSES) - 1)
 
 
 def _entities(split: Split, n: int, rng: np.random.Generator, allowed: frozenset[int] | None) -> list[Entity]:
@@ -147,7 +157,7 @@ def _entities(split: Split, n: int, rng: np.random.Generator, allowed: frozenset
         classes.extend(pairs[int(rng.integers(len(pairs)))])
     out: list[Entity] = []
     while len(out) < n:
-        cls = classes[len(out)] if len(out) < len(classes) else _draw_class(rng, [e.cls for e in out])
+        cls = classes[len(out)] if len(out) < len(classes) else _draw_class(split, rng, [e.cls for e in out])
         if allowed is not None and cls not in allowed:
             continue
         if split != "heldout" and any(_pair(cls, e.cls) in HELDOUT_PAIRS for e in out):
