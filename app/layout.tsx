@@ -1,6 +1,6 @@
 import type { Metadata, Viewport } from "next";
 import { headers } from "next/headers";
-import { type ReactNode, Suspense } from "react";
+import type { ReactNode } from "react";
 import { CommandPalette } from "@/components/shell/command-palette";
 import { KeyboardHelp } from "@/components/shell/keyboard-help";
 import { Providers } from "@/components/shell/providers";
@@ -35,16 +35,12 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
           >
             Skip to the content
           </a>
-          {/* The bar may arrive after the page: its place is kept. */}
-          <Suspense fallback={<div className="h-14" />}>
-            <TopBar />
-          </Suspense>
+          {/* No boundary around it: every page is made for its request (the nonce), and a streamed bar would come after the page. */}
+          <TopBar />
           <main id="content" tabIndex={-1} className="flex grow flex-col outline-none">
             {children}
           </main>
-          <Suspense>
-            <CommandPalette />
-          </Suspense>
+          <CommandPalette />
           <KeyboardHelp />
         </Providers>
       </body>

@@ -60,6 +60,7 @@ export function HeatmapCanvas({
   const theme = useTheme();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [proportion, setProportion] = useState(1);
+  const [missing, setMissing] = useState<string | null>(null);
   const dense = useMemo(() => densify(map, rows, cols), [map, rows, cols]);
 
   // The canvas's bitmap is outside React; it follows the map, the scale and the theme.
@@ -103,8 +104,10 @@ export function HeatmapCanvas({
           decoding="async"
           draggable={false}
           onLoad={(event: SyntheticEvent<HTMLImageElement>) => measure(event.currentTarget)}
-          className="absolute inset-0 size-full"
+          onError={() => setMissing(src)}
+          className={cn("absolute inset-0 size-full", missing === src && "invisible")}
         />
+        {missing === src && <span className="absolute inset-x-0 top-1 text-center text-faint text-xs">picture missing</span>}
         {dense && (
           <canvas
             ref={canvas}

@@ -1,6 +1,6 @@
 /** What the home page points at. */
 import { formatPercent, formatRate, formatScore } from "@/lib/core/format";
-import type { Dictionary, FeatureCard } from "@/lib/core/records";
+import type { Concept, Dictionary, FeatureCard } from "@/lib/core/records";
 
 export interface Highlight {
   dictionary: Dictionary;
@@ -9,14 +9,17 @@ export interface Highlight {
   reason: string;
 }
 
+/** Concept classes that surprise, the more the later. */
+const curious: readonly Concept[] = ["colour", "material", "texture", "scene", "part", "position", "action", "text", "emotion"];
+
 interface Candidate {
   dictionary: Dictionary;
   card: FeatureCard;
 }
 
 /**
- * Up to three different features among the dictionaries' examples: the one whose mask fits its label best, the one that steers best, and
- * one that is no object. Where nothing was scored, the ones that fire on most pictures.
+ * Up to three different features among the dictionaries' examples: the object whose mask fits its label best, the one that steers best, and
+ * one that is no thing at all. Where nothing was scored, the ones that fire on most pictures.
  */
 export function pickHighlights(dictionaries: readonly Dictionary[]): Highlight[] {
   const candidates = dictionaries.flatMap((dictionary) =>
@@ -35,8 +38,9 @@ export function pickHighlights(dictionaries: readonly Dictionary[]): Highlight[]
     }
     if (best && chosen.length < 3) chosen.push({ ...best, reason: reason(best.card) });
   };
+  const anyObject = candidates.some(({ card }) => card.concept === "object" && card.iou !== null);
   take(
-    (card) => card.iou,
+    (card) => (anyObject && card.concept !== "object" ? null : card.iou),
     (card) => `Its heat covers what the label names, and little else: IoU ${formatScore(card.iou)}, where 1 is exact.`,
   );
   take(
@@ -44,7 +48,10 @@ export function pickHighlights(dictionaries: readonly Dictionary[]): Highlight[]
     (card) => `Turn it up and the model says its name in ${formatPercent(card.steer)} of the trials.`,
   );
   take(
-    (card) => (card.concept && card.concept !== "object" && card.concept !== "other" ? (card.iou ?? 0) + (card.steer ?? 0) : null),
+    (card) => {
+      const rank = card.concept ? curious.indexOf(card.concept) : -1;
+      return rank < 0 ? null : rank + ((card.iou ?? 0) + (card.steer ?? 0)) / 3;
+    },
     (card) =>
       `Not a thing but ${card.concept === "emotion" ? "an" : "a"} ${card.concept}: active on ${formatRate(card.density)} image tokens.`,
   );

@@ -47,7 +47,7 @@ const divergingStops: Record<Theme, readonly Lch[]> = {
 };
 
 /** Transparent at zero, then quickly enough that a tenth of the maximum is seen; never quite opaque, the picture stays the subject. */
-const heatAlpha = (t: number) => 0.94 * t ** 0.6;
+const heatAlpha = (t: number) => 0.88 * t ** 0.65;
 const divergingAlpha = (t: number) => 0.94 * Math.abs(2 * t - 1) ** 0.6;
 
 const made = new Map<string, Ramp>();
