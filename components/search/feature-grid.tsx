@@ -4,6 +4,7 @@ import { cn } from "@/components/ui/cn";
 import { Skeleton } from "@/components/ui/skeleton";
 import type { FeatureCard as Card, Dictionary } from "@/lib/core/records";
 import { FeatureCard } from "./feature-card";
+import { pageSize } from "./list-url";
 import type { FeaturePages } from "./use-feature-pages";
 import { useListKeys } from "./use-list-keys";
 import { usePlace } from "./use-place";
@@ -28,15 +29,15 @@ const blanksAhead = 480;
 /** How many items the scroll bar stands for. */
 export function spannedCount(pages: FeaturePages): number {
   if (!pages.hasNext) return pages.items.length;
-  const rest = pages.total === null ? 48 : Math.max(1, pages.total - pages.items.length);
-  return pages.items.length + Math.min(rest, pages.hasPrevious ? 48 : blanksAhead);
+  const rest = pages.total === null ? pageSize : Math.max(1, pages.total - pages.items.length);
+  return pages.items.length + Math.min(rest, pages.hasPrevious ? pageSize : blanksAhead);
 }
 
 /** Loads what the window comes near. */
 export function useLoadNearby(pages: FeaturePages, first: number, end: number, ready: boolean): void {
   useBrowserLayoutEffect(() => {
     if (!ready || pages.stale) return;
-    if (pages.hasNext && end > pages.items.length - 12) pages.fetchNext();
+    if (pages.hasNext && end > pages.items.length - pageSize / 2) pages.fetchNext();
     else if (pages.hasPrevious && first === 0) pages.fetchPrevious();
   });
 }

@@ -6,11 +6,10 @@ export const views = ["grid", "table"] as const;
 export type View = (typeof views)[number];
 
 /**
- * Cards of the page that the server draws, and of each page after it: multiples of every number of columns, so that no card changes its
- * column when earlier pages are put before it. The first is small, because it travels twice: drawn, and as data to go on from.
+ * Cards a page: a multiple of every number of columns, so that no card changes its column when earlier pages are put before it; and few,
+ * because the first page travels twice, drawn and as data to go on from.
  */
 export const pageSize = 24;
-export const nextPageSize = 48;
 
 /** Query keys that the page's address may carry. The dictionary is in the path, and the page size is ours. */
 export const sharedKeys = featureQueryKeys.filter((key) => key !== "dictionary" && key !== "limit");

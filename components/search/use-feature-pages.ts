@@ -1,10 +1,10 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
-import { featuresInfiniteOptions, fetchFeatures } from "@/lib/api/features";
+import { featuresInfiniteOptions } from "@/lib/api/features";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { FeatureCard } from "@/lib/core/records";
-import { listKey as keyOf, nextPageSize } from "./list-url";
+import { listKey as keyOf } from "./list-url";
 
 /** The words that are searched for: a moment behind the typing, so that not every letter is a request. */
 export function useSettled<T>(value: T, delayMs: number): T {
@@ -51,14 +51,7 @@ export function useFeaturePages(query: FeatureQuery): FeaturePages {
     if (cached && query.cursor && !cached.pageParams.includes(query.cursor)) client.removeQueries({ queryKey: options.queryKey });
     return options;
   }, [listKey]);
-  const result = useInfiniteQuery({
-    ...options,
-    queryFn: ({ pageParam, signal }) => {
-      const limit = pageParam === options.initialPageParam ? query.limit : nextPageSize;
-      return fetchFeatures({ ...query, cursor: pageParam, limit }, signal);
-    },
-    placeholderData: keepPreviousData,
-  });
+  const result = useInfiniteQuery({ ...options, placeholderData: keepPreviousData });
   const { pages, pageParams } = result.data ?? { pages: [], pageParams: [] };
   const items = useMemo(() => pages.flatMap((page) => page.items), [pages]);
   const starts = useMemo(() => {
