@@ -1,6 +1,5 @@
 "use client";
 import { Badge } from "@/components/ui/badge";
-import { cn } from "@/components/ui/cn";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Term } from "@/components/ui/term";
 import { armNames } from "./arm-words";
@@ -28,13 +27,15 @@ const textSize = {
 /** One arm: its name and what became of it, its words, its receipt. */
 export function Answer({ run, running, differs, other, size }: AnswerProps) {
   const { arm, tokens, receipt } = run;
-  const { name, explain } = armNames[arm];
+  const { explain } = armNames[arm];
   const unclamped = receipt !== null && receipt.outcome === "unchanged" && receipt.clamps.length === 0;
   const unchanged = receipt?.outcome === "unchanged" && !unclamped;
+  // Whatever was asked for: where nothing was changed, nothing was steered.
+  const name = unchanged && arm === "steered" ? "Not steered" : armNames[arm].name;
   return (
     <section aria-label={`${name} answer`} className="min-w-0">
       <h3 className="mb-1 flex min-h-6 items-center gap-2 text-sm">
-        <span className={cn("font-medium", unchanged && "text-muted line-through")}>
+        <span className="font-medium">
           <Term explain={explain}>{name}</Term>
         </span>
         {unchanged && <Badge tone="warn">unchanged</Badge>}

@@ -26,7 +26,7 @@ export function questions(caption: string | null | undefined, label: string | nu
   return [
     { name: "What do you see?", text: "What do you see?" },
     { name: "How many?", text: "How many things are there?" },
-    { name: `Where is the ${thing ?? "…"}?`, text: `Where is the ${thing ?? "dog"}?`, replace: thing ?? "dog" },
+    { name: `Where is the ${thing && thing.length < 12 ? thing : "…"}?`, text: `Where is the ${thing ?? "dog"}?`, replace: thing ?? "dog" },
     { name: `Is there ${article(asked)} ${asked}?`, text: `Is there ${article(asked)} ${asked}?`, replace: asked },
     { name: "In the middle?", text: "What is in the middle?", replace: "in the middle" },
     { name: "Background?", text: "What colour is the background?", replace: "background" },

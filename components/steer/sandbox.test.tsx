@@ -181,7 +181,7 @@ function open(initial: SteerLink = link, mayResume = false) {
 
 const main = (name: "Run" | "Stop") => screen.getAllByRole("button", { name })[0] as HTMLElement;
 const inAddress = () => decodeSteerLink(new URLSearchParams(location.search).get("r") ?? "");
-const answer = (name: string) => screen.findByRole("region", { name: `${name} answer` });
+const answer = (name: string) => screen.findByRole("region", { name: new RegExp(`${name} answer`, "i") });
 const question = () => screen.getByRole("textbox", { name: "Question" }) as HTMLTextAreaElement;
 
 it("runs the request that is set up, and shows both answers with what differs and what was changed", async () => {
@@ -203,6 +203,7 @@ it("never calls an unchanged answer steered", async () => {
   fireEvent.click(main("Run"));
   const steered = await answer("Steered");
   expect(await within(steered).findByText("unchanged")).toBeDefined();
+  expect(within(steered).getByRole("heading").textContent).toContain("Not steered");
   expect(within(steered).getByText(/Nothing was changed: feature 7 is inactive there/)).toBeDefined();
 });
 
