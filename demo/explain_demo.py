@@ -23,9 +23,10 @@ from facet_worker.explain import CAUSAL, TOKENS, TOP_IMAGES, Agreement, Cell, Cl
 from facet_worker.sae import TopKSae
 from facet_worker.steer import Asker
 
-STRENGTHS = (1.0, 2.0, 4.0)
-CAUSAL_CELLS = tuple(r * 12 + c for r in range(4, 8) for c in range(4, 8))  # the middle place, as large as an object there
-MIDDLE = tuple(w.format("in the middle") for w in WORDINGS["what_at"][:2])
+STRENGTHS = (2.0, 4.0, 8.0)
+NAMING = WORDINGS["name"][
+    :2
+]  # asked what is in a place, the model answers "nothing" of a blank picture, clamped or not; asked for a name, it names
 BACKGROUND = tuple(w.format("background") for w in (WORDINGS["colour"][0], WORDINGS["colour"][3]))
 NEED_IMAGES = 0.8
 BATCH = 48
@@ -53,22 +54,21 @@ def _times(strength: float) -> str:
 
 
 def causal(asker: Asker, features: np.ndarray, maximum: np.ndarray, author: str, log: Callable[[str], None]) -> list[Explanation]:
-    """Clamp each feature in the middle of a blank picture at several strengths and ask what is there and what the background is."""
+    """Clamp each feature on every patch of a blank picture at several strengths and ask for the name of what is seen and of the background."""
     blank = asker.read(blank_pixels()[None])
-    questions = (*MIDDLE, *BACKGROUND)
+    questions = (*NAMING, *BACKGROUND)
     calm = asker.open(blank.hidden)
     known = frozenset(claim for q in questions for claim in _read(q, asker.ask(blank.low, calm, q)[0]))
     jobs = [(f, s) for f in features for s in STRENGTHS]
     answers: dict[tuple[int, float], list[str]] = {}
-    region = torch.zeros(1, asker.checkpoint.grid**2, dtype=torch.bool)
-    region[0, list(CAUSAL_CELLS)] = True
+    everywhere = torch.ones(1, asker.checkpoint.grid**2, dtype=torch.bool)
     for start in range(0, len(jobs), BATCH):
         part = jobs[start : start + BATCH]
         n = len(part)
         rows = blank.rows(torch.zeros(n, dtype=torch.long))
         values = torch.tensor([s * maximum[f] for f, s in part], dtype=torch.float32)
         with torch.inference_mode():
-            hidden = asker.set_on_cells(rows.hidden, torch.tensor([int(f) for f, _ in part]), values, region.expand(n, -1))
+            hidden = asker.set_on_cells(rows.hidden, torch.tensor([int(f) for f, _ in part]), values, everywhere.expand(n, -1))
         up = asker.open(hidden)
         said = [asker.ask(rows.low, up, q) for q in questions]
         for i, job in enumerate(part):
@@ -79,7 +79,7 @@ def causal(asker: Asker, features: np.ndarray, maximum: np.ndarray, author: str,
     prompt = " ".join(questions)
 
     def sentence(a: Agreement) -> str:
-        return f"Clamped in the middle of a blank grey picture at {' and '.join(a.conditions)} its maximum, it makes the model see: {a.claim.label}."
+        return f"Clamped on every patch of a blank grey picture at {' and '.join(a.conditions)} its maximum, it makes the model see: {a.claim.label}."
 
     out = []
     for f in features:

@@ -262,13 +262,26 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
     }  # fmt: skip
 
 
+INTRODUCTION = (
+    "# What clamping does, counted",
+    "",
+    "Made by `python -m demo.measure_steering`; every number is in `demo/results/steering.json`. A clean concept feature is one of whose ten top images nine or",
+    "more show one class where it fires most; at most one feature a class is taken. Each is set, in mode `delta`, to a multiple of its own maximum on catalogue",
+    f'images that do not show its class, and the model is asked "{QUESTION}". *object*: the patches of the largest thing there; *cell*: 3 × 3 patches of a place',
+    "with nothing in it; *image*: every patch; *all*: every position, words asked and written too. Named: the caption names the class; in that place: and says that",
+    "it stands where it was set; well-formed: the caption follows the grammar that the model was taught. The control adds a change of equal norm along a random",
+    "feature's row. Brackets are 95 % intervals (Wilson).",
+    "",
+)
+
+
 def markdown(results: list[dict[str, Any]]) -> str:
-    """The rows as Markdown tables, one a hook."""
+    """The page docs/steering.md: what was done, and the rows as tables, one a hook."""
 
     def cell(entry: dict[str, float] | None) -> str:
         return "" if entry is None else f"{entry['share']:.2f} [{entry['low']:.2f}–{entry['high']:.2f}]"
 
-    out = []
+    out = list(INTRODUCTION)
     for r in results:
         a = r["ablation"]
         out += [

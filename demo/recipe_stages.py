@@ -54,7 +54,7 @@ class Sizes:
 
     images: int = 4_200
     latents: int = 2_048
-    k: int = 32
+    k: int = 16
     steps: int = 1_200
     batch: int = 2_048
     train_scenes: int = 2_600
@@ -305,7 +305,8 @@ def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
     about = {
         "id": hook_name(layer), "hook": hook_name(layer), "layer": layer, "sha256": file_sha256(recipe.dictionary(layer) / SAE_FILE),
         "num_latents": sae.num_latents, "width": sae.width, "activation": "topk", "k": sae.k,
-        "metrics": {name: quality[name] for name in ("explained_variance", "fvu", "l0", "dead_share", "loss_recovered")},
+        # a latent is dead when it fires on no token of the whole catalogue: held-out scenes alone are too few to show every class
+        "metrics": {**{name: quality[name] for name in ("explained_variance", "fvu", "l0", "loss_recovered")}, "dead_share": float(cache.stats.dead.mean())},
         "images": len(recipe.catalogue()), "image_tokens": cache.stats.image_tokens, "text_tokens": cache.stats.text_tokens,
     }  # fmt: skip
     return DictionaryPart(

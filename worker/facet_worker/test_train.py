@@ -35,7 +35,7 @@ def test_learns_and_repeats() -> None:
     assert quality["fvu_image"] < 0.12
     assert quality["fvu_text"] < 0.12
     assert quality["l0"] <= 6
-    assert quality["dead_share"] <= 0.25
+    assert quality["silent_share"] <= 0.25
     assert torch.allclose(sae.w_dec.norm(dim=1), torch.ones(56), atol=2e-3)
     again = train(_data(1), config, log=lambda _: None)
     assert torch.equal(sae.w_dec, again.w_dec)

@@ -26,8 +26,8 @@ class TrainConfig:
     lr_scale: float = 4.0
     auxk_alpha: float = 1 / 32
     multi_k: int = 4
-    dead_after_tokens: int = 300_000
-    revive_every: int = 150
+    dead_after_tokens: int = 200_000
+    revive_every: int = 100
     seed: int = 0
 
 
@@ -182,13 +182,13 @@ def train(data: Activations, config: TrainConfig, log: Callable[[str], None] = p
 
 
 def evaluate(sae: TopKSae, data: Activations) -> dict[str, float]:
-    """Held-out quality: FVU and L0 over image and text tokens together and apart, and the share of latents that never fire."""
+    """Held-out quality: FVU and L0 over image and text tokens together and apart, and the share of latents silent on these tokens."""
     image, l0_image, fired_image = fvu(sae, data.image)
     text, l0_text, fired_text = fvu(sae, data.text)
     both, l0, _ = fvu(sae, torch.cat([data.image, data.text]))
     dead = float(((fired_image + fired_text) == 0).float().mean())
     return {
-        "fvu": both, "explained_variance": 1 - both, "l0": l0, "dead_share": dead, "fvu_image": image, "fvu_text": text,
+        "fvu": both, "explained_variance": 1 - both, "l0": l0, "silent_share": dead, "fvu_image": image, "fvu_text": text,
         "l0_image": l0_image, "l0_text": l0_text, "image_tokens": len(data.image), "text_tokens": len(data.text),
     }  # fmt: skip
 
