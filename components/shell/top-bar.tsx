@@ -21,7 +21,11 @@ export function TopBar() {
   const home = pathname === routes.home();
   useKeys({
     "?": () => setOverlay("keys"),
-    "/": () => (home ? false : setOverlay("palette")),
+    // Whichever listener comes first after a navigation: a search box that is on screen takes the key.
+    "/": () => {
+      if (home || [...document.querySelectorAll<HTMLElement>("search input")].some((box) => box.offsetParent)) return false;
+      setOverlay("palette");
+    },
   });
   return (
     <header className="sticky top-0 z-30 bg-surface shadow-[0_1px_0_var(--line)]">

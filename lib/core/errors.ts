@@ -68,8 +68,18 @@ export const errorTable: Record<ErrorCode, ErrorRow> = {
   internal: { status: 500, retry: true, fix: "Try again; if it fails again, see the server's log." },
 };
 
-/** An error whose message is a sentence for the person; the log gets `cause`. */
+const brand = Symbol.for("facet.error");
+
+/**
+ * An error whose message is a sentence for the person; the log gets `cause`. `instanceof` goes by a mark and not by the class: a server's
+ * bundles hold several copies of this file, and an engine shared by them throws the errors of one.
+ */
 export class FacetError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && brand in value;
+  }
+
+  readonly [brand] = true;
   override readonly name = "FacetError";
   readonly code: ErrorCode;
   readonly fix: string;
