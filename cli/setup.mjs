@@ -10,7 +10,7 @@ import { ensurePython } from "./setup/python.mjs";
 import { assertNode, runMain, step } from "./setup/step.mjs";
 
 await runMain(async () => {
-  assertNode("Facet", "20.9");
+  assertNode();
   const { values } = parseArgs({ options: { build: { type: "boolean", default: false } } });
   await step("Packages", ensurePackages);
   await step("Database", ensurePrismaClient);

@@ -35,7 +35,7 @@ function options() {
 }
 
 await runMain(async () => {
-  assertNode("Facet", "20.9");
+  assertNode();
   const flags = options();
   if (flags.help) {
     console.log(help);

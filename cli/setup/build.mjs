@@ -55,7 +55,7 @@ export async function ensureBuild(say) {
   const previous = readStamp(stamp);
   if (previous === wanted && existsSync(inRoot(distDir, "BUILD_ID"))) return "up to date";
   if (!existsSync(inRoot("app"))) throw new SetupError("The folder app/ is missing.", "Check the repository out whole.");
-  say(`next build, because ${previous ? "its sources changed" : "there is no finished build yet"} (half a minute or more)`);
+  say(`next build, because ${previous ? "its sources changed" : "there is no finished build yet"} (about half a minute)`);
   rmSync(stamp, { force: true });
   await run("next build", process.execPath, [nextBin, "build"], {
     env: { ...nextEnv, NODE_ENV: "production" },

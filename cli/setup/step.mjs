@@ -47,13 +47,14 @@ export async function runMain(main) {
 }
 
 /**
- * @param {string} what needs it, as the subject of a sentence
- * @param {string} least e.g. "20.9"
+ * Prisma's generator, Tailwind's and Vite's loaders require() ES modules, which Node can since 20.19 and 22.12.
  * @param {string} [version] as `process.versions.node`
  */
-export function assertNode(what, least, version = process.versions.node) {
+export function assertNode(version = process.versions.node) {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [leastMajor = 0, leastMinor = 0] = least.split(".").map(Number);
-  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return;
-  throw new SetupError(`${what} needs Node ${least} or newer; this is Node ${version}.`, "Install a newer Node and run the command again.");
+  if ((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22) return;
+  throw new SetupError(
+    `Facet needs Node 20.19 or newer (of the 22 series, 22.12 or newer); this is Node ${version}.`,
+    "Install a newer Node, for example the current long-term release, and run the command again.",
+  );
 }
