@@ -27,7 +27,8 @@ class TrainConfig:
     auxk_alpha: float = 1 / 32
     multi_k: int = 4
     dead_after_tokens: int = 200_000
-    revive_every: int = 100
+    revive_every: int = 20
+    revive_most: int = 128
     seed: int = 0
 
 
@@ -153,11 +154,16 @@ class Trainer:
         dead = (self.idle > self.config.dead_after_tokens / 2).nonzero().flatten()
         if not len(dead):
             return
+        # few at a time: many taken from one batch would be copies of each other, and die of it
+        dead = dead[self.idle[dead].argsort(descending=True)[: self.config.revive_most]]
         worst = (error.square() * weight).sum(1)
         pick = torch.multinomial(worst.sqrt() + 1e-12, len(dead), replacement=len(dead) > len(worst), generator=self.generator)
+        size = error[pick].norm(dim=1, keepdim=True)
         rows = F.normalize(error[pick], dim=1)
+        # so scaled that on its own token the latent says just what is missing there, and is among the k that are kept
+        reach = (rows * (x[pick] - self.b_dec)).sum(1, keepdim=True).clamp(min=0.3 * size)
         self.w_dec[dead] = rows
-        self.w_enc[dead] = rows * self.w_enc.norm(dim=1).mean()
+        self.w_enc[dead] = rows * (1.2 * size / reach.clamp(min=1e-6))
         self.b_enc[dead] = 0
         for p in (self.w_dec, self.w_enc, self.b_enc):
             state = self.optimizer.state.get(p)
