@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -41,10 +42,12 @@ def build_config() -> LlavaConfig:
         max_position_embeddings=512, rms_norm_eps=1e-5, tie_word_embeddings=True, bos_token_id=ids[BOS], eos_token_id=ids[EOS],
         pad_token_id=ids[PAD], attention_bias=False, mlp_bias=False,
     )  # fmt: skip
+    # What every configuration takes but LLaVA's signature does not name.
+    inherited: dict[str, Any] = {"image_token_id": ids[IMAGE], "pad_token_id": ids[PAD], "bos_token_id": ids[BOS], "eos_token_id": ids[EOS]}
     return LlavaConfig(
-        vision_config=vision, text_config=text, image_token_id=ids[IMAGE], image_token_index=ids[IMAGE], projector_hidden_act="gelu",
-        vision_feature_layer=-1, vision_feature_select_strategy="full", image_seq_length=IMAGE_TOKENS, multimodal_projector_bias=True,
-        tie_word_embeddings=True, pad_token_id=ids[PAD], bos_token_id=ids[BOS], eos_token_id=ids[EOS],
+        vision_config=vision, text_config=text, image_token_index=ids[IMAGE], projector_hidden_act="gelu", vision_feature_layer=-1,
+        vision_feature_select_strategy="full", image_seq_length=IMAGE_TOKENS, multimodal_projector_bias=True, tie_word_embeddings=True,
+        **inherited,
     )  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def _any(scene: Scene, rng: np.random.Generator) -> ObjectTruth | None:
 
 def _place(scene: Scene, rng: np.random.Generator) -> Chat | None:
     o = _any(scene, rng)
-    return o and Chat("place", ((_pick(WORDINGS["place"], rng).format(_definite(o, scene, rng)), o.place),))
+    return None if o is None else Chat("place", ((_pick(WORDINGS["place"], rng).format(_definite(o, scene, rng)), o.place),))
 
 
 def _what_at(scene: Scene, rng: np.random.Generator) -> Chat | None:

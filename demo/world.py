@@ -134,6 +134,7 @@ def _pair(a: int, b: int) -> tuple[int, int]:
 
 
 def _count(split: Split, rng: np.random.Generator) -> int:
+    weights: tuple[float, ...]
     if split == "train":
         weights = (0.04, 0.2, 0.19, 0.19, 0.18, 0.08, 0.05, 0.04, 0.03)
     elif split == "heldout":
