@@ -15,6 +15,6 @@ export default defineConfig({
     // Slow machines: a database is made in some tests.
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    env: { NEXT_TELEMETRY_DISABLED: "1" },
+    env: { NEXT_TELEMETRY_DISABLED: "1", FACET_LOG_LEVEL: "silent" },
   },
 });
