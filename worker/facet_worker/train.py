@@ -23,12 +23,12 @@ class TrainConfig:
     steps: int = 1500
     batch: int = 2048
     text_share: float = 0.3
-    lr_scale: float = 4.0
+    lr_scale: float = 2.0
     auxk_alpha: float = 1 / 32
     multi_k: int = 4
-    dead_after_tokens: int = 200_000
-    revive_every: int = 20
-    revive_most: int = 128
+    dead_after_tokens: int = 100_000
+    revive_every: int = 25
+    revive_most: int = 256
     seed: int = 0
 
 
@@ -123,14 +123,16 @@ class Trainer:
             k_aux = min(x.shape[1] // 2, n_dead)
             av, ai = pre[:, dead].topk(k_aux, dim=1)
             guess = F.embedding_bag(ai, self.w_dec[dead], per_sample_weights=av, mode="sum")
-            loss = loss + c.auxk_alpha * min(n_dead / (x.shape[1] // 2), 1.0) * ((error.detach() - guess).square() * weight).sum()
+            # in units of what is left unexplained, else it would fade as the dictionary gets better
+            missed = ((error.detach() - guess).square() * weight).sum() / main.detach()
+            loss = loss + c.auxk_alpha * min(n_dead / (x.shape[1] // 2), 1.0) * missed
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._update(step)
         fired = torch.zeros(c.num_latents, dtype=torch.bool)
         fired[indices[:, : c.k][values[:, : c.k] > 0]] = True
         self.idle = torch.where(fired, 0.0, self.idle + c.batch)
-        if c.revive_every and step and step % c.revive_every == 0 and step < 0.75 * c.steps:
+        if c.revive_every and step and step % c.revive_every == 0 and step < 0.6 * c.steps:
             self._revive(x, error.detach(), weight)
         return {"loss": float(main.detach()), "dead": n_dead / c.num_latents}
 
@@ -158,18 +160,16 @@ class Trainer:
         dead = dead[self.idle[dead].argsort(descending=True)[: self.config.revive_most]]
         worst = (error.square() * weight).sum(1)
         pick = torch.multinomial(worst.sqrt() + 1e-12, len(dead), replacement=len(dead) > len(worst), generator=self.generator)
-        size = error[pick].norm(dim=1, keepdim=True)
         rows = F.normalize(error[pick], dim=1)
-        # so scaled that on its own token the latent says just what is missing there, and is among the k that are kept
-        reach = (rows * (x[pick] - self.b_dec)).sum(1, keepdim=True).clamp(min=0.3 * size)
         self.w_dec[dead] = rows
-        self.w_enc[dead] = rows * (1.2 * size / reach.clamp(min=1e-6))
+        self.w_enc[dead] = rows * self.w_enc.norm(dim=1).mean()
         self.b_enc[dead] = 0
         for p in (self.w_dec, self.w_enc, self.b_enc):
             state = self.optimizer.state.get(p)
             if state:
                 state["exp_avg"][dead] = 0
-                state["exp_avg_sq"][dead] = 0
+                # zero here would make the first step as large as Adam can make it, and kill the latent again
+                state["exp_avg_sq"][dead] = state["exp_avg_sq"].mean()
         self.idle[dead] = 0
         self.revived += len(dead)
 
