@@ -132,7 +132,7 @@ function CardPicture({
   const show = heat !== flipped;
   if (!example) {
     return (
-      <div className="flex aspect-square items-center justify-center rounded-md bg-sunken text-center text-faint text-xs">
+      <div className="flex aspect-square items-center justify-center rounded-md bg-sunken text-center text-muted text-xs">
         {card.dead ? "fired on nothing" : card.textDensity ? "fires on text only" : "no pictures"}
       </div>
     );
