@@ -22,7 +22,12 @@ const sizes = {
 
 async function settle(page: Page) {
   await page.waitForLoadState("networkidle");
-  await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode().catch(() => undefined))));
+  // Pictures further down load when they are scrolled to, and are not waited for.
+  await page.waitForFunction(() =>
+    [...document.images].every(
+      (image) => image.complete || image.getBoundingClientRect().top > window.innerHeight || image.offsetParent === null,
+    ),
+  );
 }
 
 for (const scheme of ["light", "dark"] as const) {
