@@ -3,14 +3,26 @@ import type { EngineEvent } from "@/lib/core/protocol";
 
 /**
  * Waits for an engine's first event, so that what is refused at once is thrown here and can be answered with a status. Later failures end the stream with
- * an `error` event; `onError` is told of them.
+ * an `error` event; `onError` is told of them. When `signal` aborts, the engine's run is ended whether or not anybody reads on: a response
+ * that is dropped unread would otherwise hold its place in the line for good.
  */
 export async function openEventStream(
   events: AsyncIterable<EngineEvent>,
   onError: (error: FacetError) => void,
+  signal: AbortSignal,
 ): Promise<AsyncGenerator<EngineEvent, void, void>> {
   const iterator = events[Symbol.asyncIterator]();
-  const first = await iterator.next();
+  const end = () => {
+    iterator.return?.().catch(() => {});
+  };
+  signal.addEventListener("abort", end, { once: true });
+  let first: IteratorResult<EngineEvent>;
+  try {
+    first = await iterator.next();
+  } catch (error) {
+    signal.removeEventListener("abort", end);
+    throw error;
+  }
   return (async function* () {
     try {
       for (let next = first; !next.done; next = await iterator.next()) yield next.value;
@@ -19,6 +31,7 @@ export async function openEventStream(
       onError(error);
       yield { type: "error", error: error.toJSON() } as const;
     } finally {
+      signal.removeEventListener("abort", end);
       await iterator.return?.();
     }
   })();

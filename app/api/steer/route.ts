@@ -22,9 +22,8 @@ async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerat
   if (!engine) throw new FacetError("engine_unavailable", `This server has no engine for ${body.dictionary}.`);
   const unitOf = (feature: number) => maxima[feature] ?? 0;
   const events = engine.generate(body, { signal, resolveImage: imageResolver(db), unitOf });
-  return openEventStream(events, (error) => {
-    log[error.status >= 500 ? "error" : "info"]({ code: error.code, err: error.cause }, error.message);
-  });
+  const logged = (error: FacetError) => log[error.status >= 500 ? "error" : "info"]({ code: error.code, err: error.cause }, error.message);
+  return openEventStream(events, logged, signal);
 }
 
 /** Runs a generate request and streams the engine's events, one JSON object a line. */
