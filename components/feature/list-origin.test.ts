@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { defaultSort } from "@/lib/core/feature-query";
 import { originHref, originParam, originQuery, originWords } from "./list-origin";
 
 describe("the list one came from", () => {
@@ -9,13 +10,13 @@ describe("the list one came from", () => {
     expect(originQuery("m/d", originParam(query) ?? null)).toEqual(query);
     expect(originWords(query, 312)).toBe("312 features · “yellow fruit” · 2 filters · by IoU");
   });
-  it("goes by index when there is none, or none that can be read", () => {
+  it("is the whole list in its usual order when there is none, or none that can be read", () => {
     for (const from of [null, "", "nonsense=1", "sort=up"]) {
       const query = originQuery("m/d", from);
-      expect(query).toMatchObject({ sort: "index", direction: "asc", q: "" });
+      expect(query).toMatchObject({ ...defaultSort(""), q: "" });
       expect(originParam(query)).toBeUndefined();
       expect(originHref(query)).toBe("/d/m/d");
     }
-    expect(originWords(originQuery("m/d", null), 2048)).toBe("2,048 features · by index");
+    expect(originWords(originQuery("m/d", null), 2048)).toBe("2,048 features · by steering effect");
   });
 });

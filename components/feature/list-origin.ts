@@ -5,7 +5,7 @@ import { formatNoun } from "@/lib/core/format";
 import type { SortKey } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 
-/** The query of the list; by index where there is none, or where it is not one (an old or edited link). `limit` and `cursor` are dropped. */
+/** The query of the list; the whole list in its usual order where there is none, or where it is not one (an old or edited link). Without its place. */
 export function originQuery(ref: string, from: string | null): FeatureQuery {
   let query: FeatureQuery;
   try {
@@ -16,7 +16,7 @@ export function originQuery(ref: string, from: string | null): FeatureQuery {
   return { ...query, dictionary: ref, limit: 1, cursor: null };
 }
 
-/** `from` again, in its one canonical form; undefined for the plain list by index. */
+/** `from` again, in its one canonical form; undefined for the whole list in its usual order. */
 export function originParam(query: FeatureQuery): string | undefined {
   return fromParam(query) || undefined;
 }
@@ -33,7 +33,7 @@ const sortNames: Record<SortKey, string> = {
   max_activation: "maximum",
   image_share: "image share",
   iou: "IoU",
-  steer: "steering",
+  steer: "steering effect",
   images: "pictures",
 };
 

@@ -1,5 +1,5 @@
 /** The filters that are on, in words, each with what takes it off. Pure, for the chips and for a list that came out empty. */
-import type { FeatureQuery } from "@/lib/core/feature-query";
+import { defaultSort, type FeatureQuery } from "@/lib/core/feature-query";
 import { flagKeys, metricKeys } from "@/lib/core/records";
 import { flagNames, metrics } from "./metrics";
 
@@ -17,7 +17,7 @@ export function activeFilters(query: FeatureQuery, { withSearch = false } = {}):
     filters.push({
       key: "q",
       text: `the words “${query.q.trim()}”`,
-      without: { q: "", ...(query.sort === "relevance" && { sort: "index", direction: "asc" }) },
+      without: { q: "", ...(query.sort === "relevance" && defaultSort("")) },
     });
   for (const concept of query.concepts) {
     filters.push({ key: `concept-${concept}`, text: concept, without: { concepts: query.concepts.filter((other) => other !== concept) } });

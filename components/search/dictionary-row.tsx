@@ -14,7 +14,7 @@ export function DictionaryRow({ dictionary }: { dictionary: Dictionary }) {
       <div className="flex min-w-0 flex-col justify-between gap-4">
         <h3 className="min-w-0">
           <Link
-            href={routes.dictionary(dictionary.ref, { sort: "-iou" })}
+            href={routes.dictionary(dictionary.ref)}
             className="block rounded-sm outline-none after:absolute after:inset-0 after:rounded-xl focus-visible:after:outline-2 focus-visible:after:outline-focus"
           >
             <span className="block text-muted text-sm">{dictionary.model.name}</span>

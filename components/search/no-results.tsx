@@ -4,7 +4,7 @@ import { SearchX } from "lucide-react";
 import { Button } from "@/components/ui/button";
 import { EmptyState } from "@/components/ui/empty-state";
 import { fetchFeatures } from "@/lib/api/features";
-import type { FeatureQuery } from "@/lib/core/feature-query";
+import { defaultSort, type FeatureQuery } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
 import { activeFilters, noFilters } from "./active-filters";
 
@@ -56,7 +56,7 @@ export function NoResults({ query, setQuery }: NoResultsProps) {
       ) : (
         <>
           <p className="mb-3">Dropping one filter is not enough.</p>
-          <Button size="sm" onClick={() => setQuery({ ...noFilters, q: "", sort: "index", direction: "asc" })}>
+          <Button size="sm" onClick={() => setQuery({ ...noFilters, q: "", ...defaultSort("") })}>
             Drop all filters and words
           </Button>
         </>

@@ -1,6 +1,6 @@
 /** The HTTP API described in OpenAPI 3.1, made from the same schemas that check its inputs and answers. */
 import { z } from "zod";
-import { queryLimits } from "@/lib/core/feature-query";
+import { defaultSort, queryLimits } from "@/lib/core/feature-query";
 import { analyseRequestSchema, dictionaryRefSchema, eventSchema, generateRequestSchema, sha256Schema } from "@/lib/core/protocol";
 import {
   analysisSchema,
@@ -34,6 +34,8 @@ interface Endpoint {
 }
 
 const text = z.string().optional();
+const usual = defaultSort("");
+const usualSort = `${usual.direction === "desc" ? "-" : ""}${usual.sort}`;
 const sorts = sortKeys.flatMap((key) => (key === "relevance" ? [key] : [key, `-${key}`]));
 
 /** The list's keys as `parseFeatureQuery` reads them. */
@@ -43,7 +45,9 @@ const featuresQuery = z.strictObject({
   sort: z
     .enum(sorts as [string, ...string[]])
     .optional()
-    .describe("A minus sorts downwards; features without the metric come last either way"),
+    .describe(
+      `A minus sorts from the greatest; features without the metric come last either way, dead ones after the rest. Without a sort: ${usualSort}, and relevance where there is a search`,
+    ),
   concept: z
     .string()
     .optional()

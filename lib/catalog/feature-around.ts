@@ -1,7 +1,7 @@
 /** Which features stand before and after one in a list: what "previous" and "next" on its page mean. */
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { Queryable } from "./db";
-import { type Edge, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
+import { edgeOf, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
 
 export interface Around {
   /** Both null when the list does not hold the feature. */
@@ -24,11 +24,12 @@ export async function around(
   const counted = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${source.sql}`, source.parameters.values);
   const total = counted[0]?.total ?? 0;
   const place = `$${source.parameters.values.length + 1}`;
-  const [edge] = await db.rows<Edge>(`SELECT ${order.key} AS value, f.index ${source.sql} AND f.index = ${place}::int`, [
-    ...source.parameters.values,
-    index,
-  ]);
-  if (!edge) return { previous: null, next: null, total };
+  const [row] = await db.rows<{ key: number | null; index: number; dead: boolean }>(
+    `SELECT ${order.key} AS key, f.index, f.dead ${source.sql} AND f.index = ${place}::int`,
+    [...source.parameters.values, index],
+  );
+  if (!row) return { previous: null, next: null, total };
+  const edge = edgeOf(row);
   const [next] = await readRows(db, source, order, edge, false, 1);
   const [previous] = await readRows(db, source, order, edge, true, 1);
   return { previous: previous?.index ?? null, next: next?.index ?? null, total };

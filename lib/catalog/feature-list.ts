@@ -1,7 +1,7 @@
 /**
  * A page of features, sorted by any metric both ways, filtered and matched against a search. Paging is by keyset: a cursor names the row
  * at the edge of a page, so that a page holds the same rows whichever way one walks. Features that lack the sort's metric come last in
- * both directions, by index. Filters and search act before the limit.
+ * both directions, by index, those that never fire after those that do. Filters and search act before the limit.
  */
 import { z } from "zod";
 import { FacetError } from "@/lib/core/errors";
@@ -45,7 +45,7 @@ export interface Order {
   /** SQL of the key, and its type. */
   key: string;
   type: string;
-  /** Features without the key exist: they form a second part. */
+  /** Features without the key exist: they form parts of their own. */
   nullable: boolean;
   descending: boolean;
 }
@@ -60,10 +60,20 @@ export function orderOf(query: FeatureQuery, found: boolean): Order {
   return { key: `f.${query.sort}`, type: columnTypes[query.sort], nullable: query.sort !== "images", descending };
 }
 
-const cursorSchema = z.tuple([z.string(), z.number().nullable(), z.number().int().min(0), z.enum(["after", "before"])]);
+/** Where a list's rows lie, in its order: those with the sort's key, then those without it that fire, then the dead ones without it. */
+type Part = "keyed" | "missing" | "dead";
+
+/** The key's value; where there is none, the part. */
+const edgeSchema = z.union([z.number(), z.enum(["missing", "dead"])]);
+const cursorSchema = z.tuple([z.string(), edgeSchema, z.number().int().min(0), z.enum(["after", "before"])]);
 export interface Edge {
-  value: number | null;
+  value: z.infer<typeof edgeSchema>;
   index: number;
+}
+
+/** A row's place in the list. */
+export function edgeOf(row: { key: number | null; index: number; dead: boolean }): Edge {
+  return { value: row.key ?? (row.dead ? "dead" : "missing"), index: row.index };
 }
 
 const orderName = (query: FeatureQuery) => `${query.direction === "desc" ? "-" : ""}${query.sort}`;
@@ -121,12 +131,12 @@ export function sourceOf(dictionaryId: number, query: FeatureQuery, match: Featu
 
 type KeyedRow = CardRow & { key: number | null };
 
-/** Rows of one part (those with the key, or those without) beyond an edge, in list order or from its end. */
+/** Rows of one part beyond an edge, in list order or from its end. */
 async function readPart(
   db: Queryable,
   source: Source,
   order: Order,
-  part: "keyed" | "missing",
+  part: Part,
   edge: Edge | null,
   backwards: boolean,
   limit: number,
@@ -139,6 +149,7 @@ async function readPart(
   const beyond = descending ? "<" : ">";
   const where: string[] = [];
   if (order.nullable) where.push(`${order.key} IS ${keyed ? "NOT NULL" : "NULL"}`);
+  if (!keyed) where.push(part === "dead" ? "f.dead" : "NOT f.dead");
   if (edge && keyed && order.key !== "f.index") {
     where.push(`(${order.key}, f.index) ${beyond} (${parameters.bind(edge.value)}::${order.type}, ${parameters.bind(edge.index)}::int)`);
   } else if (edge) where.push(`f.index ${beyond} ${parameters.bind(edge.index)}::int`);
@@ -160,9 +171,9 @@ export async function readRows(
   backwards: boolean,
   limit: number,
 ): Promise<KeyedRow[]> {
-  const parts: ("keyed" | "missing")[] = order.nullable ? ["keyed", "missing"] : ["keyed"];
+  const parts: Part[] = order.nullable ? ["keyed", "missing", "dead"] : ["keyed"];
   if (backwards) parts.reverse();
-  const at = edge && order.nullable && edge.value === null ? "missing" : "keyed";
+  const at: Part = typeof edge?.value === "string" ? edge.value : "keyed";
   const rows: KeyedRow[] = [];
   for (const part of edge ? parts.slice(parts.indexOf(at)) : parts) {
     if (rows.length === limit) break;
@@ -183,7 +194,7 @@ export async function featurePage(
 ): Promise<FeaturePage> {
   const order = orderOf(query, match?.found != null);
   const cursor = readCursor(query);
-  if (cursor && cursor.edge.value === null && !order.nullable)
+  if (typeof cursor?.edge.value === "string" && !order.nullable)
     throw new FacetError("invalid_request", "The cursor is not one of this API.");
   const source = sourceOf(dictionaryId, query, match);
   const backwards = cursor?.side === "before";
@@ -195,16 +206,14 @@ export async function featurePage(
   const items = rows.map(toCard);
   await attachTop(db, dictionaryId, items);
   await match?.explain(db, items);
-  const edge = (row: KeyedRow | undefined): Edge | null => (row ? { value: row.key, index: row.index } : null);
-  const first = edge(rows[0]);
-  const last = edge(rows.at(-1));
+  const [first, last] = [rows[0], rows.at(-1)];
   // Where one came from there is at least the row of the cursor.
   const hasNext = backwards ? true : more;
   const hasPrevious = backwards ? more : cursor !== null;
   return {
     items,
-    next: hasNext && last ? writeCursor(query, last, "after") : null,
-    previous: hasPrevious && first ? writeCursor(query, first, "before") : null,
+    next: hasNext && last ? writeCursor(query, edgeOf(last), "after") : null,
+    previous: hasPrevious && first ? writeCursor(query, edgeOf(first), "before") : null,
     total: counted[0]?.total ?? 0,
   };
 }

@@ -4,6 +4,7 @@ import { emptyFeatureQuery, featureQueryParams, parseFeatureQuery } from "./feat
 describe("feature queries", () => {
   it("have defaults", () => {
     expect(parseFeatureQuery({})).toEqual(emptyFeatureQuery);
+    expect(emptyFeatureQuery).toMatchObject({ sort: "steer", direction: "desc" });
     expect(featureQueryParams(emptyFeatureQuery)).toEqual({});
     expect(parseFeatureQuery({ q: "red" })).toMatchObject({ sort: "relevance", direction: "desc" });
     expect(featureQueryParams(parseFeatureQuery({ q: "red" }))).toEqual({ q: "red" });
@@ -21,6 +22,9 @@ describe("feature queries", () => {
       sink: "1",
     },
     { sort: "-index", limit: "7", cursor: "abc" },
+    { sort: "index" },
+    { sort: "steer" },
+    { q: "red", sort: "-steer" },
     { q: "red", sort: "index" },
     { q: "red", sort: "iou", density_min: "0", density_max: "1e-7" },
     { max_activation_min: "-3.5" },
@@ -30,7 +34,7 @@ describe("feature queries", () => {
   });
 
   it("count an empty value as absent, and drop what is the default", () => {
-    expect(featureQueryParams(parseFeatureQuery({ q: "", concept: "", iou_min: "", sort: "index", limit: "50" }))).toEqual({});
+    expect(featureQueryParams(parseFeatureQuery({ q: "", concept: "", iou_min: "", sort: "-steer", limit: "50" }))).toEqual({});
     expect(featureQueryParams(parseFeatureQuery({ q: "x", sort: "-relevance" }))).toEqual({ q: "x" });
   });
 

@@ -31,16 +31,23 @@ export interface FeatureQuery {
 
 export const queryLimits = { text: 2_000, page: 100, defaultPage: 50, cursor: 512 } as const;
 
-/** Relevance is best-first; everything else counts up unless the key carries a minus. */
-export function defaultSort(q: string): { sort: SortKey; direction: Direction } {
-  return q.trim() ? { sort: "relevance", direction: "desc" } : { sort: "index", direction: "asc" };
+export interface Sort {
+  sort: SortKey;
+  direction: Direction;
+}
+
+/** The order of a whole list: what is worth opening comes first, features whose steering works; IoU would put plain backgrounds there. */
+const listSort: Sort = { sort: "steer", direction: "desc" };
+
+/** The order of a list that does not name one: a search by relevance, best first; a whole list by steering effect, from the greatest. */
+export function defaultSort(q: string): Sort {
+  return q.trim() ? { sort: "relevance", direction: "desc" } : listSort;
 }
 
 export const emptyFeatureQuery: FeatureQuery = {
   dictionary: "",
   q: "",
-  sort: "index",
-  direction: "asc",
+  ...listSort,
   concepts: [],
   ranges: {},
   flags: {},
@@ -73,7 +80,7 @@ function number(key: string, text: string): number {
   return value;
 }
 
-function parseSort(text: string): { sort: SortKey; direction: Direction } {
+function parseSort(text: string): Sort {
   const descending = text.startsWith("-");
   const key = descending ? text.slice(1) : text;
   if (!isSortKey(key)) throw bad("sort", `"${key.slice(0, 40)}" is not a sort key; known are ${sortKeys.join(", ")}.`);

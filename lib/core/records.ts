@@ -229,7 +229,7 @@ export const analysisSchema = z.strictObject({
 /** Names of the sort keys and of the range filters (`<name>_min`, `<name>_max`), in URLs and in the API alike. */
 export const metricKeys = ["density", "text_density", "max_activation", "image_share", "iou", "steer", "images"] as const;
 export type MetricKey = (typeof metricKeys)[number];
-/** `relevance`: best match first, by index where nothing is searched for; the default of a search. */
+/** `relevance`: best match first, by index where nothing is searched for; the default of a search, as `-steer` is of a whole list. */
 export const sortKeys = ["relevance", "index", ...metricKeys] as const;
 export type SortKey = (typeof sortKeys)[number];
 export const flagKeys = ["dead", "always_on", "sink", "explained"] as const;

@@ -29,6 +29,7 @@ afterAll(async () => {
 describe("featuresAround", () => {
   it.each([
     "",
+    "sort=index",
     "sort=-index",
     "sort=-iou",
     "sort=iou",

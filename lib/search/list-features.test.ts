@@ -32,6 +32,17 @@ afterAll(() => catalog?.close());
 const list = (params: Record<string, string>) => listFeatures(catalog.db, parseFeatureQuery({ dictionary: ref, ...params }));
 const found = async (q: string, params: Record<string, string> = {}) => (await list({ q, ...params })).items.map((card) => card.index);
 
+/** The whole list, page by page. */
+async function walkCards(params: Record<string, string>, limit: number): Promise<FeatureCard[][]> {
+  let page = await list({ ...params, limit: String(limit) });
+  const pages = [page.items];
+  while (page.next) {
+    page = await list({ ...params, limit: String(limit), cursor: page.next });
+    pages.push(page.items);
+  }
+  return pages;
+}
+
 async function walk(params: Record<string, string>, limit: number): Promise<{ forward: number[]; backward: number[]; total: number }> {
   const forward: number[] = [];
   let page = await list({ ...params, limit: String(limit) });
@@ -73,13 +84,23 @@ describe("paging", () => {
     },
   );
 
-  it.each(metricKeys.flatMap((key) => [key, `-${key}`]))("orders by %s, features without it last", async (sort) => {
+  it.each(metricKeys.flatMap((key) => [key, `-${key}`]))("orders by %s, features without it last, dead ones at the end", async (sort) => {
     const key = sort.replace("-", "") as MetricKey;
-    const { items } = await list({ sort, limit: "100" });
-    const values = items.map(metricOf[key]);
-    const known = values.filter((value): value is number => value !== null);
-    expect(values.slice(0, known.length)).toEqual(known);
-    expect(known).toEqual([...known].sort((a, b) => (sort.startsWith("-") ? b - a : a - b)));
+    const items = (await walkCards({ sort }, 50)).flat();
+    const known = items.filter((card) => metricOf[key](card) !== null);
+    expect(items.slice(0, known.length)).toEqual(known);
+    const values = known.map((card) => metricOf[key](card) as number);
+    expect(values).toEqual([...values].sort((a, b) => (sort.startsWith("-") ? b - a : a - b)));
+    const rest = items.slice(known.length);
+    expect(rest).toEqual([...rest].sort((a, b) => Number(a.dead) - Number(b.dead) || a.index - b.index));
+  });
+
+  it("begins with what steers best where no order is asked for", async () => {
+    const { items } = await list({});
+    expect(items).toEqual((await list({ sort: "-steer" })).items);
+    expect(items[0]?.steer).toBe(Math.max(...(await walkCards({}, 100)).flat().map((card) => card.steer ?? 0)));
+    const all = (await walkCards({}, 7)).flat();
+    expect(all.findIndex((card) => card.dead)).toBe(all.length - all.filter((card) => card.dead).length);
   });
 
   it("walks a search and its filters both ways", async () => {
@@ -96,9 +117,11 @@ describe("paging", () => {
     const { next } = await list({ sort: "density", limit: "5" });
     await expect(list({ sort: "-density", cursor: next as string })).rejects.toMatchObject({ code: "invalid_request" });
     await expect(list({ sort: "density", cursor: "bm9uc2Vuc2U" })).rejects.toMatchObject({ code: "invalid_request" });
-    await expect(list({ cursor: Buffer.from('["index",null,5,"after"]').toString("base64url") })).rejects.toMatchObject({
-      code: "invalid_request",
-    });
+    for (const forged of ['["index","dead",5,"after"]', '["index",null,5,"after"]', '["index","alive",5,"after"]']) {
+      await expect(list({ sort: "index", cursor: Buffer.from(forged).toString("base64url") })).rejects.toMatchObject({
+        code: "invalid_request",
+      });
+    }
   });
 });
 
