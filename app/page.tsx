@@ -6,7 +6,7 @@ import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { type Database, getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
-import { pickHighlights, pickSearches } from "@/lib/catalog/home";
+import { type Highlight, pickHighlights, pickSearches } from "@/lib/catalog/home";
 import { asFacetError } from "@/lib/core/errors";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary } from "@/lib/core/records";
@@ -18,10 +18,12 @@ export const dynamic = "force-dynamic";
 export default async function HomePage() {
   let dictionaries: Dictionary[];
   let examples: { words: string; total: number }[] = [];
+  let highlights: Highlight[] = [];
   try {
     const database = await getDatabase();
     dictionaries = await listDictionaries(database);
-    if (dictionaries[0]) examples = await exampleSearches(database, dictionaries[0]);
+    highlights = pickHighlights(dictionaries);
+    if (dictionaries[0]) examples = await exampleSearches(database, dictionaries[0], highlights);
   } catch (thrown) {
     const error = asFacetError(thrown);
     if (error.code === "internal") throw thrown;
@@ -38,7 +40,6 @@ export default async function HomePage() {
       </EmptyState>
     );
   }
-  const highlights = pickHighlights(dictionaries);
   const attributions = new Set(dictionaries.flatMap((dictionary) => dictionary.attribution ?? []));
   return (
     <div className="mx-auto flex w-full max-w-7xl grow flex-col gap-10 px-4 pt-8 pb-6 sm:px-6 sm:pt-12">
@@ -85,9 +86,14 @@ export default async function HomePage() {
 }
 
 /** Searches that find something, with how much. */
-async function exampleSearches(database: Database, dictionary: Dictionary): Promise<{ words: string; total: number }[]> {
+async function exampleSearches(
+  database: Database,
+  dictionary: Dictionary,
+  highlights: readonly Highlight[],
+): Promise<{ words: string; total: number }[]> {
   const found: { words: string; total: number }[] = [];
-  for (const words of pickSearches(dictionary)) {
+  const named = highlights.map((highlight) => highlight.card);
+  for (const words of pickSearches(dictionary, named)) {
     const { total } = await listFeatures(database, parseFeatureQuery({ dictionary: dictionary.ref, q: words, limit: "1" }));
     if (total > 0) found.push({ words, total });
   }

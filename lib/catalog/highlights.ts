@@ -1,12 +1,16 @@
-/** Features worth opening first: what they stand for is well measured, and no two stand for the same. */
-import type { FeatureCard } from "@/lib/core/records";
+/** Features worth opening first: what they stand for can be pointed at, is well measured, and no two stand for the same. */
+import type { Concept, FeatureCard } from "@/lib/core/records";
 import type { Queryable } from "./db";
 import { type CardRow, cardColumns, toCard } from "./row-types";
 import { attachTop } from "./top-maps";
 
+/** What a person can point at. A colour or a place in the picture is most often a background's or the frame's: those come after. */
+const concrete: readonly Concept[] = ["object", "emotion", "text", "action", "part", "scene"];
+
 /**
- * Up to `count` cards with pictures, the best first: by IoU and steering effect together (either, where the other was not measured), one a
- * label, and of one concept class only until every other has had its turn. Unscored dictionaries give their largest activations.
+ * Up to `count` cards with pictures, the best first: concrete concepts before others, by IoU and steering effect together (either, where
+ * the other was not measured), one a label, and of one concept class only until every other has had its turn. Unscored dictionaries give
+ * their largest activations.
  */
 export async function pickCards(db: Queryable, dictionaryId: number, count: number): Promise<FeatureCard[]> {
   const rows = await db.rows<CardRow>(
@@ -18,8 +22,9 @@ export async function pickCards(db: Queryable, dictionaryId: number, count: numb
      ), turn AS (
        SELECT *, row_number() OVER (PARTITION BY concept ORDER BY merit DESC, max_activation DESC, index) AS turn FROM good WHERE same = 1
      )
-     SELECT ${cardColumns} FROM turn f ORDER BY (f.label IS NULL), f.turn, f.merit DESC, f.max_activation DESC, f.index LIMIT $2`,
-    [dictionaryId, count],
+     SELECT ${cardColumns} FROM turn f
+     ORDER BY (f.label IS NULL), coalesce(f.concept = ANY($3::text[]), false) DESC, f.turn, f.merit DESC, f.max_activation DESC, f.index LIMIT $2`,
+    [dictionaryId, count, concrete],
   );
   const cards = rows.map(toCard);
   await attachTop(db, dictionaryId, cards);

@@ -64,5 +64,6 @@ it("searches are short and of different classes first", () => {
     card(4, { label: "x".repeat(30), concept: "colour" }),
   ];
   expect(pickSearches(dictionary(examples))).toEqual(["lemon", "sad", "dog"]);
-  expect(pickSearches(dictionary(examples), 1)).toEqual(["lemon"]);
+  expect(pickSearches(dictionary(examples), [], 1)).toEqual(["lemon"]);
+  expect(pickSearches(dictionary(examples), [card(1, { label: "lemon" })])).toEqual(["dog", "sad", "lemon"]);
 });

@@ -10,7 +10,7 @@ export interface Highlight {
 }
 
 /** Concept classes that surprise, the more the later. */
-const curious: readonly Concept[] = ["colour", "material", "texture", "scene", "part", "position", "action", "text", "emotion"];
+const curious: readonly Concept[] = ["position", "colour", "material", "texture", "scene", "part", "action", "text", "emotion"];
 
 interface Candidate {
   dictionary: Dictionary;
@@ -66,11 +66,15 @@ export function pickHighlights(dictionaries: readonly Dictionary[]): Highlight[]
   return chosen;
 }
 
-/** Up to `count` searches worth trying: short labels of different concept classes. */
-export function pickSearches(dictionary: Dictionary, count = 3): string[] {
-  const words = new Map<string, string>();
+/** Up to `count` searches worth trying: short labels of different concept classes, those that the page does not name already first. */
+export function pickSearches(dictionary: Dictionary, named: readonly FeatureCard[] = [], count = 3): string[] {
   const short = dictionary.examples.filter((card) => card.label && card.label.length <= 24);
-  for (const card of short) if (![...words.values()].includes(card.concept ?? "")) words.set(card.label as string, card.concept ?? "");
-  for (const card of short) words.set(card.label as string, card.concept ?? "");
-  return [...words.keys()].slice(0, count);
+  const isNamed = (card: FeatureCard) => named.some((other) => other.label === card.label);
+  const left = [...short.filter((card) => !isNamed(card)), ...short.filter(isNamed)];
+  const picked: FeatureCard[] = [];
+  while (picked.length < count && left.length > 0) {
+    const fresh = left.findIndex((card) => picked.every((other) => other.concept !== card.concept));
+    picked.push(...left.splice(Math.max(0, fresh), 1));
+  }
+  return picked.map((card) => card.label as string);
 }
