@@ -1,4 +1,4 @@
-import { formatActivation } from "@/lib/core/format";
+import { alignDecimals, decimalsOf, formatActivation } from "@/lib/core/format";
 import { barShares } from "./token-bars-marks";
 
 interface TokenBarsProps {
@@ -10,6 +10,8 @@ interface TokenBarsProps {
 /** Tokens with a bar each, the longest for the largest magnitude. Negative values point the same way in another colour. */
 export function TokenBars({ tokens, label }: TokenBarsProps) {
   const shares = barShares(tokens.map((entry) => entry.value));
+  const values = tokens.map((entry) => formatActivation(Number(entry.value.toPrecision(2))));
+  const places = Math.max(0, ...values.map(decimalsOf));
   return (
     <ol aria-label={label} className="grid grid-cols-[minmax(0,max-content)_minmax(2rem,1fr)_auto] items-center gap-x-2 gap-y-1 text-sm">
       {tokens.map((entry, i) => (
@@ -24,7 +26,7 @@ export function TokenBars({ tokens, label }: TokenBarsProps) {
               style={{ width: `${100 * (shares[i] ?? 0)}%` }}
             />
           </span>
-          <span className="num text-right text-muted">{formatActivation(Number(entry.value.toPrecision(2)))}</span>
+          <span className="num text-right text-muted">{alignDecimals(values[i] ?? "", places)}</span>
         </li>
       ))}
     </ol>

@@ -2,7 +2,7 @@
 import { type KeyboardEvent, useMemo, useState } from "react";
 import { ColorScale } from "@/components/heatmap/color-scale";
 import { useTheme } from "@/components/shell/theme";
-import { formatActivation } from "@/lib/core/format";
+import { alignDecimals, decimalsOf, formatActivation } from "@/lib/core/format";
 import type { TextExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { decodeMap, toDense } from "@/lib/core/sparse-map";
@@ -19,6 +19,7 @@ interface TextExamplesProps {
 export function TextExamples({ texts, onValue }: TextExamplesProps) {
   const [value, setValue] = useState<number | null>(null);
   const max = textScale({ texts, examples: { top: [], upper: [], middle: [], lower: [], random: [] } });
+  const places = Math.max(0, ...texts.map((text) => decimalsOf(formatActivation(text.peak))));
   const look = (next: number | null) => {
     setValue(next);
     onValue(next);
@@ -29,7 +30,7 @@ export function TextExamples({ texts, onValue }: TextExamplesProps) {
       <ol className="divide-y divide-line">
         {texts.map((text, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: examples have no identity but their rank
-          <TokenString key={i} text={text} max={max} onValue={look} />
+          <TokenString key={i} text={text} max={max} places={places} onValue={look} />
         ))}
       </ol>
     </div>
@@ -39,11 +40,13 @@ export function TextExamples({ texts, onValue }: TextExamplesProps) {
 interface TokenStringProps {
   text: TextExample;
   max: number;
+  /** Decimals of the peaks beside each other. */
+  places: number;
   onValue: (value: number | null) => void;
 }
 
 /** One text. Its active tokens are one tab stop, walked by the arrow keys. */
-function TokenString({ text, max, onValue }: TokenStringProps) {
+function TokenString({ text, max, places, onValue }: TokenStringProps) {
   const theme = useTheme();
   const dense = useMemo(() => toDense(decodeMap(text.map), 1, text.tokens.length), [text]);
   const active = useMemo(() => [...dense.keys()].filter((i) => (dense[i] ?? 0) > 0), [dense]);
@@ -103,7 +106,7 @@ function TokenString({ text, max, onValue }: TokenStringProps) {
       </p>
       <span className="num shrink-0 pt-1.5 text-muted text-sm">
         <span className="sr-only">peak activation </span>
-        {formatActivation(text.peak)}
+        {alignDecimals(formatActivation(text.peak), places)}
       </span>
     </li>
   );

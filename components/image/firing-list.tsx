@@ -4,7 +4,7 @@ import Link from "next/link";
 import { memo } from "react";
 import { ConceptGlyph } from "@/components/search/concept";
 import { cn } from "@/components/ui/cn";
-import { formatActivation, formatCount, formatIndex } from "@/lib/core/format";
+import { alignDecimals, decimalsOf, formatActivation, formatCount, formatIndex } from "@/lib/core/format";
 import { conceptClasses } from "@/lib/core/records";
 import { type FiringGroup, type FiringItem, strongest } from "./firing";
 
@@ -25,6 +25,7 @@ interface FiringListProps {
  */
 export function FiringList({ groups, numLatents, hrefOf, held, onHold, onLook }: FiringListProps) {
   const longest = strongest(groups);
+  const places = Math.max(0, ...groups.flatMap((group) => group.items.map((item) => decimalsOf(formatActivation(item.value)))));
   const first = groups.find((group) => group.key !== "always_on")?.items[0]?.feature.index ?? groups[0]?.items[0]?.feature.index;
   const listed = groups.some((group) => group.items.some((item) => item.feature.index === held));
   const stop = listed ? held : first;
@@ -34,6 +35,7 @@ export function FiringList({ groups, numLatents, hrefOf, held, onHold, onLook }:
         key={item.feature.index}
         item={item}
         share={item.value / longest}
+        places={places}
         numLatents={numLatents}
         href={hrefOf(item.feature.index)}
         held={item.feature.index === held}
@@ -89,12 +91,14 @@ function rowFrom(row: HTMLElement, key: string): HTMLElement | null {
 interface RowProps extends Pick<FiringListProps, "numLatents" | "onHold" | "onLook"> {
   item: FiringItem;
   share: number;
+  /** Decimals of the column of values. */
+  places: number;
   href: string;
   held: boolean;
   stop: boolean;
 }
 
-const Row = memo(function Row({ item, share, numLatents, href, held, stop, onHold, onLook }: RowProps) {
+const Row = memo(function Row({ item, share, places, numLatents, href, held, stop, onHold, onLook }: RowProps) {
   const { feature, value } = item;
   const name = feature.label ?? "unexplained";
   const index = formatIndex(feature.index, numLatents);
@@ -118,7 +122,7 @@ const Row = memo(function Row({ item, share, numLatents, href, held, stop, onHol
           event.preventDefault();
           next.focus();
         }}
-        className="grid min-h-10 min-w-0 grow grid-cols-[minmax(0,1.4fr)_minmax(2.5rem,1fr)_3.25rem] items-center gap-2 rounded-md px-2 sm:gap-3 text-left text-sm"
+        className="grid min-h-10 min-w-0 grow grid-cols-[minmax(0,1.4fr)_minmax(2.5rem,1fr)_4rem] items-center gap-2 rounded-md px-2 sm:gap-3 text-left text-sm"
       >
         <span dir="auto" className={cn("truncate", !feature.label && "text-muted")} title={name}>
           {name}
@@ -126,7 +130,7 @@ const Row = memo(function Row({ item, share, numLatents, href, held, stop, onHol
         <span className="h-1.5 rounded-full bg-line">
           <span className="block h-full rounded-full bg-accent" style={{ width: `${Math.max(1, 100 * share)}%` }} />
         </span>
-        <span className="num text-right">{formatActivation(value)}</span>
+        <span className="num text-right">{alignDecimals(formatActivation(value), places)}</span>
       </button>
       <Link
         href={href}
