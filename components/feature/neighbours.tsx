@@ -1,9 +1,8 @@
 import Link from "next/link";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { Term } from "@/components/ui/term";
 import { formatIndex, formatScore } from "@/lib/core/format";
 import type { FeatureDetail, Neighbour } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
 
 const kinds = {
   decoder: { name: "Same direction", unit: "cosine", explains: "Cosine of the decoder rows: how alike the two push the model." },
@@ -53,9 +52,7 @@ function NeighbourCard({ neighbour, numLatents, href, unit }: NeighbourCardProps
   return (
     <Link href={href} className="-mx-1 flex items-center gap-2 rounded-md p-1 hover:bg-sunken">
       <span className="size-12 shrink-0 overflow-hidden rounded-sm bg-sunken">
-        {top && (
-          <HeatmapCanvas src={routes.api.image(top.image)} alt="" map={top.map} rows={top.rows} cols={top.cols} max={top.peak} size={48} />
-        )}
+        {top && <ExamplePicture example={top} max={null} size={48} />}
       </span>
       <span className="min-w-0 text-sm leading-5">
         <span dir="auto" className={`block truncate ${label ? "" : "text-muted"}`}>

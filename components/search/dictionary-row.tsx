@@ -1,6 +1,6 @@
 "use client";
 import Link from "next/link";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { DictionaryFacts } from "./dictionary-head";
@@ -32,17 +32,7 @@ export function DictionaryRow({ dictionary }: { dictionary: Dictionary }) {
           return (
             <li key={card.index} className="min-w-0">
               <Link href={routes.feature(dictionary.ref, card.index)} prefetch={false} className="block rounded-md">
-                <HeatmapCanvas
-                  src={routes.api.image(example.image)}
-                  alt=""
-                  map={example.map}
-                  rows={example.rows}
-                  cols={example.cols}
-                  max={card.maxActivation ?? example.peak}
-                  size={104}
-                  loading="eager"
-                  className="rounded-md bg-sunken"
-                />
+                <ExamplePicture example={example} max={card.maxActivation} size={104} loading="eager" className="rounded-md bg-sunken" />
                 <span dir="auto" className="mt-1 block truncate text-muted text-xs hover:text-ink">
                   {card.label ?? `#${card.index}`}
                 </span>

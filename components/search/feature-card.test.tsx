@@ -53,6 +53,7 @@ it("says its numbers and its health aloud", () => {
   expect(screen.getByRole("img", { name: "density 0.42 %: active on 1 in 238 of the image tokens" })).toBeTruthy();
   expect(screen.getByRole("img", { name: "Sink" })).toBeTruthy();
   expect(screen.getByText(".71")).toBeTruthy();
+  expect(screen.getByText("max 9")).toBeTruthy();
 });
 
 it("marks why it was found, in the label or under it", () => {

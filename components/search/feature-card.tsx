@@ -2,17 +2,19 @@
 import { Eye, EyeOff } from "lucide-react";
 import Link from "next/link";
 import { memo, type PointerEvent, type Ref, useState } from "react";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { Badge } from "@/components/ui/badge";
 import { cn } from "@/components/ui/cn";
-import { formatIndex, formatPercent, formatScore } from "@/lib/core/format";
+import { formatActivation, formatIndex, formatPercent, formatScore } from "@/lib/core/format";
 import { withoutHighlight } from "@/lib/core/highlight";
 import type { FeatureCard as Card, Dictionary, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { ConceptGlyph } from "./concept";
 import { DensityBar } from "./density-bar";
+import { FeatureLabel, nameOf } from "./feature-label";
 import { HealthGlyphs } from "./health";
 import { Highlighted } from "./highlighted";
+import { metrics } from "./metrics";
 
 export interface FeatureCardProps {
   card: Card;
@@ -48,7 +50,6 @@ export const FeatureCard = memo(function FeatureCard({
 }: FeatureCardProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const index = formatIndex(card.index, dictionary.numLatents);
-  const label = card.label ?? (card.dead ? "never fires" : "no explanation");
   const last = Math.max(0, card.top.length - 1);
 
   // The pointer's place across the card picks the picture. The link lies over the whole card, so the card listens.
@@ -77,20 +78,10 @@ export const FeatureCard = memo(function FeatureCard({
           prefetch={false}
           data-feature={card.index}
           onFocus={() => onFocus?.(card.index)}
-          aria-label={`${index} ${label}`}
+          aria-label={`${index} ${nameOf(card)}`}
           className="outline-none after:absolute after:inset-0 after:rounded-lg"
         >
-          <span
-            dir="auto"
-            className={cn("text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10", !card.label && "text-muted italic")}
-            title={card.label ?? undefined}
-          >
-            {card.match?.highlight && withoutHighlight(card.match.highlight) === card.label ? (
-              <Highlighted text={card.match.highlight} />
-            ) : (
-              label
-            )}
-          </span>
+          <FeatureLabel card={card} className={cn("text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10")} />
         </Link>
         {searching && <MatchReason card={card} />}
         <div className="mt-1.5 flex h-6 items-center gap-2 text-muted text-xs">
@@ -99,9 +90,11 @@ export const FeatureCard = memo(function FeatureCard({
           <span className="font-mono">{index}</span>
           <span className="relative z-10 ml-auto flex items-center gap-1.5">
             <HealthGlyphs card={card} />
-            <span className="hidden @[12.5rem]:inline-flex">
-              <DensityBar density={card.density} />
-            </span>
+            {compact && (
+              <span className="hidden @[12.5rem]:inline-flex">
+                <DensityBar density={card.density} />
+              </span>
+            )}
             {card.iou !== null && (
               <Badge title={`IoU ${formatScore(card.iou)}: how exactly its mask covers what the label names`}>
                 <span aria-hidden className="hidden @[11rem]:inline">
@@ -113,6 +106,15 @@ export const FeatureCard = memo(function FeatureCard({
             )}
           </span>
         </div>
+        {!compact && (
+          <div className="num relative z-10 flex h-5 items-center gap-1.5 whitespace-nowrap text-muted text-xs">
+            <DensityBar density={card.density} />
+            <span aria-hidden>{formatPercent(card.density)}</span>
+            <span className="ml-auto" title={metrics.max_activation.explain}>
+              max {formatActivation(card.maxActivation)}
+            </span>
+          </div>
+        )}
       </div>
     </article>
   );
@@ -139,13 +141,9 @@ function CardPicture({
   }
   return (
     <div className="relative">
-      <HeatmapCanvas
-        src={routes.api.image(example.image)}
-        alt=""
-        map={example.map}
-        rows={example.rows}
-        cols={example.cols}
-        max={card.maxActivation ?? example.peak}
+      <ExamplePicture
+        example={example}
+        max={card.maxActivation}
         show={show}
         size={compact ? 176 : 272}
         loading={eager ? "eager" : "lazy"}

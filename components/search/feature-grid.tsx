@@ -1,46 +1,9 @@
 "use client";
-import { useCallback, useRef, useState } from "react";
+import { useRef } from "react";
 import { cn } from "@/components/ui/cn";
 import { Skeleton } from "@/components/ui/skeleton";
-import type { FeatureCard as Card, Dictionary } from "@/lib/core/records";
 import { FeatureCard } from "./feature-card";
-import { pageSize } from "./list-url";
-import type { FeaturePages } from "./use-feature-pages";
-import { useListKeys } from "./use-list-keys";
-import { usePlace } from "./use-place";
-import { useBrowserLayoutEffect, useWindowRows } from "./use-window-rows";
-
-export interface FeatureListProps {
-  pages: FeaturePages;
-  dictionary: Pick<Dictionary, "ref" | "numLatents">;
-  /** The list's own query, for links. */
-  from: string;
-  searching: boolean;
-  heat: boolean;
-  onToggleHeat: () => void;
-  compact: boolean;
-  at: number | null;
-  onNotice: (text: string) => void;
-}
-
-/** Cards shown as blanks past the loaded ones: a jump of the scroll bar lands on something, and asks for what is between. */
-const blanksAhead = 480;
-
-/** How many items the scroll bar stands for. */
-export function spannedCount(pages: FeaturePages): number {
-  if (!pages.hasNext) return pages.items.length;
-  const rest = pages.total === null ? pageSize : Math.max(1, pages.total - pages.items.length);
-  return pages.items.length + Math.min(rest, pages.hasPrevious ? pageSize : blanksAhead);
-}
-
-/** Loads what the window comes near. */
-export function useLoadNearby(pages: FeaturePages, first: number, end: number, ready: boolean): void {
-  useBrowserLayoutEffect(() => {
-    if (!ready || pages.stale) return;
-    if (pages.hasNext && end > pages.items.length - pageSize / 2) pages.fetchNext();
-    else if (pages.hasPrevious && first === 0) pages.fetchPrevious();
-  });
-}
+import { type FeatureListProps, useFeatureList } from "./use-feature-list";
 
 /** Columns by the container's own width: all of them divide the page size. */
 const gridColumns = {
@@ -59,27 +22,16 @@ function measureGrid(container: HTMLElement) {
   };
 }
 
-export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggleHeat, compact, at, onNotice }: FeatureListProps) {
+export function FeatureGrid({ searching, compact, heat, from, ...list }: FeatureListProps) {
+  const { pages, dictionary } = list;
   const container = useRef<HTMLDivElement>(null);
-  const count = spannedCount(pages);
-  const rows = useWindowRows({ container, measure: measureGrid, count, layoutKey: `${compact} ${searching}`, serverItems: 24 });
-  usePlace({ pages, at, geometry: rows.geometry, container });
-  useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
-
-  const [pictures, setPictures] = useState<ReadonlyMap<number, number>>(new Map());
-  const setPicture = useCallback((index: number, picture: number) => setPictures((old) => new Map(old).set(index, picture)), []);
-  const { setActive } = useListKeys({
+  const { shown, first, blanks, above, below, pictureOf, setPicture, setActive } = useFeatureList({
+    ...list,
     container,
-    items: pages.items,
-    geometry: rows.geometry,
-    dictionary: dictionary.ref,
-    onToggleHeat,
-    onNextPicture: (card: Card) => setPicture(card.index, ((pictures.get(card.index) ?? 0) + 1) % Math.max(1, card.top.length)),
-    onNotice,
+    measure: measureGrid,
+    layoutKey: `${compact} ${searching}`,
+    serverItems: 24,
   });
-
-  const shown = pages.items.slice(rows.first, Math.min(rows.end, pages.items.length));
-  const blanks = Math.max(0, rows.end - Math.max(rows.first, pages.items.length));
   return (
     <div className="@container">
       <div
@@ -87,10 +39,10 @@ export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggle
         className={cn("[overflow-anchor:none] transition-opacity duration-100", pages.stale && "opacity-60")}
         aria-busy={pages.stale}
       >
-        <div style={{ height: rows.above }} />
+        <div style={{ height: above }} />
         <ul className={cn("grid", compact ? gridColumns.compact : gridColumns.comfortable)}>
           {shown.map((card, i) => (
-            <li key={card.index} aria-setsize={pages.total ?? -1} aria-posinset={pages.hasPrevious ? undefined : rows.first + i + 1}>
+            <li key={card.index} aria-setsize={pages.total ?? -1} aria-posinset={pages.hasPrevious ? undefined : first + i + 1}>
               <FeatureCard
                 card={card}
                 dictionary={dictionary}
@@ -98,8 +50,8 @@ export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggle
                 heat={heat}
                 compact={compact}
                 searching={searching}
-                eager={rows.first + i < 8}
-                picture={pictures.get(card.index)}
+                eager={first + i < 8}
+                picture={pictureOf(card.index)}
                 onPicture={setPicture}
                 onFocus={setActive}
               />
@@ -112,7 +64,7 @@ export function FeatureGrid({ pages, dictionary, from, searching, heat, onToggle
             </li>
           ))}
         </ul>
-        <div style={{ height: rows.below }} />
+        <div style={{ height: below }} />
       </div>
     </div>
   );
@@ -128,7 +80,7 @@ export function CardSkeleton({ searching = false, compact = false }: { searching
           {!compact && <Skeleton className="h-3 w-1/2" />}
         </div>
         {searching && <div className="mt-1 h-[1.125rem]" />}
-        <div className="mt-1.5 flex h-6 items-center">
+        <div className={cn("mt-1.5 flex flex-col justify-center", compact ? "h-6" : "h-11")}>
           <Skeleton className="h-3 w-full" />
         </div>
       </div>

@@ -1,23 +1,19 @@
 "use client";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import Link from "next/link";
-import { useCallback, useRef, useState } from "react";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { useRef } from "react";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { cn } from "@/components/ui/cn";
 import { Skeleton } from "@/components/ui/skeleton";
 import type { FeatureQuery } from "@/lib/core/feature-query";
-import { formatIndex } from "@/lib/core/format";
-import { withoutHighlight } from "@/lib/core/highlight";
+import { alignDecimals, formatIndex } from "@/lib/core/format";
 import type { FeatureCard as Card, Dictionary, MetricKey, SortKey } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { ConceptGlyph } from "./concept";
-import { type FeatureListProps, spannedCount, useLoadNearby } from "./feature-grid";
+import { FeatureLabel } from "./feature-label";
 import { HealthGlyphs } from "./health";
-import { Highlighted } from "./highlighted";
 import { metrics } from "./metrics";
-import { useListKeys } from "./use-list-keys";
-import { usePlace } from "./use-place";
-import { useWindowRows } from "./use-window-rows";
+import { type FeatureListProps, useFeatureList } from "./use-feature-list";
 
 const columns: readonly MetricKey[] = ["iou", "steer", "density", "text_density", "image_share", "max_activation", "images"];
 /** Columns that narrow windows leave out; the rest scroll sideways. */
@@ -33,25 +29,16 @@ function measureTable(container: HTMLElement) {
   return row ? { columns: 1, rowHeight: row.getBoundingClientRect().height } : null;
 }
 
-export function FeatureTable({ pages, dictionary, from, heat, onToggleHeat, compact, at, onNotice, query, setQuery }: FeatureTableProps) {
+export function FeatureTable({ compact, heat, from, query, setQuery, searching: _, ...list }: FeatureTableProps) {
+  const { pages, dictionary } = list;
   const container = useRef<HTMLTableSectionElement>(null);
-  const rows = useWindowRows({ container, measure: measureTable, count: spannedCount(pages), layoutKey: `${compact}`, serverItems: 40 });
-  usePlace({ pages, at, geometry: rows.geometry, container });
-  useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
-  const [pictures, setPictures] = useState<ReadonlyMap<number, number>>(new Map());
-  const { setActive } = useListKeys({
+  const { shown, blanks, above, below, pictureOf, setActive } = useFeatureList({
+    ...list,
     container,
-    items: pages.items,
-    geometry: rows.geometry,
-    dictionary: dictionary.ref,
-    onToggleHeat,
-    onNextPicture: (card) =>
-      setPictures((old) => new Map(old).set(card.index, ((old.get(card.index) ?? 0) + 1) % Math.max(1, card.top.length))),
-    onNotice,
+    measure: measureTable,
+    layoutKey: `${compact}`,
+    serverItems: 40,
   });
-  const onFocus = useCallback((index: number) => setActive(index), [setActive]);
-  const shown = pages.items.slice(rows.first, Math.min(rows.end, pages.items.length));
-  const blanks = Math.max(0, rows.end - Math.max(rows.first, pages.items.length));
   const blankColumns = columns.length + 4;
   return (
     <div
@@ -93,7 +80,7 @@ export function FeatureTable({ pages, dictionary, from, heat, onToggleHeat, comp
           </tr>
         </thead>
         <tbody ref={container} className="[overflow-anchor:none]">
-          <tr aria-hidden style={{ height: rows.above }} />
+          <tr aria-hidden style={{ height: above }} />
           {shown.map((card) => (
             <TableRow
               key={card.index}
@@ -102,8 +89,8 @@ export function FeatureTable({ pages, dictionary, from, heat, onToggleHeat, comp
               from={from}
               heat={heat}
               compact={compact}
-              picture={pictures.get(card.index) ?? 0}
-              onFocus={onFocus}
+              picture={pictureOf(card.index)}
+              onFocus={setActive}
             />
           ))}
           {Array.from({ length: blanks }, (_, i) => (
@@ -114,7 +101,7 @@ export function FeatureTable({ pages, dictionary, from, heat, onToggleHeat, comp
               </td>
             </tr>
           ))}
-          <tr aria-hidden style={{ height: rows.below }} />
+          <tr aria-hidden style={{ height: below }} />
         </tbody>
       </table>
     </div>
@@ -138,17 +125,7 @@ function TableRow({ card, dictionary, from, heat, compact, picture, onFocus }: T
     <tr data-row className={cn("relative border-line border-t hover:bg-raised has-[a:focus-visible]:bg-raised", compact ? "h-10" : "h-14")}>
       <td>
         {example ? (
-          <HeatmapCanvas
-            src={routes.api.image(example.image)}
-            alt=""
-            map={example.map}
-            rows={example.rows}
-            cols={example.cols}
-            max={card.maxActivation ?? example.peak}
-            show={heat}
-            size={48}
-            className={cn("rounded bg-sunken", side)}
-          />
+          <ExamplePicture example={example} max={card.maxActivation} show={heat} size={48} className={cn("rounded bg-sunken", side)} />
         ) : (
           <div className={cn("rounded bg-sunken", side)} />
         )}
@@ -163,18 +140,12 @@ function TableRow({ card, dictionary, from, heat, compact, picture, onFocus }: T
           className="flex items-center gap-2 after:absolute after:inset-0"
         >
           <ConceptGlyph concept={card.concept} />
-          <span dir="auto" className={cn("truncate", !card.label && "text-muted italic")} title={card.label ?? undefined}>
-            {card.match?.highlight && withoutHighlight(card.match.highlight) === card.label ? (
-              <Highlighted text={card.match.highlight} />
-            ) : (
-              (card.label ?? (card.dead ? "never fires" : "no explanation"))
-            )}
-          </span>
+          <FeatureLabel card={card} className="truncate" />
         </Link>
       </td>
       {columns.map((key) => (
         <td key={key} className={cn("num whitespace-nowrap pl-4 text-right", wideOnly.has(key) && "max-xl:hidden")}>
-          {metrics[key].format(metrics[key].of(card))}
+          {alignDecimals(metrics[key].format(metrics[key].of(card)), metrics[key].places)}
         </td>
       ))}
       <td className="pl-4">

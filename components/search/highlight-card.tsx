@@ -1,7 +1,7 @@
 "use client";
 import { FlaskConical } from "lucide-react";
 import Link from "next/link";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { formatIndex } from "@/lib/core/format";
 import type { Dictionary, FeatureCard } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
@@ -19,17 +19,7 @@ export function HighlightCard({ dictionary, card, reason }: HighlightCardProps) 
     <article className="group relative flex gap-4 rounded-xl p-3 transition-colors duration-100 hover:bg-raised xl:gap-5">
       <div className="w-28 shrink-0 sm:w-36 xl:w-44">
         {card.top.slice(0, 1).map((example) => (
-          <HeatmapCanvas
-            key={example.image}
-            src={routes.api.image(example.image)}
-            alt=""
-            map={example.map}
-            rows={example.rows}
-            cols={example.cols}
-            max={card.maxActivation ?? example.peak}
-            size={320}
-            className="rounded-lg bg-sunken"
-          />
+          <ExamplePicture key={example.image} example={example} max={card.maxActivation} size={320} className="rounded-lg bg-sunken" />
         ))}
       </div>
       <div className="flex min-w-0 flex-col">

@@ -1,12 +1,12 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { ArrowRight, Search } from "lucide-react";
+import { ArrowRight } from "lucide-react";
 import Link from "next/link";
 import { useRouter } from "next/navigation";
 import { useRef, useState } from "react";
 import { useKeys } from "@/components/shell/use-keys";
 import { cn } from "@/components/ui/cn";
-import { inputStyles } from "@/components/ui/input";
+import { SearchField } from "@/components/ui/search-field";
 import { featuresInfiniteOptions } from "@/lib/api/features";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatNoun } from "@/lib/core/format";
@@ -40,30 +40,9 @@ export function HomeSearch({ dictionary, examples }: HomeSearchProps) {
   const all = routes.dictionary(dictionary.ref, { q: words.trim() });
   return (
     <search>
-      <form
-        className="relative max-w-2xl"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (words.trim()) router.push(all);
-        }}
-      >
-        <Search className="pointer-events-none absolute top-1/2 left-4 size-5 -translate-y-1/2 text-faint" aria-hidden />
-        <input
-          ref={input}
-          type="search"
-          name="q"
-          autoComplete="off"
-          spellCheck={false}
-          aria-label="Search features"
-          placeholder="Search features: a word, or #417"
-          value={words}
-          onChange={(event) => setWords(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Escape" && words) setWords("");
-          }}
-          className={cn(inputStyles, "h-14 pr-4 pl-12 [&::-webkit-search-cancel-button]:hidden")}
-        />
-      </form>
+      <div className="max-w-2xl">
+        <SearchField value={words} onChange={setWords} onSubmit={() => words.trim() && router.push(all)} inputRef={input} large />
+      </div>
       {examples.length > 0 && (
         <p className="mt-3 flex flex-wrap items-center gap-x-4 gap-y-1 text-muted text-sm">
           Try

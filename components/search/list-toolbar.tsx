@@ -16,6 +16,7 @@ import {
   DropdownMenu,
   DropdownMenuContent,
   DropdownMenuItem,
+  DropdownMenuLabel,
   DropdownMenuRadioGroup,
   DropdownMenuRadioItem,
   DropdownMenuSeparator,
@@ -25,7 +26,7 @@ import { IconButton } from "@/components/ui/icon-button";
 import { Segmented } from "@/components/ui/segmented";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatNoun } from "@/lib/core/format";
-import { type SortKey, sortKeys } from "@/lib/core/records";
+import { type MetricKey, type SortKey, sortKeys } from "@/lib/core/records";
 import type { View } from "./list-url";
 import { metrics, sortNames } from "./metrics";
 
@@ -110,6 +111,7 @@ function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuer
   const ascending = query.direction === "asc";
   const keys = sortKeys.filter((key) => key !== "relevance" || searching);
   const Arrow = ascending ? ArrowUpNarrowWide : ArrowDownWideNarrow;
+  const metric = query.sort in metrics ? metrics[query.sort as MetricKey] : null;
   return (
     <DropdownMenu modal={false}>
       <DropdownMenuTrigger asChild>
@@ -117,6 +119,9 @@ function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuer
           variant="ghost"
           className="px-2 font-normal sm:px-3"
           aria-label={`Sort: ${sortNames[query.sort]}, ${ascending ? "ascending" : "descending"}`}
+          title={
+            metric ? `${metric.explain} From the ${ascending ? "smallest" : "greatest"}; features without a value come last.` : undefined
+          }
         >
           <Arrow aria-hidden className="text-muted" />
           <span>{sortNames[query.sort]}</span>
@@ -134,6 +139,14 @@ function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuer
             </DropdownMenuRadioItem>
           ))}
         </DropdownMenuRadioGroup>
+        {metric && (
+          <>
+            <DropdownMenuSeparator />
+            <DropdownMenuLabel className="max-w-64">
+              From the {ascending ? "smallest" : "greatest"}; features without a value come last.
+            </DropdownMenuLabel>
+          </>
+        )}
         {query.sort !== "relevance" && (
           <>
             <DropdownMenuSeparator />

@@ -9,6 +9,8 @@ export interface Metric {
   short: string;
   explain: string;
   format: (value: number | null) => string;
+  /** Decimals for which a column has room. */
+  places: number;
   of: (card: FeatureCard) => number | null;
 }
 
@@ -19,6 +21,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Density",
     explain: "Share of image tokens on which the feature is active.",
     format: formatPercent,
+    places: 4,
     of: (card) => card.density,
   },
   text_density: {
@@ -27,6 +30,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Text dens.",
     explain: "Share of text tokens on which the feature is active.",
     format: formatPercent,
+    places: 4,
     of: (card) => card.textDensity,
   },
   max_activation: {
@@ -35,6 +39,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Max",
     explain: "Largest activation seen anywhere in the catalogue.",
     format: formatActivation,
+    places: 3,
     of: (card) => card.maxActivation,
   },
   image_share: {
@@ -43,6 +48,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Image",
     explain: "Share of its summed activation that lies on image tokens; the rest lies on text.",
     format: formatPercent,
+    places: 1,
     of: (card) => card.imageShare,
   },
   iou: {
@@ -51,6 +57,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "IoU",
     explain: "Intersection over union: how exactly the feature's mask covers what its label names. 1 is exact, 0 misses it.",
     format: formatScore,
+    places: 0,
     of: (card) => card.iou,
   },
   steer: {
@@ -59,6 +66,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Steers",
     explain: "How often clamping the feature makes the model name its label.",
     format: formatScore,
+    places: 0,
     of: (card) => card.steer,
   },
   images: {
@@ -67,6 +75,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Images",
     explain: "Images of the catalogue on which the feature fires.",
     format: formatCount,
+    places: 0,
     of: (card) => card.images,
   },
 };

@@ -1,11 +1,9 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
-import { Search } from "lucide-react";
 import { useRouter } from "next/navigation";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useListState } from "@/components/search/list-state";
-import { cn } from "@/components/ui/cn";
-import { inputStyles } from "@/components/ui/input";
+import { SearchField } from "@/components/ui/search-field";
 import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
 import { routes } from "@/lib/core/routes";
 import { useCurrentDictionary } from "./current-dictionary";
@@ -56,38 +54,9 @@ function Box({ value, onChange, onSubmit, className }: BoxProps) {
       input.current.select();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    onSubmit(value);
-  };
   return (
     <search className={className}>
-      <form onSubmit={submit} className="relative">
-        <Search className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-faint" aria-hidden />
-        <input
-          ref={input}
-          type="search"
-          name="q"
-          autoComplete="off"
-          spellCheck={false}
-          aria-label="Search features"
-          placeholder="Search features: a word, or #417"
-          value={value}
-          onChange={(event) => onChange(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") {
-              if (value) onChange("");
-              else event.currentTarget.blur();
-            }
-          }}
-          className={cn(inputStyles, "h-10 pr-9 pl-9 text-sm [&::-webkit-search-cancel-button]:hidden")}
-        />
-        {!value && (
-          <kbd className="pointer-events-none absolute top-1/2 right-3 -translate-y-1/2 rounded bg-sunken px-1.5 font-mono text-faint text-xs max-md:hidden">
-            /
-          </kbd>
-        )}
-      </form>
+      <SearchField value={value} onChange={onChange} onSubmit={onSubmit} inputRef={input} />
     </search>
   );
 }

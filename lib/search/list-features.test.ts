@@ -267,6 +267,9 @@ describe("cards", () => {
     const wide = await list({ dictionary: "wide/model.layers.1", dead: "0" });
     const usual = await list({ dead: "0" });
     for (const page of [wide, usual]) expect(gzipSync(JSON.stringify(page)).byteLength).toBeLessThan(60_000);
+    // A page that is drawn by the server: as many bytes again are markup.
+    const drawn = await list({ dictionary: "wide/model.layers.1", dead: "0", limit: "24" });
+    expect(gzipSync(JSON.stringify(drawn)).byteLength).toBeLessThan(35_000);
     const maps = wide.items.map((card) => card.top.length);
     expect(Math.min(...maps)).toBeGreaterThan(0);
     expect(Math.max(...maps)).toBeLessThan(5);
