@@ -15,7 +15,10 @@ export interface Histogram {
   counts: number[];
 }
 
-/** Bars in a box of `width × height` px, one px apart; an occupied bin is at least 2 px high. */
+/** The logarithm's last digits are the engine's own: what the server draws and what the browser draws must be the same text. */
+const toHundredths = (px: number) => Math.round(100 * px) / 100;
+
+/** Bars in a box of `width × height` px, one px apart, to hundredths; an occupied bin is at least 2 px high. */
 export function histogramBars(histogram: Histogram, width: number, height: number): HistogramBar[] {
   const { edges, counts } = histogram;
   const low = edges[0] ?? 0;
@@ -27,8 +30,8 @@ export function histogramBars(histogram: Histogram, width: number, height: numbe
     const to = edges[i + 1] ?? high;
     const left = ((from - low) / span) * width;
     const right = ((to - low) / span) * width;
-    const tall = count > 0 ? Math.max(2, (Math.log1p(count) / tallest) * height) : 0;
-    return { x: left, y: height - tall, width: Math.max(1, right - left - 1), height: tall, count, from, to };
+    const tall = count > 0 ? Math.max(2, toHundredths((Math.log1p(count) / tallest) * height)) : 0;
+    return { x: left, y: toHundredths(height - tall), width: Math.max(1, right - left - 1), height: tall, count, from, to };
   });
 }
 
