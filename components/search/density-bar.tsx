@@ -16,7 +16,7 @@ export function DensityBar({ density }: { density: number | null }) {
       role="img"
       aria-label={words}
       title={words}
-      className="inline-block h-1.5 w-10 overflow-hidden rounded-full bg-sunken ring-1 ring-line ring-inset"
+      className="inline-block h-1.5 w-10 shrink-0 overflow-hidden rounded-full bg-sunken ring-1 ring-line ring-inset"
     >
       <span className="block h-full rounded-full bg-muted" style={{ width: `${Math.round(100 * densityLength(density))}%` }} />
     </span>

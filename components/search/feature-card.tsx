@@ -109,7 +109,9 @@ export const FeatureCard = memo(function FeatureCard({
         {!compact && (
           <div className="num relative z-10 flex h-5 items-center gap-1.5 whitespace-nowrap text-muted text-xs">
             <DensityBar density={card.density} />
-            <span aria-hidden>{formatPercent(card.density)}</span>
+            <span aria-hidden className="min-w-0 truncate">
+              {formatPercent(card.density)}
+            </span>
             <span className="ml-auto" title={metrics.max_activation.explain}>
               max {formatActivation(card.maxActivation)}
             </span>

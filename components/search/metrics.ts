@@ -21,7 +21,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Density",
     explain: "Share of image tokens on which the feature is active.",
     format: formatPercent,
-    places: 4,
+    places: 3,
     of: (card) => card.density,
   },
   text_density: {
@@ -30,7 +30,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Text dens.",
     explain: "Share of text tokens on which the feature is active.",
     format: formatPercent,
-    places: 4,
+    places: 3,
     of: (card) => card.textDensity,
   },
   max_activation: {
@@ -48,7 +48,7 @@ export const metrics: Record<MetricKey, Metric> = {
     short: "Image",
     explain: "Share of its summed activation that lies on image tokens; the rest lies on text.",
     format: formatPercent,
-    places: 1,
+    places: 2,
     of: (card) => card.imageShare,
   },
   iou: {

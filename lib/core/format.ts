@@ -79,23 +79,19 @@ export function formatShare(value: Maybe): string {
 /** As wide as a digit, and as wide as a point, where figures are tabular. */
 const [figureSpace, pointSpace] = ["\u2007", "\u2008"];
 
-const splitNumber = (text: string) => /^(\D?[\d,]*)(?:\.(\d+))?(.*)$/su.exec(text) ?? [text, text];
-
 /** Decimals of a formatted number: 2 for "8.21", 0 for "12 %". */
 export function decimalsOf(text: string): number {
-  return splitNumber(text)[2]?.length ?? 0;
+  return /\.(\d+)/.exec(text)?.[1]?.length ?? 0;
 }
 
 /**
  * A formatted number with room behind it for `places` decimals, so that points stand under each other in a right-aligned column of tabular
- * figures. A unit after a space stays at the end: "4.2 %" and "12 %" end alike.
+ * figures; in one column the units must be equally wide.
  */
 export function alignDecimals(text: string, places: number): string {
   const decimals = decimalsOf(text);
   if (decimals >= places) return text;
-  const room = (decimals === 0 ? pointSpace : "") + figureSpace.repeat(places - decimals);
-  const unit = splitNumber(text)[3] ?? "";
-  return unit.startsWith(" ") ? text.slice(0, -unit.length) + room + unit : text + room;
+  return text + (decimals === 0 ? pointSpace : "") + figureSpace.repeat(places - decimals);
 }
 
 /** "1 feature", "2,048 features". */
