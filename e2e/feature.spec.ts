@@ -1,6 +1,7 @@
 import type { Page } from "@playwright/test";
+import sharp from "sharp";
 import { formatActivation } from "../lib/core/format";
-import { type FeaturePage, imageInfoSchema } from "../lib/core/records";
+import { type FeatureDetail, type FeaturePage, imageInfoSchema } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
 import { decodeMap, toDense } from "../lib/core/sparse-map";
 import { drawnShare, expect, open, test } from "./site";
@@ -87,6 +88,12 @@ test("a cell under the pointer shows its value, the same that is stored", async 
   await expect(reading).toContainText(`Cell${formatActivation(dense[peak])}`);
   await expect(picture(page)).toHaveAttribute("aria-valuetext", new RegExp(`row ${row + 1}, column ${column + 1}`));
 
+  // The same cell on every other picture of the band, with its value there.
+  const strip = page.getByRole("listbox").getByRole("option");
+  const values = feature.examples.top?.map(({ map, rows, cols }) => formatActivation(toDense(decodeMap(map), rows, cols)[peak]));
+  await expect(strip).toHaveText(values ?? []);
+  expect(await page.getByRole("listbox").locator("span.outline").count()).toBe(values?.length);
+
   // The same by keyboard.
   await page.mouse.move(2, 2);
   await picture(page).focus();
@@ -114,6 +121,90 @@ test("bands are tabs, pictures step by arrow key, and the address keeps both", a
   await page.reload();
   await expect(tabs.nth(1)).toHaveAttribute("aria-selected", "true");
 });
+
+test("text examples are tinted where it fires, each token with its value", async ({ page, catalogue, request }) => {
+  const { dictionary } = catalogue;
+  // A feature that fires on words: the best by text density has examples.
+  const query = { dictionary: dictionary.ref, sort: "-text_density", always_on: 0, limit: 1 };
+  const { items } = (await (await request.get(routes.api.features(query))).json()) as FeaturePage;
+  const record = (await (await request.get(routes.api.feature(dictionary.ref, items[0]?.index ?? 0))).json()) as FeatureDetail;
+  const [text] = record.texts;
+  if (!text) throw new Error("The feature that fires most on words has no text example.");
+  await open(page, routes.feature(dictionary.ref, record.feature.index, { band: "text" }));
+  const panel = page.getByRole("tabpanel", { name: /^Text/ });
+  await expect(panel.getByRole("listitem")).toHaveCount(record.texts.length);
+  const tokens = panel.getByRole("listitem").first().getByRole("button");
+  const dense = [...toDense(decodeMap(text.map), 1, text.tokens.length)];
+  const active = dense.map((value, place) => ({ value, token: text.tokens[place] ?? "" })).filter(({ value }) => value > 0);
+  await expect(tokens).toHaveCount(active.length);
+  await expect(tokens.first()).toHaveAccessibleName(new RegExp(`activation ${formatActivation(active[0]?.value)}$`));
+  await expect(tokens.first()).not.toHaveCSS("background-color", "rgba(0, 0, 0, 0)");
+  await tokens.first().hover();
+  await expect(panel.getByRole("figure")).toContainText(formatActivation(active[0]?.value));
+});
+
+test("numbers say where it fires, how strongly and on what; its picture is marked in the histogram", async ({ page, catalogue }) => {
+  const { dictionary, feature } = catalogue;
+  await open(page, routes.feature(dictionary.ref, feature.feature.index));
+  const numbers = page.getByRole("region", { name: "Numbers" });
+  for (const term of ["Density", "Fires", "Image or text", "Maximum", "Health"]) await expect(numbers).toContainText(term);
+  const histogram = page.getByRole("region", { name: "Activations" });
+  await expect(histogram.getByRole("img", { name: /^Histogram of [\d,]+ activations from 0 to/ })).toBeVisible();
+  await expect(histogram).toContainText(`This picture's peak ${formatActivation(feature.examples.top?.[0]?.peak)}`);
+  const writes = page.getByRole("list", { name: "Tokens it writes" }).getByRole("listitem");
+  await expect(writes.first()).toContainText(feature.tokens.writes[0]?.token.trim() ?? "");
+});
+
+test("opens the sandbox with itself and its picture", async ({ page, catalogue }) => {
+  const { dictionary, feature } = catalogue;
+  await open(page, routes.feature(dictionary.ref, feature.feature.index));
+  const href = (await page.getByRole("link", { name: "Steer this" }).getAttribute("href")) ?? "";
+  const asked = new URL(href, "http://localhost").searchParams;
+  expect(Object.fromEntries(asked)).toEqual({
+    dictionary: dictionary.ref,
+    feature: String(feature.feature.index),
+    image: feature.examples.top?.[0]?.image,
+  });
+  await page.getByRole("link", { name: "Steer this" }).click();
+  await expect(page).toHaveURL(/\/steer\?/);
+  await expect(page.getByRole("main")).toContainText(feature.feature.label ?? "");
+});
+
+for (const [name, width, height] of [
+  ["a wide", 300, 100],
+  ["a tall", 90, 270],
+  ["a one-pixel", 1, 1],
+] as const) {
+  test(`${name} picture is fitted, not stretched, and its cells are read where they lie`, async ({ page, catalogue }) => {
+    const { dictionary, feature } = catalogue;
+    const example = feature.examples.top?.[0];
+    if (!example) throw new Error("The feature under test has no top picture.");
+    const body = await sharp({ create: { width, height, channels: 3, background: "#4488cc" } })
+      .png()
+      .toBuffer();
+    await page.route(`**${routes.api.image(example.image)}`, (route) => route.fulfill({ body, contentType: "image/png" }));
+    await open(page, routes.feature(dictionary.ref, feature.feature.index));
+    const image = picture(page).locator("img");
+    await expect.poll(() => image.evaluate((element) => (element as HTMLImageElement).naturalWidth)).toBe(width);
+    const frame = await picture(page).boundingBox();
+    const box = await image.boundingBox();
+    const heat = await page.locator(canvas).boundingBox();
+    if (!frame || !box) throw new Error("The picture is not on screen.");
+    expect(box.width / box.height).toBeCloseTo(width / height, 1);
+    expect(frame.width / frame.height).toBeCloseTo(1, 1);
+    expect(heat).toEqual(box);
+    expect([box.x >= frame.x - 1, box.y >= frame.y - 1, box.width <= frame.width + 1, box.height <= frame.height + 1]).not.toContain(false);
+    const reading = page.getByRole("region", { name: "Examples" }).locator("dl");
+    for (const [row, column] of [
+      [0, 0],
+      [example.rows - 1, example.cols - 1],
+    ] as const) {
+      await page.mouse.move(box.x + ((column + 0.5) / example.cols) * box.width, box.y + ((row + 0.5) / example.rows) * box.height);
+      await expect(reading).toContainText(`Row${row + 1} of ${example.rows}`);
+      await expect(reading).toContainText(`Column${column + 1} of ${example.cols}`);
+    }
+  });
+}
 
 test("is shared by a link, a pinned link and as JSON", async ({ page, catalogue, request }) => {
   const { dictionary, feature } = catalogue;
@@ -167,6 +258,17 @@ test("previous and next follow the list one came from", async ({ page, catalogue
   await at(third);
   await page.keyboard.press("k");
   await at(second);
+});
+
+test("without a list one came from, next is the next of the whole list in its usual order", async ({ page, catalogue, request }) => {
+  const { dictionary } = catalogue;
+  const { items } = (await (await request.get(routes.api.features({ dictionary: dictionary.ref, limit: 3 }))).json()) as FeaturePage;
+  const [first, second, third] = items.map(({ index }) => index);
+  await open(page, routes.feature(dictionary.ref, second ?? 0));
+  const list = page.getByRole("navigation", { name: "In the list" });
+  await expect(list).toContainText("by steering effect");
+  expect(await list.getByRole("link", { name: "Previous feature" }).getAttribute("href")).toBe(routes.feature(dictionary.ref, first ?? 0));
+  expect(await list.getByRole("link", { name: "Next feature" }).getAttribute("href")).toBe(routes.feature(dictionary.ref, third ?? 0));
 });
 
 test("nearest features lead on", async ({ page, catalogue }) => {
