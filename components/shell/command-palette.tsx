@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-qu
 import { Command } from "cmdk";
 import { Contrast, FlaskConical, Hash, House, Keyboard, Library, Search } from "lucide-react";
 import { useRouter } from "next/navigation";
-import { type ReactNode, useDeferredValue, useEffect, useState } from "react";
+import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { ConceptGlyph } from "@/components/search/concept";
 import { Dialog, DialogContent } from "@/components/ui/dialog";
 import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
@@ -81,8 +81,17 @@ function Palette() {
   const best = index !== null && here && index < here.numLatents ? `index-${index}` : features[0] ? `feature-${features[0].index}` : "";
   const [chosen, setChosen] = useState({ best, value: "" });
   const value = chosen.best === best ? chosen.value : best;
+  const root = useRef<HTMLDivElement>(null);
+  // cmdk names the chosen option to assistive technology only when it chose it itself; else it goes on naming one that may be gone.
+  useEffect(() => {
+    const option = root.current?.querySelector('[role="option"][aria-selected="true"]');
+    for (const element of root.current?.querySelectorAll('[role="combobox"], [role="listbox"]') ?? []) {
+      if (option) element.setAttribute("aria-activedescendant", option.id);
+      else element.removeAttribute("aria-activedescendant");
+    }
+  });
   return (
-    <Command label="Jump to" shouldFilter={false} loop value={value} onValueChange={(next) => setChosen({ best, value: next })}>
+    <Command ref={root} label="Jump to" shouldFilter={false} loop value={value} onValueChange={(next) => setChosen({ best, value: next })}>
       <Command.Input
         autoFocus
         value={words}
