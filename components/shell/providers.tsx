@@ -1,9 +1,10 @@
 "use client";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { NuqsAdapter } from "nuqs/adapters/next/app";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useLayoutEffect, useState } from "react";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { makeQueryClient } from "./query-client";
+import { restoreTheme } from "./theme";
 
 declare global {
   /** Where style elements that libraries insert (scroll locking under a dialog) look for the page's nonce. */
@@ -15,6 +16,8 @@ export function Providers({ nonce, children }: { nonce?: string; children: React
     if (typeof window !== "undefined") globalThis.__webpack_nonce__ = nonce;
     return makeQueryClient();
   });
+  // The document's attribute, before it is painted.
+  useLayoutEffect(restoreTheme, []);
   return (
     <QueryClientProvider client={client}>
       <NuqsAdapter>

@@ -50,6 +50,11 @@ function apply(next: ThemeChoice): void {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
 }
 
+/** Sets the theme where public/theme.js could not: a page that the browser alone has drawn (an address that leads nowhere) runs no script. */
+export function restoreTheme(): void {
+  if (!document.documentElement.dataset.theme) apply(choice());
+}
+
 export function setThemeChoice(next: ThemeChoice): void {
   try {
     if (next === "system") localStorage.removeItem(storageKey);
