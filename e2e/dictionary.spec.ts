@@ -1,8 +1,9 @@
-import type { Page } from "@playwright/test";
+import { readFile } from "node:fs/promises";
+import type { APIRequestContext, Page } from "@playwright/test";
 import { formatIndex } from "../lib/core/format";
-import type { FeaturePage } from "../lib/core/records";
+import type { FeatureCard, FeaturePage } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
-import { expect, hydrated, open, test } from "./site";
+import { expect, expectNoGraveViolations, expectNoSidewaysScrolling, hydrated, open, test } from "./site";
 
 const cards = (page: Page) => page.getByRole("region", { name: "Features" }).locator("a[data-feature]");
 const shownIndices = (page: Page) => cards(page).evaluateAll((links) => links.map((link) => Number(link.getAttribute("data-feature"))));
@@ -37,14 +38,19 @@ test("words narrow the list as they are typed, and the address keeps them", asyn
   await expect(cards(page).first()).toHaveAccessibleName(new RegExp(word, "i"));
 });
 
-test("a typo still finds, and a key finds exactly", async ({ page, catalogue }) => {
+test("a typo still finds, and a key finds exactly", async ({ page, catalogue, request }) => {
   const { dictionary, card } = catalogue;
-  const label = card.label ?? "";
-  const longest = [...label.split(" ")].sort((a, b) => b.length - a.length)[0] ?? label;
-  test.skip(longest.length < 5, "the clearest label is too short to misspell");
+  // The longest word of the best labels: long enough to be known again with a letter missing.
+  const { items } = (await (
+    await request.get(routes.api.features({ dictionary: dictionary.ref, explained: 1, limit: 100 }))
+  ).json()) as FeaturePage;
+  const words = items.flatMap(({ label }) => label?.match(/[a-z]+/gi) ?? []).sort((a, b) => b.length - a.length);
+  const [longest = ""] = words;
+  expect(longest.length, `words of labels: ${words.slice(0, 5)}`).toBeGreaterThanOrEqual(5);
   const typo = longest.slice(0, 2) + longest.slice(3);
   await open(page, routes.dictionary(dictionary.ref, { q: typo }));
   await expect(cards(page).filter({ hasText: longest }).first()).toBeVisible();
+  await expect(page.getByText("by similar words").or(page.locator("main mark")).first()).toBeVisible();
 
   await open(page, routes.dictionary(dictionary.ref, { q: `#${card.index}` }));
   await expect(cards(page).first()).toHaveAttribute("data-feature", String(card.index));
@@ -124,22 +130,60 @@ test("the keyboard walks the list, opens a feature and comes back", async ({ pag
   await expect(page.getByRole("dialog")).toContainText(/keyboard|keys/i);
 });
 
-test("scrolling loads on and on; a link into the middle opens there and loads both ways", async ({ page, catalogue }) => {
+test("a list opens on what steers best, says so, and leaves that out of its address", async ({ page, catalogue, request }) => {
   const { dictionary } = catalogue;
+  const get = async (sort?: string) =>
+    (await (await request.get(routes.api.features({ dictionary: dictionary.ref, sort, limit: 12 }))).json()) as FeaturePage;
+  const [usual, named] = [await get(), await get("-steer")];
+  expect(usual.items).toEqual(named.items);
+  expect(usual.items.filter(({ dead, label }) => dead || !label)).toEqual([]);
   await open(page, routes.dictionary(dictionary.ref));
-  await scrollUntil(page, 1_600, async () => (await shownIndices(page)).some((index) => index >= 170));
+  expect((await shownIndices(page)).slice(0, 12)).toEqual(usual.items.map(({ index }) => index));
+  await expect(page.getByRole("button", { name: "Sort: Steering effect, descending" })).toBeVisible();
+  await page.getByRole("button", { name: /^Sort:/ }).click();
+  await expect(page.getByRole("menu")).toContainText("From the greatest; features without a value come last.");
+  await page.getByRole("menuitemradio", { name: "Index", exact: true }).click();
+  await expect(page).toHaveURL(/sort=index/);
+  await page.getByRole("button", { name: /^Sort:/ }).click();
+  await page.getByRole("menuitemradio", { name: "Steering effect", exact: true }).click();
+  await expect.poll(() => param(page, "sort")).toBeNull();
+  expect((await shownIndices(page)).slice(0, 12)).toEqual(usual.items.map(({ index }) => index));
+});
+
+/** A list's order as the API walks it, up to `count` features. */
+async function orderOf(request: APIRequestContext, dictionary: string, count: number): Promise<number[]> {
+  const order: number[] = [];
+  let cursor: string | undefined;
+  do {
+    const answer = await request.get(routes.api.features({ dictionary, limit: 100, cursor }));
+    const { items, next } = (await answer.json()) as FeaturePage;
+    order.push(...items.map(({ index }) => index));
+    cursor = next ?? undefined;
+  } while (cursor && order.length < count);
+  return order;
+}
+
+test("scrolling loads on and on; a link into the middle opens there and loads both ways", async ({ page, catalogue, request }) => {
+  const { dictionary } = catalogue;
+  const order = await orderOf(request, dictionary.ref, 300);
+  await open(page, routes.dictionary(dictionary.ref));
+  await scrollUntil(page, 1_600, async () => (await shownIndices(page)).some((index) => order.indexOf(index) >= 170));
   await expect.poll(() => param(page, "at")).not.toBeNull();
   const at = Number(param(page, "at"));
-  expect(at).toBeGreaterThan(100);
+  expect(order.indexOf(at)).toBeGreaterThan(100);
 
   await page.reload();
   const place = page.locator(`a[data-feature="${at}"]`);
   await expect(place).toBeVisible();
   await expect(place).toBeInViewport();
-  await scrollUntil(page, -1_600, async () => (await page.evaluate(() => window.scrollY)) === 0 && (await shownIndices(page)).includes(0));
+  await scrollUntil(
+    page,
+    -1_600,
+    async () => (await page.evaluate(() => window.scrollY)) === 0 && (await shownIndices(page)).includes(order[0] ?? -1),
+  );
   await expect.poll(() => param(page, "at")).toBeNull();
   const indices = await shownIndices(page);
-  expect(indices).toEqual([...new Set(indices)].sort((a, b) => a - b));
+  expect(indices).toEqual(order.slice(0, indices.length));
 });
 
 test("back from a feature stands where one left, to the pixel", async ({ page, catalogue }) => {
@@ -168,7 +212,89 @@ test("the table shows the numbers, sorts by a column, and stays in the address",
   await expect(table).toContainText(formatIndex(card.index, dictionary.numLatents));
   await page.reload();
   await expect(table).toContainText(formatIndex(card.index, dictionary.numLatents));
+  await hydrated(page);
+
+  // A column's head sorts by it, from the greatest and then the other way.
+  await page.goto(routes.dictionary(dictionary.ref, { view: "table" }));
+  await hydrated(page);
+  await table.getByRole("button", { name: "Max", exact: true }).click();
+  await expect(page).toHaveURL(/sort=-max_activation/);
+  await expect(table.getByRole("columnheader", { name: "Max" })).toHaveAttribute("aria-sort", "descending");
+  await table.getByRole("button", { name: "Max", exact: true }).click();
+  await expect(page).toHaveURL(/sort=max_activation/);
+
+  // What is shown goes into a file.
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: /^Download .* as CSV/ }).click()]);
+  const written = await readFile(await file.path(), "utf8");
+  expect(written.split("\r\n")[0]).toMatch(/^index,label,concept,density/);
 });
+
+test("keys act on the card in focus: heat, next picture, link, steer", async ({ page, catalogue }) => {
+  const { dictionary } = catalogue;
+  await open(page, routes.dictionary(dictionary.ref));
+  const [first] = await shownIndices(page);
+  await page.keyboard.press("j");
+  const card = page.locator("article").filter({ has: page.locator(`a[data-feature="${first}"]`) });
+  const source = () => card.locator("img").getAttribute("src");
+  const before = await source();
+  await page.keyboard.press("n");
+  await expect.poll(source).not.toBe(before);
+  await page.keyboard.press("h");
+  await expect(card.locator("canvas")).toHaveCSS("opacity", "0");
+  await page.keyboard.press("h");
+  await page.keyboard.press("c");
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toMatch(new RegExp(`/${first}$`));
+  await page.keyboard.press("s");
+  await expect(page).toHaveURL(/\/steer\?/);
+  await expect(page.getByRole("main")).toContainText(formatIndex(first ?? 0, dictionary.numLatents));
+});
+
+/** What a catalogue may hold that the demo's does not: long, missing and right-to-left labels, features without pictures. */
+function oddCards(card: FeatureCard): FeatureCard[] {
+  const words = Array.from({ length: 40 }, (_, i) => `word${i}`).join(" ");
+  return [
+    { ...card, index: 1, label: words },
+    { ...card, index: 2, label: "x".repeat(300) },
+    { ...card, index: 3, label: "לימון צהוב על שולחן", concept: "object" },
+    { ...card, index: 4, label: null, concept: null, iou: null, steer: null },
+    { ...card, index: 5, label: null, concept: null, density: 0, iou: null, steer: null, maxActivation: 0, dead: true, images: 0, top: [] },
+    { ...card, index: 6, density: null, maxActivation: null, alwaysOn: true, sink: true, textDensity: 0.5, top: [] },
+    { ...card, index: 7, density: 1e-7, maxActivation: 123_456 },
+  ].map((odd) => ({ ...odd, match: null }));
+}
+
+for (const width of [1440, 390]) {
+  test(`odd features keep a list calm at ${width} px, in grid and table`, async ({ page, catalogue }) => {
+    await page.setViewportSize({ width, height: 900 });
+    const odd = oddCards(catalogue.card);
+    await page.route(/\/api\/features\?.*q=odd/, (route) =>
+      route.fulfill({ json: { items: odd, next: null, previous: null, total: odd.length } }),
+    );
+    await open(page, routes.dictionary(catalogue.dictionary.ref));
+    await page.getByRole("searchbox", { name: "Search features" }).and(page.locator(":visible")).fill("odd");
+    await expect(cards(page)).toHaveCount(odd.length);
+    await expect(cards(page).filter({ hasText: "never fires" })).toHaveCount(1);
+    await expect(cards(page).filter({ hasText: "no explanation" })).toHaveCount(1);
+    const fits = async () => {
+      await expectNoSidewaysScrolling(page);
+      await expectNoGraveViolations(page);
+    };
+    const heights = await page
+      .locator("main article")
+      .evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().height)));
+    expect(new Set(heights).size, `cards as high as each other: ${heights}`).toBe(1);
+    const inside = await page
+      .locator("main article")
+      .evaluateAll((all) => all.every((one) => one.scrollWidth <= Math.ceil(one.getBoundingClientRect().width)));
+    expect(inside, "nothing leaves its card").toBe(true);
+    await fits();
+    await page.getByRole("radio", { name: "Table" }).click();
+    await expect(page.getByRole("table")).toContainText("never fires");
+    const rows = await page.locator("tr[data-row]").evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().height)));
+    expect(new Set(rows).size, `rows as high as each other: ${rows}`).toBe(1);
+    await fits();
+  });
+}
 
 test("pictures on the first screen carry their heat", async ({ page, catalogue }) => {
   await open(page, routes.dictionary(catalogue.dictionary.ref, { sort: "-iou" }));

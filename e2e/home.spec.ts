@@ -24,6 +24,28 @@ test("says what this is, lists the dictionaries with their numbers, and leads in
   await expect(page.locator("a[data-feature]").first()).toBeVisible();
 });
 
+test("points to different things by name, and to searches that find", async ({ page, catalogue }) => {
+  await open(page, routes.home());
+  const names = await page.getByRole("region", { name: "Start here" }).getByRole("heading", { level: 3 }).allTextContents();
+  expect(names).toHaveLength(3);
+  expect(new Set(names).size).toBe(3);
+  expect(names.filter((name) => /background|left|right|top|bottom/i.test(name))).toEqual([]);
+  const tries = page.getByRole("search").getByRole("button");
+  expect(await tries.count()).toBe(3);
+  const text = (await tries.first().textContent()) ?? "";
+  const [, words, total] = /^(.*\D) ?([\d,]+)$/.exec(text) ?? [];
+  await tries.first().click();
+  await expect(page.getByRole("search").locator("a[data-feature]").first()).toHaveAccessibleName(new RegExp(words?.trim() ?? "", "i"));
+  await expect(page.getByRole("search")).toContainText(new RegExp(`${total} features?`));
+  if (catalogue.dictionary.engine === "ready") {
+    const steer = page.getByRole("region", { name: "Start here" }).getByRole("link", { name: "Steer it" }).first();
+    await steer.click();
+    // The sandbox keeps its whole request in its address.
+    await expect(page).toHaveURL(/\/steer\?.*r=/);
+    await expect(page.getByRole("main")).toContainText(names[0] ?? "");
+  }
+});
+
 test("its search box finds", async ({ page, catalogue }) => {
   await open(page, routes.home());
   const word = catalogue.card.label?.split(" ").at(-1) ?? "";

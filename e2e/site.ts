@@ -1,4 +1,5 @@
 /** What every browser test stands on: a page that is watched for errors and foreign requests, and facts about the catalogue under test. */
+import { AxeBuilder } from "@axe-core/playwright";
 import { type APIRequestContext, test as base, expect, type Page } from "@playwright/test";
 import type { Dictionary, FeatureCard, FeatureDetail, FeaturePage } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
@@ -86,6 +87,19 @@ export async function open(page: Page, url: string) {
   const answer = await page.goto(url);
   await hydrated(page);
   return answer;
+}
+
+/** What axe finds serious or critical on the page as it stands: nothing. */
+export async function expectNoGraveViolations(page: Page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  expect(grave.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`)).toEqual([]);
+}
+
+/** No page is wider than its window. */
+export async function expectNoSidewaysScrolling(page: Page) {
+  const spill = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(spill, "no sideways scrolling").toBeLessThanOrEqual(0);
 }
 
 /** The share of a canvas's pixels that are not wholly transparent, read from the canvas itself. */

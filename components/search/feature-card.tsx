@@ -81,7 +81,7 @@ export const FeatureCard = memo(function FeatureCard({
           aria-label={`${index} ${nameOf(card)}`}
           className="outline-none after:absolute after:inset-0 after:rounded-lg"
         >
-          <FeatureLabel card={card} className={cn("text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10")} />
+          <FeatureLabel card={card} className={cn("break-words text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10")} />
         </Link>
         {searching && <MatchReason card={card} />}
         <div className="mt-1.5 flex h-6 items-center gap-2 text-muted text-xs">
