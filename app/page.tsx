@@ -67,7 +67,7 @@ export default async function HomePage() {
           <h2 id="start" className="mb-1 text-muted text-sm">
             Start here
           </h2>
-          <div className="-mx-3 grid gap-2 lg:grid-cols-3">
+          <div className="-mx-3 grid grid-cols-1 gap-2 lg:grid-cols-3">
             {highlights.map(({ dictionary: { ref, numLatents, hook, engine }, card, reason }) => (
               <HighlightCard key={`${ref}/${card.index}`} dictionary={{ ref, numLatents, hook, engine }} card={card} reason={reason} />
             ))}

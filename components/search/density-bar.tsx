@@ -1,3 +1,4 @@
+import { cn } from "@/components/ui/cn";
 import { formatPercent, formatRate } from "@/lib/core/format";
 
 /** From one token in 100,000 to every token, by orders of magnitude: the lengths 0 to 1 of the bar. */
@@ -6,7 +7,7 @@ export function densityLength(density: number | null): number {
   return Math.min(1, Math.max(0.04, 1 + Math.log10(density) / 5));
 }
 
-export function DensityBar({ density }: { density: number | null }) {
+export function DensityBar({ density, className }: { density: number | null; className?: string }) {
   const words =
     density === null
       ? "density not measured"
@@ -16,7 +17,7 @@ export function DensityBar({ density }: { density: number | null }) {
       role="img"
       aria-label={words}
       title={words}
-      className="inline-block h-1.5 w-10 shrink-0 overflow-hidden rounded-full bg-sunken ring-1 ring-line ring-inset"
+      className={cn("inline-block h-1.5 w-10 shrink-0 overflow-hidden rounded-full bg-sunken ring-1 ring-line ring-inset", className)}
     >
       <span className="block h-full rounded-full bg-muted" style={{ width: `${Math.round(100 * densityLength(density))}%` }} />
     </span>

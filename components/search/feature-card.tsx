@@ -108,7 +108,7 @@ export const FeatureCard = memo(function FeatureCard({
         </div>
         {!compact && (
           <div className="num relative z-10 flex h-5 items-center gap-1.5 whitespace-nowrap text-muted text-xs">
-            <DensityBar density={card.density} />
+            <DensityBar density={card.density} className="@max-[9.5rem]:sr-only" />
             <span aria-hidden className="min-w-0 truncate">
               {formatPercent(card.density)}
             </span>

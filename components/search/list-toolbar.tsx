@@ -79,7 +79,7 @@ export function ListToolbar({
           </>
         )}
       </p>
-      <div className="flex items-center gap-1 max-sm:w-full max-sm:gap-0">
+      <div className="flex items-center gap-1 max-sm:w-full max-sm:gap-0 max-[24rem]:flex-wrap">
         <SortMenu query={query} setQuery={setQuery} />
         <Segmented
           label="View"
