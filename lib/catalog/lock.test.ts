@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { takeLock } from "./lock";
 
 let folder: string;
@@ -36,6 +36,22 @@ it("is taken over from a dead process, a reused number and a torn file", async (
     takeLock(file).release();
   }
   expect(readdirSync(path.dirname(file))).toEqual([]);
+});
+
+it("is taken over from a process that has ended and that its parent has not buried", async () => {
+  if (!existsSync("/proc/self/stat")) return;
+  takeLock(file).release();
+  const parent = spawn("/bin/sh", ["-c", "sleep 0.1 & echo $!; exec sleep 60"]);
+  try {
+    const [said] = await once(parent.stdout, "data");
+    const pid = Number(String(said));
+    writeFileSync(file, JSON.stringify({ pid, started: null, token: "ended" }));
+    await vi.waitFor(() => takeLock(file).release(), { timeout: 10_000, interval: 100 });
+    // It is still in the table of processes.
+    expect(() => process.kill(pid, 0)).not.toThrow();
+  } finally {
+    parent.kill("SIGKILL");
+  }
 });
 
 it("does not give back what another process holds by now", () => {

@@ -14,12 +14,14 @@ interface Owner {
   token: string;
 }
 
-/** The start time of a process, on systems with /proc. */
-function startOf(pid: number): string | null {
+/** What the kernel says of a process, on systems with /proc; null elsewhere, and where there is none. */
+function statusOf(pid: number): { started: string; ended: boolean } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Fields after the command, which is in parentheses and may hold spaces; the start time is the 20th of them.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    // Fields after the command, which is in parentheses and may hold spaces: the state first, the start time as the 20th.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // Z and X: it has ended, and its parent has not asked how.
+    return fields[19] ? { started: fields[19], ended: /^[ZX]/.test(fields[0] ?? "") } : null;
   } catch {
     return null;
   }
@@ -32,8 +34,8 @@ function isAlive(owner: Owner): boolean {
     // EPERM: it lives and is another user's.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  const started = startOf(owner.pid);
-  return owner.started === null || started === null || started === owner.started;
+  const status = statusOf(owner.pid);
+  return status === null || (!status.ended && (owner.started === null || status.started === owner.started));
 }
 
 function readOwner(file: string): Owner | null {
@@ -57,7 +59,7 @@ export interface Lock {
  */
 export function takeLock(file: string): Lock {
   mkdirSync(path.dirname(file), { recursive: true });
-  const mine: Owner = { pid: process.pid, started: startOf(process.pid), token: randomUUID() };
+  const mine: Owner = { pid: process.pid, started: statusOf(process.pid)?.started ?? null, token: randomUUID() };
   const draft = `${file}.${process.pid}.${mine.token.slice(0, 8)}`;
   writeFileSync(draft, JSON.stringify(mine));
   try {
