@@ -44,12 +44,15 @@ async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
   };
 }
 
+/** The latest version first: the one that was last added, whatever was replaced since. */
+const latestFirst = [{ importedAt: "desc" }, { id: "desc" }] satisfies Prisma.DictionaryOrderByWithRelationInput[];
+
 /** Every dictionary in its latest version, by model and layer, with a few features that look like something. */
 export async function listDictionaries(db: Database): Promise<Dictionary[]> {
   const prisma = await db.prisma();
   const rows = await catalogueErrors(
     db,
-    prisma.dictionary.findMany({ ...shape, distinct: ["ref"], orderBy: [{ ref: "asc" }, { id: "desc" }] }),
+    prisma.dictionary.findMany({ ...shape, distinct: ["ref"], orderBy: [{ ref: "asc" }, ...latestFirst] }),
   );
   rows.sort((a, b) => a.model.slug.localeCompare(b.model.slug) || a.layer - b.layer || a.name.localeCompare(b.name));
   const dictionaries: Dictionary[] = [];
@@ -69,7 +72,7 @@ export interface FoundDictionary {
  */
 export async function locateDictionary(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
   const prisma = await db.prisma();
-  const rows = await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: { id: "desc" } }));
+  const rows = await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: latestFirst }));
   if (!rows[0]) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
   const row = version === undefined ? rows[0] : rows.find((one) => one.sha256.startsWith(version));
   if (!row) {

@@ -1,8 +1,8 @@
 /** How a dictionary's metrics are distributed over its features: what the filters show to be brushed. */
 import type { PoolClient } from "pg";
-import { FacetError } from "@/lib/core/errors";
 import { type FlagKey, flagKeys, type Histograms, type MetricKey, metricKeys } from "@/lib/core/records";
-import type { Queryable } from "./db";
+import type { Database } from "./db";
+import { locateDictionary } from "./dictionaries";
 
 const bins = 32;
 
@@ -56,10 +56,8 @@ export async function computeHistograms(client: PoolClient, table: string): Prom
 }
 
 /** The latest version's histograms. Throws `dictionary_not_found`. */
-export async function featureHistograms(db: Queryable, ref: string): Promise<Histograms> {
-  const rows = await db.rows<{ histograms: Histograms }>("SELECT histograms FROM dictionary WHERE ref = $1 ORDER BY id DESC LIMIT 1", [
-    ref,
-  ]);
-  if (!rows[0]) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref}".`);
-  return rows[0].histograms;
+export async function featureHistograms(db: Database, ref: string): Promise<Histograms> {
+  const { id } = await locateDictionary(db, ref);
+  const rows = await db.rows<{ histograms: Histograms }>("SELECT histograms FROM dictionary WHERE id = $1", [id]);
+  return rows[0]?.histograms ?? { metrics: {}, concepts: {}, flags: {} };
 }

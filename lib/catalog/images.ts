@@ -1,10 +1,10 @@
 /** The catalogue's pictures, and what of a dictionary is known to fire on one. */
 import { FacetError } from "@/lib/core/errors";
-import type { AnalysedFeature, Analysis, Concept, ImageInfo } from "@/lib/core/records";
+import type { AnalysedFeature, Analysis, ImageInfo } from "@/lib/core/records";
 import type { Database, Queryable } from "./db";
 import { locateDictionary } from "./dictionaries";
 import { readImage } from "./image-files";
-import { type MapRow, mapColumns, toMap } from "./row-types";
+import { type MapRow, mapColumns, type NameRow, nameColumns, toFeatureName, toMap } from "./row-types";
 
 const infoColumns = "sha256, width, height, mime, source, caption";
 
@@ -58,36 +58,14 @@ export async function listImages(
 export async function storedActivations(db: Database, ref: string, sha256: string): Promise<Analysis> {
   const { id, dictionary } = await locateDictionary(db, ref);
   await findImageInfo(db, sha256);
-  type Row = MapRow & {
-    index: number;
-    label: string | null;
-    concept: string | null;
-    density: number | null;
-    always_on: boolean;
-    sink: boolean;
-    max_activation: number | null;
-  };
-  const rows = await db.rows<Row>(
-    `SELECT DISTINCT ON (a.index) a.index, f.label, f.concept, f.density, f.always_on, f.sink, f.max_activation, ${mapColumns}
+  const rows = await db.rows<MapRow & NameRow>(
+    `SELECT DISTINCT ON (a.index) ${nameColumns}, ${mapColumns}
      FROM activation a JOIN image i ON i.id = a.image_id
      JOIN feature f ON f.dictionary_id = a.dictionary_id AND f.index = a.index
      WHERE a.dictionary_id = $1 AND i.sha256 = $2 ORDER BY a.index, a.band`,
     [id, sha256],
   );
-  const features = rows.map(
-    (row): AnalysedFeature => ({
-      index: row.index,
-      label: row.label,
-      concept: row.concept as Concept | null,
-      density: row.density,
-      alwaysOn: row.always_on,
-      sink: row.sink,
-      maxActivation: row.max_activation,
-      mean: row.mean,
-      peak: row.peak,
-      map: toMap(row),
-    }),
-  );
+  const features = rows.map((row): AnalysedFeature => ({ ...toFeatureName(row), mean: row.mean, peak: row.peak, map: toMap(row) }));
   features.sort((a, b) => b.mean - a.mean || a.index - b.index);
   const { rows: gridRows, cols: gridCols } = rows[0] ?? dictionary.model.grid;
   return { dictionary: ref, source: "catalogue", rows: gridRows, cols: gridCols, total: features.length, features };

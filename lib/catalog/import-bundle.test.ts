@@ -135,6 +135,65 @@ describe("refused bundles", () => {
       /more than one preferred/,
     ],
     ["a score of nothing", ({ scores = [] }) => Object.assign(scores[0] ?? {}, { explanation: "guess" }), /explanation "guess"/],
+    ["an image twice", ({ images = [] }) => images.push({ ...images[0] }), /images\.parquet holds the image \w+ twice/],
+    ["an image that is a page", ({ images = [] }) => Object.assign(images[0] ?? {}, { mime: "text/html" }), /is text\/html of 192 × 192/],
+    ["an image without a size", ({ images = [] }) => Object.assign(images[0] ?? {}, { width: 0 }), /of 0 × 192 pixels/],
+    ["a text twice", ({ texts = [] }) => Object.assign(texts[1] ?? {}, { id: 0 }), /texts\.parquet holds the text 0 twice/],
+    [
+      "an unknown image before a text",
+      ({ texts = [] }) => Object.assign(texts[1] ?? {}, { image: "b".repeat(64) }),
+      /which images\.parquet lacks/,
+    ],
+    ["a text under an image's example", ({ activations = [] }) => Object.assign(activations[0] ?? {}, { text: 0 }), /names a text/],
+    [
+      "an image under a text's example",
+      ({ activations = [] }) => {
+        const text = activations.find((row) => row.band === "text");
+        Object.assign(text ?? {}, { image: activations[0]?.image });
+      },
+      /names an image; its text/,
+    ],
+    [
+      "a text's map of another length",
+      ({ activations = [] }) => {
+        const text = activations.find((row) => row.band === "text");
+        Object.assign(text ?? {}, { cols: 5 });
+      },
+      /1 × 5 lies over a text of 4 tokens/,
+    ],
+    [
+      "a grid turned inside out",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { rows: -12, cols: -12 }),
+      /no grid of -12 × -12/,
+    ],
+    [
+      "an activation that is infinite",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { positions: Uint8Array.of(3, 0), values: Uint8Array.of(0, 0x7c) }),
+      /the activation at position 3 is not a finite number/,
+    ],
+    [
+      "an activation that is no number",
+      ({ activations = [] }) => Object.assign(activations[0] ?? {}, { positions: Uint8Array.of(3, 0), values: Uint8Array.of(1, 0xfe) }),
+      /the activation at position 3 is not a finite number/,
+    ],
+    [
+      "a metric that is no number",
+      ({ features = [] }) => Object.assign(features[2] ?? {}, { density: Number.NaN }),
+      /column density, row 2, holds number NaN/,
+    ],
+    [
+      "a score that is infinite",
+      ({ scores = [] }) => Object.assign(scores[0] ?? {}, { value: Number.POSITIVE_INFINITY }),
+      /column value, row 0, holds number Infinity/,
+    ],
+    [
+      "a histogram of other bins",
+      ({ features = [] }) => Object.assign(features[0] ?? {}, { hist_counts: [1, 2, 3] }),
+      /hist_counts of feature 0 must be 32 counts/,
+    ],
+    ["a neighbour out of range", ({ neighbours = [] }) => Object.assign(neighbours[0] ?? {}, { neighbour: -1 }), /column index holds -1/],
+    ["a number too large for its column", ({ scores = [] }) => Object.assign(scores[0] ?? {}, { n: 2 ** 40 }), /cannot be stored/],
+    ["a feature too few", ({ features = [] }) => features.pop(), /features\.parquet has 29 rows; the dictionary has 30/],
     ["the same example twice", ({ activations = [] }) => activations.push({ ...activations[0] }), /same key/],
     [
       "nothing where a number is needed",
@@ -170,12 +229,15 @@ describe("importing", () => {
   });
 
   it("changes nothing the second time", async () => {
+    const rows = () => catalog.db.rows("SELECT id, imported_at::text, histograms FROM dictionary");
+    const kept = await rows();
     expect(await importBundle(catalog.db, bundle)).toEqual({
       dictionaries: [{ ...first.dictionaries[0], outcome: "unchanged" }],
       images: 0,
       rows: 0,
     });
     expect(await counts()).toEqual(before);
+    expect(await rows()).toEqual(kept);
   });
 
   it("stops when told to, with the catalogue as it was", async () => {
@@ -209,6 +271,16 @@ describe("importing", () => {
     await expect(findFeature(catalog.db, ref, 0, "000000000000")).rejects.toMatchObject({ code: "version_mismatch" });
     const { id } = await locateDictionary(catalog.db, ref, older.slice(0, 12));
     expect((await featurePage(catalog.db, id, parseFeatureQuery({ dictionary: ref }), null)).total).toBe(30);
+  });
+
+  it("leaves the latest version the latest when an older one is replaced", async () => {
+    const newer = (await findFeature(catalog.db, ref, 0)).dictionary.sha256;
+    const { dictionaries } = await importBundle(catalog.db, await write({ remark: " as was found later" }));
+    expect(dictionaries).toEqual([{ ...first.dictionaries[0], outcome: "replaced" }]);
+    expect((await findFeature(catalog.db, ref, 0)).dictionary.sha256).toBe(newer);
+    expect((await listDictionaries(catalog.db)).map((dictionary) => dictionary.sha256)).toEqual([newer]);
+    const older = first.dictionaries[0]?.sha256.slice(0, 12);
+    expect((await findFeature(catalog.db, ref, 0, older)).explanations[0]?.text).toContain("found later");
   });
 
   it("names rows that it cannot read in a file that grew", async () => {

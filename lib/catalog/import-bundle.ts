@@ -10,14 +10,9 @@ import { contentHash, invalidBundle, type ManifestDictionary, verifyFiles } from
 import { insertArrays, textArrayLiteral } from "./bulk";
 import type { Database } from "./db";
 import { removeImages, storedImages, writeImage } from "./image-files";
-import { Importer, type ImportProgress } from "./import-dictionary";
+import { Importer, type ImportOptions, type StoredText } from "./import-dictionary";
 import { clearStamp, writeStamp } from "./import-stamp";
 import { dropPartitions } from "./partitions";
-
-export interface ImportOptions {
-  onProgress?: (progress: ImportProgress) => void;
-  signal?: AbortSignal;
-}
 
 export interface ImportResult {
   dictionaries: {
@@ -34,7 +29,11 @@ export interface ImportResult {
 interface Existing {
   id: number;
   content_sha256: string;
+  imported_at: string;
 }
+
+/** What browsers show and nothing runs. */
+const mimes = new Set(["image/webp", "image/png", "image/jpeg"]);
 
 const refOf = (bundle: Bundle, entry: ManifestDictionary) => `${bundle.manifest.model.id}/${entry.id}`;
 
@@ -44,7 +43,7 @@ async function findExisting(
   entry: ManifestDictionary,
 ): Promise<Existing | undefined> {
   const rows = await query(
-    `SELECT d.id, d.content_sha256 FROM dictionary d JOIN model m ON m.id = d.model_id
+    `SELECT d.id, d.content_sha256, d.imported_at::text FROM dictionary d JOIN model m ON m.id = d.model_id
      WHERE m.slug = $1 AND m.sha256 = $2 AND d.name = $3 AND d.sha256 = $4`,
     [bundle.manifest.model.id, bundle.manifest.model.sha256, entry.id, entry.sha256],
   );
@@ -83,40 +82,60 @@ export async function importBundle(db: Database, folder: string, options: Import
   await verifyFiles(folder, bundle.manifest);
   const tables = await openTables(bundle);
   const importer = new Importer(tables, options);
-  const written = new Set<string>();
   let result: ImportResult;
   try {
     result = await db.transaction(async (client) => {
       // Two imports at once would make each other's rows; the second waits.
       await client.query("SELECT pg_advisory_xact_lock(hashtext('facet import'))");
-      const images = await importImages(client, tables, db.imagesDir, written, importer);
-      const texts = await importTexts(client, tables, images, importer);
-      const modelId = await importModel(client, bundle);
-      const dictionaries: ImportResult["dictionaries"] = [];
-      for (const dictionary of tables.dictionaries) {
-        const { entry } = dictionary;
-        const content = contentHash(bundle.manifest, entry);
-        const existing = await findExisting(async (sql, values) => (await client.query<Existing>(sql, values)).rows, bundle, entry);
-        const said = { ref: refOf(bundle, entry), sha256: entry.sha256 };
-        if (existing?.content_sha256 === content) {
-          dictionaries.push({ ...said, outcome: "unchanged" });
-          continue;
-        }
-        if (existing) await client.query("DELETE FROM dictionary WHERE id = $1", [existing.id]);
-        await importer.importDictionary(client, { ...dictionary, bundle, modelId, ref: said.ref, content, images, texts });
-        // Last, because readers of the old rows wait from here to the end.
-        if (existing) await dropPartitions(client, existing.id);
-        dictionaries.push({ ...said, outcome: existing ? "replaced" : "added" });
+      const written = new Set<string>();
+      try {
+        const dictionaries = await importTables(client, bundle, tables, importer, db.imagesDir, written);
+        options.signal?.throwIfAborted();
+        return { dictionaries, images: written.size, rows: importer.rows };
+      } catch (error) {
+        // While the lock is held: the next import would count on these files.
+        await removeImages(db.imagesDir, written);
+        throw error;
       }
-      options.signal?.throwIfAborted();
-      return { dictionaries, images: written.size, rows: importer.rows };
     });
   } catch (error) {
-    await removeImages(db.imagesDir, written);
     throw asImportError(error, options.signal);
   }
   await note(db, folder, result);
   return result;
+}
+
+/** Everything of a bundle, on a connection that is in a transaction. */
+async function importTables(
+  client: PoolClient,
+  bundle: Bundle,
+  tables: BundleTables,
+  importer: Importer,
+  imagesDir: string,
+  written: Set<string>,
+): Promise<ImportResult["dictionaries"]> {
+  const images = await importImages(client, tables, imagesDir, written, importer);
+  const texts = await importTexts(client, tables, images, importer);
+  const modelId = await importModel(client, bundle);
+  const dictionaries: ImportResult["dictionaries"] = [];
+  for (const dictionary of tables.dictionaries) {
+    const { entry } = dictionary;
+    const content = contentHash(bundle.manifest, entry);
+    const existing = await findExisting(async (sql, values) => (await client.query<Existing>(sql, values)).rows, bundle, entry);
+    const said = { ref: refOf(bundle, entry), sha256: entry.sha256 };
+    if (existing?.content_sha256 === content) {
+      dictionaries.push({ ...said, outcome: "unchanged" });
+      continue;
+    }
+    if (existing) await client.query("DELETE FROM dictionary WHERE id = $1", [existing.id]);
+    // A version keeps its place among the others: an old one with a better explanation does not become the latest.
+    const importedAt = existing?.imported_at ?? null;
+    await importer.importDictionary(client, { ...dictionary, bundle, modelId, ref: said.ref, content, importedAt, images, texts });
+    // Last, because readers of the old rows wait from here to the end.
+    if (existing) await dropPartitions(client, existing.id);
+    dictionaries.push({ ...said, outcome: existing ? "replaced" : "added" });
+  }
+  return dictionaries;
 }
 
 /** Notes a finished import for the next start; without the note that start only takes longer. */
@@ -167,11 +186,20 @@ async function importImages(
   importer: Importer,
 ): Promise<Map<string, number>> {
   const ids = new Map<string, number>();
+  const seen = new Set<string>();
   const present = await storedImages(imagesDir);
   for await (const batch of importer.read("images", tables.images, 256)) {
     for (const image of batch) {
       if (createHash("sha256").update(image.bytes).digest("hex") !== image.sha256) {
         throw invalidBundle(`${tables.images.file}: an image's bytes do not have the hash ${image.sha256} that its row gives.`);
+      }
+      if (seen.has(image.sha256)) throw invalidBundle(`${tables.images.file} holds the image ${image.sha256} twice.`);
+      seen.add(image.sha256);
+      if (!mimes.has(image.mime) || image.width < 1 || image.height < 1) {
+        throw invalidBundle(
+          `${tables.images.file}: the image ${image.sha256} is ${image.mime.slice(0, 40)} of ${image.width} × ${image.height} pixels.`,
+          `Images are ${[...mimes].join(", ")} with their size in pixels.`,
+        );
       }
       if (present.has(image.sha256)) continue;
       written.add(image.sha256);
@@ -200,18 +228,21 @@ async function importImages(
   return ids;
 }
 
-/** Stores the token strings and returns their ids by the bundle's own numbers. */
+/** Stores the token strings and returns them by the bundle's own numbers. */
 async function importTexts(
   client: PoolClient,
   tables: BundleTables,
   images: Map<string, number>,
   importer: Importer,
-): Promise<Map<number, number>> {
-  const ids = new Map<number, number>();
+): Promise<Map<number, StoredText>> {
+  const stored = new Map<number, StoredText>();
+  const numbers = new Set<number>();
   for await (const batch of importer.read("texts", tables.texts, 2_048)) {
     const hashes = new Map<string, (typeof batch)[number]>();
-    const hashById = new Map<number, string>();
+    const hashOf = new Map<(typeof batch)[number], string>();
     for (const text of batch) {
+      if (numbers.has(text.id)) throw invalidBundle(`${tables.texts.file} holds the text ${text.id} twice.`);
+      numbers.add(text.id);
       if (text.image !== null && !images.has(text.image)) {
         throw invalidBundle(`${tables.texts.file}: text ${text.id} names the image ${text.image}, which images.parquet lacks.`);
       }
@@ -219,7 +250,7 @@ async function importTexts(
         .update(JSON.stringify([text.tokens, text.image]))
         .digest("hex");
       hashes.set(hash, text);
-      hashById.set(text.id, hash);
+      hashOf.set(text, hash);
     }
     await client.query(
       `INSERT INTO text_sequence (sha256, tokens, image_id)
@@ -235,7 +266,7 @@ async function importTexts(
       [...hashes.keys()],
     ]);
     const idByHash = new Map(rows.map((row) => [row.sha256, row.id]));
-    for (const [id, hash] of hashById) ids.set(id, idByHash.get(hash) as number);
+    for (const [text, hash] of hashOf) stored.set(text.id, { id: idByHash.get(hash) as number, length: text.tokens.length });
   }
-  return ids;
+  return stored;
 }

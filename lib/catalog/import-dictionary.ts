@@ -1,12 +1,11 @@
 /** The rows of one dictionary, from a bundle's tables into partitions of its own. Memory is that of one batch. */
 import type { PoolClient } from "pg";
-import { conceptClasses } from "@/lib/core/records";
-import type { Bundle, BundleTables, DictionaryTables } from "@/lib/formats/bundle";
+import { bands, conceptClasses } from "@/lib/core/records";
+import type { activationColumns, Bundle, BundleTables, DictionaryTables } from "@/lib/formats/bundle";
 import { invalidBundle, type ManifestDictionary } from "@/lib/formats/manifest";
 import type { Columns, Row, Table } from "@/lib/formats/parquet";
 import { insertArrays } from "./bulk";
 import { computeHistograms } from "./histograms";
-import type { ImportOptions } from "./import-bundle";
 import { attachPartitions, createPartitions, partitionOf } from "./partitions";
 
 export interface ImportProgress {
@@ -17,6 +16,18 @@ export interface ImportProgress {
   rowsPerSecond: number;
 }
 
+export interface ImportOptions {
+  onProgress?: (progress: ImportProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** A row of texts.parquet as it was stored. */
+export interface StoredText {
+  id: number;
+  /** Tokens that it has. */
+  length: number;
+}
+
 interface DictionaryImport {
   entry: ManifestDictionary;
   tables: DictionaryTables;
@@ -24,12 +35,16 @@ interface DictionaryImport {
   modelId: number;
   ref: string;
   content: string;
-  /** Image hash → id, and the bundle's text number → id. */
+  /** When this version was first imported; null: now. */
+  importedAt: string | null;
+  /** By image hash, and by the bundle's text number. */
   images: Map<string, number>;
-  texts: Map<number, number>;
+  texts: Map<number, StoredText>;
 }
 
-const bands = new Set(["top", "upper", "middle", "lower", "random", "text"]);
+/** Bins of a feature's histogram (docs/formats.md). */
+const bins = 32;
+const imageBands = new Set<string>(bands);
 const concepts = new Set<string>(conceptClasses);
 
 export class Importer {
@@ -82,13 +97,14 @@ export class Importer {
     await client.query("ANALYZE image");
   }
 
-  async #insertDictionary(client: PoolClient, { entry, bundle, modelId, ref, content }: DictionaryImport): Promise<number> {
+  async #insertDictionary(client: PoolClient, { entry, bundle, modelId, ref, content, importedAt }: DictionaryImport): Promise<number> {
     const { metrics } = entry;
     const { rows } = await client.query<{ id: number }>(
       `INSERT INTO dictionary (model_id, ref, name, sha256, content_sha256, hook, layer, num_latents, width, activation, k,
          explained_variance, fvu, l0, dead_share, loss_recovered, images, image_tokens, text_tokens,
-         features, alive, explained, scored, histograms, attribution)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, 0, '{}', $20)
+         features, alive, explained, scored, histograms, attribution, imported_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, 0, '{}', $20,
+         coalesce($21::timestamptz, now()))
        RETURNING id`,
       [
         modelId,
@@ -111,6 +127,7 @@ export class Importer {
         entry.image_tokens,
         entry.text_tokens,
         bundle.manifest.attribution,
+        importedAt,
       ],
     );
     return (rows[0] as { id: number }).id;
@@ -199,7 +216,13 @@ export class Importer {
     await client.query("CREATE TEMP TABLE staged_feature (LIKE feature) ON COMMIT DROP");
     for (const column of ["dictionary_id", "explained"]) await client.query(`ALTER TABLE staged_feature DROP COLUMN ${column}`);
     for await (const batch of this.read("features", table)) {
-      for (const row of batch) this.#checkIndex(table, entry, row.index);
+      for (const row of batch) {
+        this.#checkIndex(table, entry, row.index);
+        const counts = row.hist_counts;
+        if (counts && (counts.length !== bins || counts.some((count) => count < 0))) {
+          throw invalidBundle(`${table.file}: hist_counts of feature ${row.index} must be ${bins} counts.`);
+        }
+      }
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
       await insertArrays(client, "staged_feature", {
         index: ["int", column("index")],
@@ -251,12 +274,7 @@ export class Importer {
       for (const row of batch) {
         this.#checkIndex(table, entry, row.index);
         const where = `${table.file}: feature ${row.index}, band ${row.band}, rank ${row.rank}`;
-        if (!bands.has(row.band)) throw invalidBundle(`${where}: the band is unknown.`);
-        if (row.band === "text" ? row.text === null || !texts.has(row.text) : row.image === null || !images.has(row.image)) {
-          throw invalidBundle(
-            `${where} names ${row.band === "text" ? `the text ${row.text}` : `the image ${row.image}`}, which the bundle lacks.`,
-          );
-        }
+        checkSource(where, row, images, texts);
         checkMap(where, row);
       }
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
@@ -266,7 +284,7 @@ export class Importer {
         band: ["band", column("band")],
         rank: ["smallint", column("rank")],
         image_id: ["int", batch.map((row) => (row.image === null ? null : images.get(row.image)))],
-        text_id: ["int", batch.map((row) => (row.text === null ? null : texts.get(row.text)))],
+        text_id: ["int", batch.map((row) => (row.text === null ? null : texts.get(row.text)?.id))],
         rows: ["smallint", column("rows")],
         cols: ["smallint", column("cols")],
         peak: ["real", column("peak")],
@@ -348,8 +366,28 @@ export class Importer {
   }
 }
 
-function checkMap(where: string, row: { rows: number; cols: number; positions: Uint8Array; values: Uint8Array }): void {
-  const { positions, values, rows, cols } = row;
+type ActivationRow = Row<typeof activationColumns>;
+
+/** An example lies on a picture or on tokens, on nothing else and not on both. */
+function checkSource(where: string, row: ActivationRow, images: Map<string, number>, texts: Map<number, StoredText>): void {
+  if (row.band === "text") {
+    const text = row.text === null ? undefined : texts.get(row.text);
+    if (!text) throw invalidBundle(`${where} names the text ${row.text}, which the bundle lacks.`);
+    if (row.image !== null) throw invalidBundle(`${where} names an image; its text names the one before it.`);
+    if (row.rows !== 1 || row.cols !== text.length) {
+      throw invalidBundle(
+        `${where}: a grid of ${row.rows} × ${row.cols} lies over a text of ${text.length} tokens; it must be 1 × ${text.length}.`,
+      );
+    }
+    return;
+  }
+  if (!imageBands.has(row.band)) throw invalidBundle(`${where}: the band is unknown.`);
+  if (row.image === null || !images.has(row.image)) throw invalidBundle(`${where} names the image ${row.image}, which the bundle lacks.`);
+  if (row.text !== null) throw invalidBundle(`${where} names a text, which only the band text may.`);
+  if (row.rows < 1 || row.cols < 1) throw invalidBundle(`${where}: there is no grid of ${row.rows} × ${row.cols}.`);
+}
+
+function checkMap(where: string, { positions, values, rows, cols }: ActivationRow): void {
   if (positions.byteLength !== values.byteLength || positions.byteLength % 2) {
     throw invalidBundle(
       `${where}: positions has ${positions.byteLength} bytes and values ${values.byteLength}; they must be equal and even.`,
@@ -358,5 +396,12 @@ function checkMap(where: string, row: { rows: number; cols: number; positions: U
   for (let i = 0; i < positions.byteLength; i += 2) {
     const position = (positions[i] as number) | ((positions[i + 1] as number) << 8);
     if (position >= rows * cols) throw invalidBundle(`${where}: position ${position} lies outside the grid of ${rows} × ${cols}.`);
+    // All exponent bits set: infinity or NaN.
+    if (((values[i + 1] as number) & 0x7c) === 0x7c) {
+      throw invalidBundle(
+        `${where}: the activation at position ${position} is not a finite number.`,
+        "Activations above 65,504 do not fit fp16.",
+      );
+    }
   }
 }

@@ -1,5 +1,5 @@
 /** Rows as the database gives them → records as the API sends them. */
-import type { Concept, EncodedMap, FeatureCard, ImageExample } from "@/lib/core/records";
+import type { AnalysedFeature, Concept, EncodedMap, FeatureCard, ImageExample } from "@/lib/core/records";
 
 /** The columns of a card, for a query over `feature f`. */
 export const cardColumns = `f.index, f.label, f.concept, f.density, f.text_density, f.max_activation, f.image_share, f.iou, f.steer,
@@ -38,6 +38,24 @@ export function toCard(row: CardRow): FeatureCard {
     images: row.images,
     top: [],
     match: null,
+  };
+}
+
+/** What an activation on a picture says of its feature, for a query over `feature f`. */
+export const nameColumns = "f.index, f.label, f.concept, f.density, f.always_on, f.sink, f.max_activation";
+
+export type NameRow = Pick<CardRow, "index" | "label" | "concept" | "density" | "always_on" | "sink" | "max_activation">;
+export type FeatureName = Omit<AnalysedFeature, "mean" | "peak" | "map">;
+
+export function toFeatureName(row: NameRow): FeatureName {
+  return {
+    index: row.index,
+    label: row.label,
+    concept: row.concept as Concept | null,
+    density: row.density,
+    alwaysOn: row.always_on,
+    sink: row.sink,
+    maxActivation: row.max_activation,
   };
 }
 

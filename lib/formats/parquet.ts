@@ -35,12 +35,13 @@ function whole(value: unknown): number | undefined {
   return typeof number === "number" && Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** Undefined where the value is not of its kind; a number that is not finite counts as missing. */
-const convert: { [K in Kind]: (value: unknown) => Kinds[K] | null | undefined } = {
+/** Undefined where the value is not of its kind. */
+const convert: { [K in Kind]: (value: unknown) => Kinds[K] | undefined } = {
   int: whole,
   float: (value) => {
     const number = typeof value === "bigint" ? Number(value) : value;
-    return typeof number !== "number" ? undefined : Number.isFinite(number) ? number : null;
+    // What was not measured is null. NaN is an arithmetic fault of whoever wrote it, and would pass for "not measured".
+    return typeof number === "number" && Number.isFinite(number) ? number : undefined;
   },
   bool: (value) => (typeof value === "boolean" ? value : undefined),
   string: (value) => (typeof value === "string" ? text(value) : undefined),

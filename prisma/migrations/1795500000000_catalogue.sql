@@ -23,7 +23,7 @@ CREATE TABLE model (
 CREATE TABLE dictionary (
   id serial PRIMARY KEY,
   model_id integer NOT NULL REFERENCES model (id),
-  -- `<model>/<dictionary>`, as addresses spell it. Several versions share one; the greatest id is the latest and the default.
+  -- `<model>/<dictionary>`, as addresses spell it. Several versions share one; the one that was last added is the default.
   ref text NOT NULL,
   name text NOT NULL,
   -- Of the weights: the dictionary's identity.
