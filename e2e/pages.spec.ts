@@ -165,6 +165,32 @@ test("motion is short, and none where less is asked for", async ({ page, catalog
   }
 });
 
+for (const viewport of [desktop, phone]) {
+  test(`nothing jumps while slow pictures and answers come in, ${viewport.width} px`, async ({ page, catalogue }) => {
+    await page.setViewportSize(viewport);
+    await page.addInitScript(() => {
+      const shifts: string[] = [];
+      Object.assign(globalThis, { shifts });
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries() as (PerformanceEntry & { value: number; sources?: { node: Node | null }[] })[]) {
+          const nodes = entry.sources?.map(({ node }) => (node instanceof Element ? node.outerHTML.slice(0, 100) : String(node)));
+          if (entry.value > 0.005) shifts.push(`${entry.value.toFixed(4)} ${nodes?.join(" | ")}`);
+        }
+      }).observe({ type: "layout-shift", buffered: true });
+    });
+    await page.route("**/api/**", async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      await route.continue();
+    });
+    for (const name of ["home", "dictionary", "feature", "image"]) {
+      await open(page, pages[name]?.(catalogue) ?? "");
+      await settle(page);
+      const shifts = await page.evaluate(() => (globalThis as unknown as { shifts: string[] }).shifts);
+      expect(shifts, name).toEqual([]);
+    }
+  });
+}
+
 test("an unknown address is a page of its own", async ({ browser, baseURL }) => {
   const page = await (await browser.newContext({ baseURL })).newPage();
   const answer = await page.goto("/nothing-here");
