@@ -108,6 +108,7 @@ export function orderExplanations(explanations: Explanation[]): Explanation[] {
 const methodWords: Record<string, { name: string; explains: string }> = {
   causal: { name: "Causal", explains: "The feature was clamped on a blank picture and the model was asked what it sees." },
   "top-images": { name: "Top images", explains: "The model was shown its top pictures with the active cells and asked what they share." },
+  tokens: { name: "Tokens", explains: "Named after the token on which its strongest texts peak." },
   human: { name: "Written by hand", explains: "A person wrote it." },
 };
 

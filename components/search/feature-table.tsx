@@ -75,7 +75,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
               />
             ))}
             <th scope="col" className="py-2 pl-4 font-normal">
-              Health
+              <span className="max-xl:sr-only">Health</span>
             </th>
           </tr>
         </thead>
