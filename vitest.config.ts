@@ -6,7 +6,6 @@ const root = path.dirname(fileURLToPath(import.meta.url));
 
 export default defineConfig({
   resolve: { alias: { "@": root } },
-  oxc: { jsx: { runtime: "automatic" } },
   test: {
     // Components ask for a page with `// @vitest-environment jsdom` in their first line.
     environment: "node",

@@ -1,11 +1,12 @@
 /**
  * `npm test`: sets up what is missing, runs every suite even where an earlier one failed, and ends with one line that sums them all.
- * `--only lint,unit,worker,e2e` runs some of them.
+ * `--only lint,types,unit,worker,e2e` runs some of them.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient, nextBin, nextEnv } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
+import { clearGuardLog, guardedEnv, guardLog } from "./setup/guard.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
 import { inRoot } from "./setup/paths.mjs";
 import { capture } from "./setup/processes.mjs";
@@ -65,6 +66,8 @@ const groups = {
   async lint() {
     await suite("biome: format and lint", node, [bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."]);
     await suite("folders: import directions, sizes, addresses", node, [inRoot("cli", "check-imports.mjs")]);
+  },
+  async types() {
     await suite("next: route types", node, [nextBin, "typegen"], { env: nextEnv });
     await suite("tsc: types", node, [bin("typescript/bin/tsc"), "--noEmit"]);
   },
@@ -85,8 +88,9 @@ const groups = {
   },
   async e2e() {
     let browser = "";
+    clearGuardLog();
     const ready =
-      (await prepared("Build", ensureBuild)) &&
+      (await prepared("Build", (say) => ensureBuild(say, guardedEnv))) &&
       (await prepared("Browser", async (say) => {
         browser = await ensureChromium(say);
         return browser;
@@ -94,7 +98,7 @@ const groups = {
     if (!ready) return;
     const report = inRoot("artefacts", "reports", "playwright.json");
     await suite("playwright", node, [bin("@playwright/test/cli.js"), "test"], {
-      env: { CHROME_PATH: browser },
+      env: { CHROME_PATH: browser, FACET_GUARD_LOG: guardLog },
       report,
       count: (text) => playwrightCount(JSON.parse(text)),
     });
@@ -118,9 +122,9 @@ await runMain(async () => {
   const wanted = chosen();
   const started = performance.now();
   mkdirSync(reports, { recursive: true });
-  await step("Packages", ensurePackages);
-  await step("Database", ensurePrismaClient);
-  for (const group of wanted) await groups[group]();
+  if ((await prepared("Packages", ensurePackages)) && (await prepared("Database", ensurePrismaClient))) {
+    for (const group of wanted) await groups[group]();
+  }
 
   const width = Math.max(...results.map(({ name }) => name.length));
   console.log(`\n── all suites, ${duration(performance.now() - started)} ${"─".repeat(50)}`);

@@ -1,10 +1,11 @@
 /**
  * What the browser tests run against: the built app with the demo's bundle imported into a catalogue of its own, so that neither a person's
- * catalogue nor their running server is touched. Playwright starts it and ends it.
+ * catalogue nor their running server is touched, and under a guard that lets no request leave this machine. Playwright starts it and ends it.
  */
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient } from "../cli/setup/build.mjs";
 import { ensureCatalogue } from "../cli/setup/catalogue.mjs";
+import { clearGuardLog, guardedEnv } from "../cli/setup/guard.mjs";
 import { startNext } from "../cli/setup/server.mjs";
 import { runMain, step } from "../cli/setup/step.mjs";
 
@@ -16,9 +17,11 @@ await runMain(async () => {
       bundle: { type: "string", default: process.env.FACET_E2E_BUNDLE || "demo/bundle" },
     },
   });
-  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "" };
+  // npm test has begun the log already, with the build.
+  if (!process.env.FACET_GUARD_LOG) clearGuardLog();
+  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "", ...guardedEnv };
   await step("Database", ensurePrismaClient);
-  await step("Build", ensureBuild);
+  await step("Build", (say) => ensureBuild(say, guardedEnv));
   await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));
   const server = startNext({ host: "127.0.0.1", port: Number(values.port), env });
   await new Promise((resolve) => server.once("exit", resolve));

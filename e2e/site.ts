@@ -1,6 +1,9 @@
 /** What every browser test stands on: a page that is watched for errors and foreign requests, and facts about the catalogue under test. */
+
+import { existsSync, readFileSync } from "node:fs";
 import { AxeBuilder } from "@axe-core/playwright";
 import { type APIRequestContext, test as base, expect, type Page } from "@playwright/test";
+import { guardLog } from "../cli/setup/guard.mjs";
 import type { Dictionary, FeatureCard, FeatureDetail, FeaturePage } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
 
@@ -38,8 +41,24 @@ function watch(page: Page, origin: string) {
   return seen;
 }
 
-export const test = base.extend<Options, { catalogue: Catalogue }>({
+/** What the server's guard has refused so far (cli/setup/guard.mjs): nothing, where no request leaves this machine. */
+function refusedByGuard(): string[] {
+  if (!existsSync(guardLog)) return [];
+  return readFileSync(guardLog, "utf8")
+    .split("\n")
+    .filter((line) => line.includes('"refused"'));
+}
+
+export const test = base.extend<Options & { staysHere: undefined }, { catalogue: Catalogue }>({
   expectedErrors: [[], { option: true }],
+  staysHere: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixture's needs from this pattern.
+    async ({}, use) => {
+      await use(undefined);
+      expect(refusedByGuard(), "no request of the server leaves this machine").toEqual([]);
+    },
+    { auto: true },
+  ],
   page: async ({ page, baseURL, expectedErrors }, use) => {
     const seen = watch(page, new URL(baseURL ?? "").origin);
     await page.addInitScript(() => {

@@ -12,10 +12,10 @@ export const arrows = {
   components: ["lib/core", "lib/api"],
   "lib/core": [],
   "lib/formats": ["lib/core"],
-  "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/env"],
+  "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/env", "lib/sharp"],
   "lib/search": ["lib/core", "lib/catalog"],
   // The engine reads weights as stored: safetensors is a format like the others.
-  "lib/engine": ["lib/core", "lib/formats", "lib/env"],
+  "lib/engine": ["lib/core", "lib/formats", "lib/env", "lib/sharp"],
   "lib/api": ["lib/core"],
   cli: ["lib"],
 };

@@ -9,8 +9,8 @@ export const nextEnv = { NEXT_TELEMETRY_DISABLED: "1" };
 export const nextBin = inRoot("node_modules", "next", "dist", "bin", "next");
 
 /**
- * Generates Prisma's client where the schema or Prisma's version changed. Prisma's schema engine is a download that `generate` does not
- * need but looks for: any program that answers `--version` stands in for it, and Node is sure to be there.
+ * Generates Prisma's client where the schema or Prisma's version changed. Prisma's engines are downloads that `generate` does not
+ * need but looks for: any file stands in for them, and Node's own program is sure to be there.
  * @param {(what: string) => void} say
  */
 export async function ensurePrismaClient(say) {
@@ -20,7 +20,12 @@ export async function ensurePrismaClient(say) {
   if (existsSync(output) && readStamp(stamp) === wanted) return "up to date";
   say("prisma generate, because the schema is new or changed");
   await run("prisma generate", process.execPath, [inRoot("node_modules", "prisma", "build", "index.js"), "generate"], {
-    env: { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: "1", PRISMA_HIDE_UPDATE_MESSAGE: "1" },
+    env: {
+      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+      PRISMA_QUERY_ENGINE_LIBRARY: process.execPath,
+      CHECKPOINT_DISABLE: "1",
+      PRISMA_HIDE_UPDATE_MESSAGE: "1",
+    },
     fix: "prisma/schema.prisma is at fault if the lines above name it; else delete node_modules and run the command again.",
   });
   writeStamp(stamp, wanted);
@@ -48,8 +53,9 @@ const notBuilt = (file) => /\.test\.tsx?$/.test(file) || file.startsWith("lib/ge
 /**
  * Builds the app where its sources changed since the last whole build.
  * @param {(what: string) => void} say
+ * @param {Record<string, string | undefined>} [env] further variables of the build
  */
-export async function ensureBuild(say) {
+export async function ensureBuild(say, env = {}) {
   const stamp = inRoot(distDir, "facet-build");
   const wanted = fingerprint(sources, { extra: [process.versions.modules, process.platform], skip: notBuilt });
   const previous = readStamp(stamp);
@@ -58,7 +64,7 @@ export async function ensureBuild(say) {
   say(`next build, because ${previous ? "its sources changed" : "there is no finished build yet"} (about half a minute)`);
   rmSync(stamp, { force: true });
   await run("next build", process.execPath, [nextBin, "build"], {
-    env: { ...nextEnv, NODE_ENV: "production" },
+    env: { ...nextEnv, ...env, NODE_ENV: "production" },
     fix: "The lines above say which file does not build.",
   });
   writeStamp(stamp, wanted);

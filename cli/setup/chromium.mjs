@@ -56,17 +56,25 @@ async function playwrightChromium() {
   return existsSync(file) ? file : null;
 }
 
+const download = () => capture(process.execPath, [inRoot("node_modules", "playwright", "cli.js"), "install", "chromium"]);
+
 /**
+ * An installed Chromium or Chrome; else Playwright's own, downloaded where it is not there yet.
  * @param {(what: string) => void} say
+ * @param {{
+ *   installed?: () => string | null,
+ *   own?: () => Promise<string | null>,
+ *   fetchOwn?: () => Promise<{ code: number, output: string }>,
+ * }} [ways]
  * @returns {Promise<string>} the browser's path
  */
-export async function ensureChromium(say) {
-  const found = findChromium() ?? (await playwrightChromium());
+export async function ensureChromium(say, { installed = findChromium, own = playwrightChromium, fetchOwn = download } = {}) {
+  const found = installed() ?? (await own());
   if (found) return found;
   say("no Chromium or Chrome is installed: downloading Playwright's");
-  const { code, output } = await capture(process.execPath, [inRoot("node_modules", "playwright", "cli.js"), "install", "chromium"]);
-  const own = code === 0 ? await playwrightChromium() : null;
-  if (own) return own;
+  const { code, output } = await fetchOwn();
+  const fetched = code === 0 ? await own() : null;
+  if (fetched) return fetched;
   throw new SetupError(
     `The browser tests need Chromium or Chrome. None was found, and Playwright's own could not be downloaded:\n\n${output.trim().split("\n").slice(-6).join("\n")}\n`,
     "Install one (Debian and Ubuntu: apt-get install chromium), or set CHROME_PATH to its program.",

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { inRoot } from "./paths.mjs";
+import { assertDisk, installerFix } from "./causes.mjs";
+import { inRoot, root } from "./paths.mjs";
 import { run } from "./processes.mjs";
 
 /**
@@ -39,7 +40,8 @@ export async function ensurePackages(say) {
   say(`npm ci, because ${reason} (about a minute)`);
   const args = ["ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
   const npm = process.env.npm_execpath;
-  const fix = "Check that the npm registry can be reached and that the disk has 2 GB to spare, then run the command again.";
+  assertDisk(root, 2e9, "The packages");
+  const fix = (/** @type {string} */ output) => installerFix(output, "the npm registry");
   if (npm?.endsWith(".js")) await run("npm ci", process.execPath, [npm, ...args], { fix });
   else await run("npm ci", "npm", args, { fix, shell: process.platform === "win32" });
   return "installed";

@@ -73,11 +73,11 @@ export function capture(command, args, options = {}) {
  * @param {string} what the step, as the subject of a sentence
  * @param {string} command
  * @param {string[]} args
- * @param {RunOptions & { fix?: string }} [options]
+ * @param {RunOptions & { fix?: string | ((output: string) => string) }} [options] `fix`: what to do about a failure, or how to tell it from the output
  */
 export async function run(what, command, args, options = {}) {
   const { code, output } = await capture(command, args, options);
   if (code === 0) return output;
   const tail = options.show ? "" : `\n\n${output.trimEnd().split("\n").slice(-40).join("\n")}\n`;
-  throw new SetupError(`${what} failed (exit code ${code}).${tail}`, options.fix);
+  throw new SetupError(`${what} failed (exit code ${code}).${tail}`, typeof options.fix === "function" ? options.fix(output) : options.fix);
 }

@@ -1,12 +1,16 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
+import path from "node:path";
+import { assertDisk, installerFix } from "./causes.mjs";
 import { inRoot } from "./paths.mjs";
 import { capture, run } from "./processes.mjs";
 import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
 import { SetupError } from "./step.mjs";
 
-const venv = inRoot(".venv");
 const windows = process.platform === "win32";
-export const venvPython = windows ? inRoot(".venv", "Scripts", "python.exe") : inRoot(".venv", "bin", "python");
+const ownVenv = inRoot(".venv");
+/** @param {string} venv */
+const pythonOf = (venv) => path.join(venv, ...(windows ? ["Scripts", "python.exe"] : ["bin", "python"]));
+export const venvPython = pythonOf(ownVenv);
 
 /**
  * @param {string} text what `python --version` prints
@@ -37,7 +41,15 @@ async function probe(command, args) {
 async function findPython() {
   /** @type {string[]} */
   const seen = [];
-  const commands = [["python3"], ["python"], ["python3.13"], ["python3.12"], ["python3.11"], ...(windows ? [["py", "-3"]] : [])];
+  const commands = [
+    ["python3"],
+    ["python"],
+    ["python3.14"],
+    ["python3.13"],
+    ["python3.12"],
+    ["python3.11"],
+    ...(windows ? [["py", "-3"]] : []),
+  ];
   for (const [command = "", ...args] of commands) {
     const answer = await probe(command, [...args, "--version"]);
     if (answer === null) continue;
@@ -55,25 +67,33 @@ const packages = ["--editable", "worker[dev]", "--constraint", "worker/requireme
 /**
  * Makes `.venv` with the worker and what its tests need, at the locked versions, where it is not there already.
  * @param {(what: string) => void} say
+ * @param {string} [venv] its folder
  */
-export async function ensurePython(say) {
-  const stamp = inRoot(".venv", "facet-stamp");
+export async function ensurePython(say, venv = ownVenv) {
+  const stamp = path.join(venv, "facet-stamp");
+  const inside = pythonOf(venv);
   const wanted = fingerprint(["worker/pyproject.toml", "worker/requirements.lock"]);
-  if (existsSync(venvPython) && readStamp(stamp) === wanted) return "up to date";
-  const hasUv = (await probe("uv", ["--version"])) !== null;
-  say(`installing the locked Python packages with ${hasUv ? "uv" : "pip"} into .venv (PyTorch is large: minutes, up to 6 GB)`);
+  if (existsSync(inside) && readStamp(stamp) === wanted) return "up to date";
   const [python = "", ...args] = await findPython();
-  const fix = "Check that PyPI can be reached and that the disk has 6 GB to spare, then run the command again.";
+  const hasUv = (await probe("uv", ["--version"])) !== null;
+  assertDisk(venv, 6e9, "The Python packages");
+  say(`installing the locked Python packages with ${hasUv ? "uv" : "pip"} into .venv (PyTorch is large: minutes, up to 6 GB)`);
+  const fix = (/** @type {string} */ output) => installerFix(output, "PyPI");
+  // A folder whose Python is gone (an upgrade removed it) is of no use, and uv refuses to make it anew.
+  if (!existsSync(inside)) rmSync(venv, { recursive: true, force: true });
   if (hasUv) {
-    if (!existsSync(venvPython)) await run("uv venv", "uv", ["venv", "--python", python, venv], { fix });
-    await run("uv pip install", "uv", ["pip", "install", "--python", venvPython, ...packages], { fix });
+    if (!existsSync(inside)) await run("uv venv", "uv", ["venv", "--python", python, venv], { fix });
+    await run("uv pip install", "uv", ["pip", "install", "--python", inside, ...packages], { fix });
   } else {
-    if (!existsSync(venvPython) || (await probe(venvPython, ["-m", "pip", "--version"])) === null) {
+    if (!existsSync(inside) || (await probe(inside, ["-m", "pip", "--version"])) === null) {
       await run("python -m venv", python, [...args, "-m", "venv", "--clear", venv], {
-        fix: "Python's venv module is missing. Debian and Ubuntu: apt-get install python3-venv; or install uv.",
+        fix: (output) =>
+          /ensurepip|No module named venv/.test(output)
+            ? "Python's venv module is missing. Debian and Ubuntu: apt-get install python3-venv; or install uv."
+            : fix(output),
       });
     }
-    await run("pip install", venvPython, ["-m", "pip", "install", "--disable-pip-version-check", ...packages], { fix });
+    await run("pip install", inside, ["-m", "pip", "install", "--disable-pip-version-check", ...packages], { fix });
   }
   writeStamp(stamp, wanted);
   return "installed";

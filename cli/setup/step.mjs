@@ -47,14 +47,14 @@ export async function runMain(main) {
 }
 
 /**
- * Prisma's generator, Tailwind's and Vite's loaders require() ES modules, which Node can since 20.19 and 22.12.
+ * Next.js's own minimum; every other package runs there too (versions.test.ts holds the lock to it).
  * @param {string} [version] as `process.versions.node`
  */
 export function assertNode(version = process.versions.node) {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  if ((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22) return;
+  if (major > 20 || (major === 20 && minor >= 9)) return;
   throw new SetupError(
-    `Facet needs Node 20.19 or newer (of the 22 series, 22.12 or newer); this is Node ${version}.`,
+    `Facet needs Node 20.9 or newer; this is Node ${version}.`,
     "Install a newer Node, for example the current long-term release, and run the command again.",
   );
 }

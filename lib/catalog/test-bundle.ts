@@ -4,7 +4,6 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import sharp from "sharp";
 import { encodeBytes } from "@/lib/core/sparse-map";
 import {
   activationColumns,
@@ -17,6 +16,7 @@ import {
   tokenColumns,
 } from "@/lib/formats/bundle";
 import type { Columns } from "@/lib/formats/parquet";
+import { sharp } from "@/lib/sharp";
 
 export interface TestBundleOptions {
   features?: number;

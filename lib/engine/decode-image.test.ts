@@ -1,5 +1,5 @@
-import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { sharp } from "@/lib/sharp";
 import { dataUrlBytes, decodeImage, sniffImage } from "./decode-image";
 
 /** 2 wide, 1 high: red, then blue. */

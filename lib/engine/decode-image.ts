@@ -1,8 +1,9 @@
 /** Picture files → RGB pixels, upright and without transparency, as the model is given them. */
-import sharp from "sharp";
+
 import { FacetError } from "@/lib/core/errors";
 import type { RgbImage } from "@/lib/core/preprocess";
 import { limits } from "@/lib/core/protocol";
+import { sharp } from "@/lib/sharp";
 
 /** Beyond this a small file could unpack into all of the memory. */
 const maxPixels = 50_000_000;

@@ -1,10 +1,10 @@
-import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readNdjson } from "@/lib/api/ndjson";
 import { listImages } from "@/lib/catalog/images";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
 import { type EngineEvent, eventSchema, type GenerateRequestInput } from "@/lib/core/protocol";
 import type { Engine, GenerateOptions } from "@/lib/engine/engine";
+import { sharp } from "@/lib/sharp";
 
 let catalog: TestCatalog;
 let sha256: string;
