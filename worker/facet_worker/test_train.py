@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -39,6 +41,15 @@ def test_learns_and_repeats() -> None:
     assert torch.allclose(sae.w_dec.norm(dim=1), torch.ones(56), atol=2e-3)
     again = train(_data(1), config, log=lambda _: None)
     assert torch.equal(sae.w_dec, again.w_dec)
+
+
+def test_spare_latents_leave_only_those_that_the_data_uses() -> None:
+    torch.set_num_threads(1)
+    config = TrainConfig(num_latents=48, k=6, steps=200, batch=256, revive_every=0, auxk_alpha=0.0)
+    plain, spared = train(_data(1), config, lambda _: None), train(_data(1), replace(config, spare=32), lambda _: None)
+    assert spared.num_latents == 48
+    silent = [evaluate(sae, _data(5))["silent_share"] for sae in (plain, spared)]
+    assert silent[1] < silent[0]
 
 
 def test_answer_mask() -> None:

@@ -16,9 +16,14 @@ from facet_worker.sae import TopKSae
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; `lr_scale` multiplies the paper's rule 2e-4 / sqrt(latents / 2¹⁴)."""
+    """How to train; `lr_scale` multiplies the paper's rule 2e-4 / sqrt(latents / 2¹⁴).
+
+    `spare` latents are trained besides, and in the end those that fire least often on the training tokens are left out,
+    so that the dictionary's `num_latents` are ones that the data uses.
+    """
 
     num_latents: int = 2048
+    spare: int = 0
     k: int = 32
     steps: int = 1500
     batch: int = 2048
@@ -70,15 +75,16 @@ class Trainer:
         self.image, self.text = Pool.of(data.image), Pool.of(data.text)
         self.template = data.template
         mean = (1 - config.text_share) * self.image.mean + config.text_share * self.text.mean
-        start, weight = self._sample(config.num_latents)
+        latents = config.num_latents + config.spare
+        start, weight = self._sample(latents)
         rows = F.normalize(start - mean + 1e-4 * torch.randn(start.shape, generator=self.generator), dim=1)
         self.w_dec = rows.clone().requires_grad_()
         self.w_enc = (rows * self._fitting_scale(rows, start - mean, weight)).requires_grad_()
-        self.b_enc = torch.zeros(config.num_latents, requires_grad=True)
+        self.b_enc = torch.zeros(latents, requires_grad=True)
         self.b_dec = mean.clone().requires_grad_()
         self.lr = config.lr_scale * 2e-4 / math.sqrt(config.num_latents / 2**14)
         self.optimizer = torch.optim.Adam([self.w_enc, self.b_enc, self.w_dec, self.b_dec], lr=self.lr, betas=(0.9, 0.999))
-        self.idle = torch.zeros(config.num_latents)
+        self.idle = torch.zeros(latents)
         self.revived = 0
 
     def _sample(self, n: int) -> tuple[Tensor, Tensor]:
@@ -108,7 +114,7 @@ class Trainer:
         centred = x - self.b_dec
         pre = F.relu(F.linear(centred, self.w_enc, self.b_enc))
         # every fourth step also asks the wider TopK, with four times its weight of 1/8
-        wide = min(c.k * c.multi_k, c.num_latents) if step % 4 == 0 else c.k
+        wide = min(c.k * c.multi_k, len(self.idle)) if step % 4 == 0 else c.k
         values, indices = pre.topk(wide, dim=1)
         out = F.embedding_bag(indices[:, : c.k], self.w_dec, per_sample_weights=values[:, : c.k].contiguous(), mode="sum") + self.b_dec
         error = x - out
@@ -129,12 +135,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._update(step)
-        fired = torch.zeros(c.num_latents, dtype=torch.bool)
+        fired = torch.zeros(len(self.idle), dtype=torch.bool)
         fired[indices[:, : c.k][values[:, : c.k] > 0]] = True
         self.idle = torch.where(fired, 0.0, self.idle + c.batch)
         if c.revive_every and step and step % c.revive_every == 0 and step < 0.6 * c.steps:
             self._revive(x, error.detach(), weight)
-        return {"loss": float(main.detach()), "dead": n_dead / c.num_latents}
+        return {"loss": float(main.detach()), "dead": n_dead / len(self.idle)}
 
     def _update(self, step: int) -> None:
         c = self.config
@@ -179,7 +185,15 @@ class Trainer:
             out = self._step(step)
             if step % 100 == 0 or step == self.config.steps - 1:
                 log(f"step {step:5d}  fvu {out['loss']:.4f}  dead {out['dead']:.3f}  revived {self.revived}")
-        return TopKSae(self.w_enc.detach(), self.b_enc.detach(), self.w_dec.detach(), self.b_dec.detach(), self.config.k).rounded()
+        sae = TopKSae(self.w_enc.detach(), self.b_enc.detach(), self.w_dec.detach(), self.b_dec.detach(), self.config.k)
+        return self._without_spare(sae).rounded()
+
+    def _without_spare(self, sae: TopKSae) -> TopKSae:
+        if not self.config.spare:
+            return sae
+        often = fvu(sae, self.image.tokens)[2] + fvu(sae, self.text.tokens)[2]
+        kept = often.topk(self.config.num_latents).indices.sort().values
+        return TopKSae(sae.w_enc[kept], sae.b_enc[kept], sae.w_dec[kept], sae.b_dec, sae.k)
 
 
 def train(data: Activations, config: TrainConfig, log: Callable[[str], None] = print) -> TopKSae:
