@@ -42,7 +42,7 @@ class Trial:
     """How much to spend on a block."""
 
     latents: int = 1024
-    k: int = 32
+    k: int = 24
     steps: int = 400
     scenes: int = 500
     images: int = 900

@@ -54,7 +54,8 @@ class Sizes:
 
     images: int = 4_200
     latents: int = 2_048
-    k: int = 16
+    spare: int = 512
+    k: int = 24
     steps: int = 1_200
     batch: int = 2_048
     train_scenes: int = 2_600
@@ -70,6 +71,7 @@ class Sizes:
         return cls(
             images=48,
             latents=128,
+            spare=16,
             k=8,
             steps=40,
             batch=512,
@@ -176,7 +178,7 @@ def _train_one(recipe: Recipe, layer: int) -> dict[str, Any]:
     checkpoint = recipe.load()
     _, items = split_items("train", TRAIN_START, s.train_scenes, s.train_texts, recipe.seed)
     data = collect(checkpoint, items, [layer])[layer]
-    config = TrainConfig(num_latents=s.latents, k=s.k, steps=s.steps, batch=s.batch, seed=recipe.seed)
+    config = TrainConfig(num_latents=s.latents, spare=s.spare, k=s.k, steps=s.steps, batch=s.batch, seed=recipe.seed)
     sae = train(data, config, lambda line: print(f"[{hook_name(layer)}] {line}", flush=True))
     folder = recipe.dictionary(layer)
     shutil.rmtree(folder, ignore_errors=True)
