@@ -116,8 +116,9 @@ _HELDOUT_LIST = sorted(HELDOUT_PAIRS)
 _KIND_MEMBERS = {k: [c.index for c in CLASSES if c.kind == k] for k in KINDS}
 # Shapes carry colours and signs carry words, so each stands for many things and appears more often.
 _CLASS_WEIGHTS = {"shape": 3.5, "word": 7.0, "face": 1.4}
-# In training they and the letters appear more often still: what is small and fine takes the tower longest to learn.
-_TRAIN_WEIGHTS = {"shape": 9.0, "word": 30.0, "face": 1.4, "letter": 2.5}
+# In training they and the letters appear more often still: what is small and fine takes the tower longest to learn, and which of several
+# shapes has which colour is learned from scenes with several shapes alone.
+_TRAIN_WEIGHTS = {"shape": 18.0, "word": 30.0, "face": 1.4, "letter": 2.5}
 
 
 def _cumulative(weights: dict[str, float]) -> npt.NDArray[np.float64]:
@@ -145,8 +146,10 @@ def _count(split: Split, rng: np.random.Generator) -> int:
 
 
 def _draw_class(split: Split, rng: np.random.Generator, chosen: list[int]) -> int:
-    if chosen and rng.random() < 0.25:  # company of its own kind makes questions harder
-        members = _KIND_MEMBERS[CLASSES[chosen[int(rng.integers(len(chosen)))]].kind]
+    shapes = split == "train" and any(CLASSES[c].kind == "shape" for c in chosen)
+    if chosen and rng.random() < (0.5 if shapes else 0.25):  # company of its own kind makes questions harder
+        kind = CLASSES[chosen[int(rng.integers(len(chosen)))]].kind
+        members = _KIND_MEMBERS["shape" if shapes and rng.random() < 0.6 else kind]
         return members[int(rng.integers(len(members)))]
     return min(int(np.searchsorted(_TRAIN_CUMULATIVE if split == "train" else _CUMULATIVE, rng.random())), len(CLASSES) - 1)
 
