@@ -1,8 +1,8 @@
 """What clamping does, counted: over clean concept features, by where and how strongly, beside a random feature of equal norm.
 
-    python -m demo.measure_steering --work DIR --out demo [--layers 1 2] [--features 72] [--images 4]
+    python -m demo.measure_steering --work DIR --out demo [--layers 1 2] [--features 72] [--images 3]
 
-Writes results/steering.json and, with `--table FILE`, the same as a Markdown table.
+Writes results/steering.json and, with `--table FILE`, the same as Markdown tables (docs/steering-effect.md).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from facet_worker.score import wilson
 from facet_worker.steer import Asker, Prefix
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)
-SCOPES = ("object", "cell", "image", "all")
+SCOPES = ("object", "swap", "cell", "image", "all")
 QUESTION = WORDINGS["caption"][0]
 LIMIT = 56
 BATCH = 32
@@ -62,11 +62,12 @@ class Scene:
     truth: Truth
     own: Mask
     own_place: str
+    own_cls: int
     empty: Mask
     empty_place: str
 
     def cells(self, scope: str) -> tuple[Mask, str | None]:
-        if scope == "object":
+        if scope in ("object", "swap"):
             return self.own, self.own_place
         if scope == "cell":
             return self.empty, self.empty_place
@@ -86,7 +87,7 @@ def _scene(catalogue: Catalogue, index: int, rng: np.random.Generator) -> Scene 
     place = free[int(rng.integers(len(free)))]
     block = np.zeros((GRID, GRID), np.bool_)
     block[place // 3 * 4 : place // 3 * 4 + 3, place % 3 * 4 : place % 3 * 4 + 3] = True
-    return Scene(index, truth, truth.shown[largest], objects[largest].place, block.reshape(-1), PLACES[place])
+    return Scene(index, truth, truth.shown[largest], objects[largest].place, objects[largest].cls, block.reshape(-1), PLACES[place])
 
 
 class Experiment:
@@ -99,9 +100,11 @@ class Experiment:
         clean: list[Clean],
         maximum: npt.NDArray[np.float64],
         alive: npt.NDArray[np.int64],
+        own: dict[int, list[int]],
         seed: int,
     ) -> None:
         self.asker, self.catalogue, self.clean, self.maximum, self.alive = asker, catalogue, clean, maximum, alive
+        self.own = own
         self.rng = np.random.default_rng([seed, 3])
 
     def scenes(self, count: int) -> list[Scene]:
@@ -139,7 +142,9 @@ class Experiment:
             cells = torch.from_numpy(np.stack([scenes[t.image].cells(t.scope)[0] for t in part]))
             everywhere = torch.tensor([t.scope == "all" for t in part])
             mask = torch.cat([everywhere[:, None].expand(-1, self.asker.lead), cells], 1)
-            hidden = self.asker.set_where(rows.hidden, features, values, mask, directions)
+            freed = [self.own.get(scenes[t.image].own_cls, []) if t.scope == "swap" else [] for t in part]
+            # every clamp is computed from the same hidden states and they add up, as in every engine
+            hidden = self.asker.set_where(rows.hidden, features, values, mask, directions) + self.ablation(rows.hidden, freed, cells)
 
             def words(h: Tensor, f: Tensor = features, v: Tensor = values, e: Tensor = everywhere, d: Tensor | None = directions) -> Tensor:
                 return self.asker.set_where(h, f, v, e[:, None].expand(h.shape[:2]), d) if bool(e.any()) else h
@@ -149,14 +154,23 @@ class Experiment:
                 print(f"[{hook_name(self.asker.split.layer)}] {start} of {len(trials)} captions{' (random)' if random else ''}", flush=True)
         return out
 
+    def ablation(self, hidden: Tensor, features: list[list[int]], cells: Tensor | None = None) -> Tensor:
+        """What ablating each row's features adds to hidden states [B, P, D], on its cells bool [B, rows·cols] or on its whole image."""
+        out = torch.zeros_like(hidden)
+        for r, chosen in enumerate(features):
+            if chosen:
+                where = torch.arange(self.asker.lead, hidden.shape[1]) if cells is None else cells[r].nonzero()[:, 0] + self.asker.lead
+                acts = self.asker.sae.activation_of(hidden[r, where], torch.tensor(chosen, dtype=torch.long))
+                out[r, where] -= acts @ self.asker.sae.w_dec[chosen]
+        return out
+
     @torch.inference_mode()
     def ablations(self, images: int) -> dict[str, Any]:
         """Of captions that name the class, how many no longer do once its clean features are ablated on the image; and with random ones ablated."""
-        by_class: dict[int, list[int]] = defaultdict(list)
-        for c in self.clean:
-            by_class[c.cls].append(c.feature)
+        classes = sorted({c.cls for c in self.clean})
         jobs = []
-        for cls, features in by_class.items():
+        for cls in classes:
+            features = self.own[cls]
             shown = [i for i, s in enumerate(self.catalogue.scenes) if any(o.cls == cls for o in s.objects)]
             jobs += [(cls, features, i) for i in shown[:images]]
         said: dict[str, list[str]] = {"baseline": [], "ablated": [], "random": []}
@@ -164,18 +178,16 @@ class Experiment:
             part = jobs[start : start + BATCH]
             prefix = self.asker.read(self.catalogue.pixels[[i for _, _, i in part]])
             for name in said:
-                hidden = prefix.hidden.clone()
-                for r, (_, features, _) in enumerate(part):
-                    chosen = (
-                        features if name == "ablated" else self.rng.choice(self.alive, len(features)).tolist() if name == "random" else []
-                    )
-                    acts = self.asker.sae.activation_of(hidden[r, self.asker.lead :], torch.tensor(chosen, dtype=torch.long))
-                    hidden[r, self.asker.lead :] -= acts @ self.asker.sae.w_dec[chosen]
+                chosen = [
+                    features if name == "ablated" else self.rng.choice(self.alive, len(features)).tolist() if name == "random" else []
+                    for _, features, _ in part
+                ]
+                hidden = prefix.hidden + self.ablation(prefix.hidden, chosen)
                 said[name] += self.asker.ask(prefix.low, self.asker.open(hidden), QUESTION, LIMIT)
         named = {name: [_names(text, cls) for text, (cls, _, _) in zip(texts, jobs, strict=True)] for name, texts in said.items()}
         before = [n for n, yes in enumerate(named["baseline"]) if yes]
         return {
-            "classes": len(by_class), "images": len(jobs), "named_before": share(sum(named["baseline"]), len(jobs)),
+            "classes": len(classes), "images": len(jobs), "named_before": share(sum(named["baseline"]), len(jobs)),
             "gone": share(sum(not named["ablated"][n] for n in before), len(before)),
             "gone_random": share(sum(not named["random"][n] for n in before), len(before)),
             "well_formed": share(sum(parse_caption(t) is not None for t in said["ablated"]), len(jobs)),
@@ -213,7 +225,7 @@ def table_rows(trials: list[Trial], steered: list[str], random: list[str]) -> li
             row["well_formed"] = share(sum(parse_caption(steered[i]) is not None for i in chosen), n)
             row["named_random"] = share(sum(_names(random[i], trials[i].cls) for i in chosen), n)
             row["well_formed_random"] = share(sum(parse_caption(random[i]) is not None for i in chosen), n)
-            if scope in ("object", "cell"):
+            if scope in ("object", "swap", "cell"):
                 row["in_place"] = share(sum(_placed(steered[i], trials[i]) for i in chosen), n)
             rows.append(row)
     return rows
@@ -242,8 +254,12 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
     )
     mean, _ = image_scores(codes)
     maximum = cache.stats.max_activation
-    clean = pick(clean_features(codes, catalogue.scenes, mean), maximum, features)
-    experiment = Experiment(asker, catalogue, clean, maximum, np.flatnonzero(cache.stats.images > 0), seed)
+    every = clean_features(codes, catalogue.scenes, mean)
+    own: dict[int, list[int]] = defaultdict(list)
+    for c in every:
+        own[c.cls].append(c.feature)
+    clean = pick(every, maximum, features)
+    experiment = Experiment(asker, catalogue, clean, maximum, np.flatnonzero(cache.stats.images > 0), own, seed)
     scenes = experiment.scenes(40)
     prefix = asker.read(catalogue.pixels[[s.index for s in scenes]])
     trials = experiment.trials(scenes, images)
@@ -263,20 +279,20 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
 
 
 INTRODUCTION = (
-    "# What clamping does, counted",
+    "# What a clamp does to the demo model, counted",
     "",
     "Made by `python -m demo.measure_steering`; every number is in `demo/results/steering.json`. A clean concept feature is one of whose ten top images nine or",
     "more show one class where it fires most; at most one feature a class is taken. Each is set, in mode `delta`, to a multiple of its own maximum on catalogue",
-    f'images that do not show its class, and the model is asked "{QUESTION}". *object*: the patches of the largest thing there; *cell*: 3 × 3 patches of a place',
-    "with nothing in it; *image*: every patch; *all*: every position, words asked and written too. Named: the caption names the class; in that place: and says that",
-    "it stands where it was set; well-formed: the caption follows the grammar that the model was taught. The control adds a change of equal norm along a random",
-    "feature's row. Brackets are 95 % intervals (Wilson).",
+    f'images that do not show its class, and the model is asked "{QUESTION}". *object*: the patches of the largest thing there; *swap*: the same, with that thing\'s own',
+    "clean features ablated there; *cell*: 3 × 3 patches of a place with nothing in it; *image*: every patch; *all*: every position, words asked and written too.",
+    "Named: the caption names the class; in that place: and says that it stands where it was set; well-formed: the caption follows the grammar that the model was",
+    "taught. The control adds a change of equal norm along a random feature's row. Ablation takes away all clean features of a class. Brackets are 95 % intervals (Wilson).",
     "",
 )
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """The page docs/steering.md: what was done, and the rows as tables, one a hook."""
+    """The page docs/steering-effect.md: what was done, and the rows as tables, one a hook."""
 
     def cell(entry: dict[str, float] | None) -> str:
         return "" if entry is None else f"{entry['share']:.2f} [{entry['low']:.2f}–{entry['high']:.2f}]"
@@ -309,7 +325,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"))
     parser.add_argument("--layers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--features", type=int, default=72)
-    parser.add_argument("--images", type=int, default=4, help="images a feature")
+    parser.add_argument("--images", type=int, default=3, help="images a feature")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", type=Path, help="write the Markdown tables here")
     a = parser.parse_args()
