@@ -1,9 +1,9 @@
 import type { Page } from "@playwright/test";
-import sharp from "sharp";
 import { formatActivation } from "../lib/core/format";
 import { type FeatureDetail, type FeaturePage, imageInfoSchema } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
 import { decodeMap, toDense } from "../lib/core/sparse-map";
+import { sharp } from "../lib/sharp";
 import { drawnShare, expect, open, test } from "./site";
 
 /** The large picture: a grid of cells that can be read. */
