@@ -1,5 +1,6 @@
 /** Why an installer could not go on, told from what it printed; and whether the disk has room, told before it starts. */
-import { existsSync, statfsSync } from "node:fs";
+// By its default export: an old Node lacks statfsSync, and is to be refused with a sentence.
+import fs from "node:fs";
 import path from "node:path";
 import { SetupError } from "./step.mjs";
 
@@ -66,9 +67,9 @@ export function assertDisk(folder, bytes, what, freeBytes = free(folder)) {
  */
 function free(folder) {
   let there = folder;
-  while (!existsSync(there) && path.dirname(there) !== there) there = path.dirname(there);
+  while (!fs.existsSync(there) && path.dirname(there) !== there) there = path.dirname(there);
   try {
-    const { bavail, bsize, blocks } = statfsSync(there);
+    const { bavail, bsize, blocks } = fs.statfsSync(there);
     // Some network and container file systems answer zero blocks in all.
     return blocks > 0 ? bavail * bsize : null;
   } catch {

@@ -14,7 +14,6 @@ interface Locked {
   engines?: { node?: string };
   optional?: boolean;
   resolved?: string;
-  hasInstallScript?: boolean;
 }
 const lock: Record<string, Locked> = readJson("package-lock.json").packages;
 const oldest = "20.9.0";
@@ -48,6 +47,10 @@ describe("the lock", () => {
     expect(Object.entries(lock).filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
     expect(readFileSync(inRoot(".npmrc"), "utf8")).toContain("omit-lockfile-registry-resolved=true");
   });
+
+  it("installs without running anything of a package, also where npm is called by hand", () => {
+    expect(readFileSync(inRoot(".npmrc"), "utf8")).toMatch(/^ignore-scripts=true$/m);
+  });
 });
 
 /** Every file that `entry` reaches by static imports, and the packages named on the way. */
@@ -64,6 +67,14 @@ function imports(entry: string, seen = new Map<string, string[]>()): Map<string,
   }
   return seen;
 }
+
+describe("TypeScript", () => {
+  it("is strict, over every file of ours", () => {
+    const { compilerOptions, include } = readJson("tsconfig.json");
+    expect(compilerOptions).toMatchObject({ strict: true, noUncheckedIndexedAccess: true, checkJs: true });
+    expect(include).toEqual(expect.arrayContaining(["**/*.ts", "**/*.tsx", "cli/**/*.mjs", "e2e/**/*.mjs"]));
+  });
+});
 
 describe("the set-up's scripts", () => {
   it.each(["cli/start.mjs", "cli/setup.mjs", "cli/test.mjs", "e2e/serve.mjs"])("%s starts without any package", (entry) => {
