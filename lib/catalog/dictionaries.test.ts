@@ -49,7 +49,9 @@ describe("dictionaries", () => {
     expect((await findDictionary(catalog.db, ref)).sha256).toBe(sha256);
     expect((await findDictionary(catalog.db, ref, sha256.slice(0, 12))).sha256).toBe(sha256);
     await expect(findDictionary(catalog.db, ref, "0123456789ab")).rejects.toMatchObject({ code: "version_mismatch" });
-    await expect(findDictionary(catalog.db, "test-model/none")).rejects.toMatchObject({ code: "dictionary_not_found" });
+    for (const ref of ["test-model/none", "\0/x", "%", ""]) {
+      await expect(findDictionary(catalog.db, ref)).rejects.toMatchObject({ code: "dictionary_not_found" });
+    }
   });
 
   it("counts every feature once in each histogram", async () => {

@@ -1,5 +1,6 @@
 /** Which dictionaries the catalogue holds, and one of them by name and version. */
 import { FacetError } from "@/lib/core/errors";
+import { dictionaryRefSchema } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import type { Prisma } from "@/lib/generated/prisma/client";
 import { catalogueErrors, type Database } from "./db";
@@ -72,7 +73,9 @@ export interface FoundDictionary {
  */
 export async function locateDictionary(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
   const prisma = await db.prisma();
-  const rows = await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: latestFirst }));
+  // An address may hold what no name can, and no database takes: a zero byte.
+  const asked = dictionaryRefSchema.safeParse(ref).success;
+  const rows = asked ? await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: latestFirst })) : [];
   if (!rows[0]) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
   const row = version === undefined ? rows[0] : rows.find((one) => one.sha256.startsWith(version));
   if (!row) {
