@@ -1,5 +1,10 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { Pool, type PoolConfig } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openDatabase } from "./db";
+import { Database, openDatabase } from "./db";
+import { listDictionaries } from "./dictionaries";
+import { openPglite } from "./pglite-stream";
 import { openTestCatalog, type TestCatalog } from "./test-catalog";
 
 let catalog: TestCatalog;
@@ -44,6 +49,39 @@ describe("the driver", () => {
     if (catalog.db.kind !== "pglite") return;
     await expect(catalog.db.pool.query("COPY feature FROM STDIN")).rejects.toThrow(/COPY FROM STDIN/);
     expect(await catalog.db.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+
+  it("says that the embedded database has stopped, also through Prisma", async () => {
+    const dump = await catalog.db.dump?.();
+    // A server is not ours to stop.
+    if (!dump) return;
+    const template = path.join(catalog.folder, "template.tar");
+    await writeFile(template, dump);
+    const thread = await openPglite(null, template);
+    const db = new Database(new Pool({ max: 1, stream: () => thread.connect() } as PoolConfig), "pglite", "", null, async () => {});
+    db.pool.on("error", () => {});
+    expect(await db.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    await thread.close();
+    const stopped = { code: "catalogue_unreachable", message: "The embedded catalogue has stopped." };
+    await expect(db.rows("SELECT 1")).rejects.toMatchObject(stopped);
+    await expect(db.transaction((client) => client.query("SELECT 1"))).rejects.toMatchObject(stopped);
+    await expect(listDictionaries(db)).rejects.toMatchObject(stopped);
+    await db.close();
+  });
+
+  it("leaves a folder alone that is not Facet's, and says which data folder it cannot write", async () => {
+    const dataDir = path.join(catalog.folder, "own");
+    await mkdir(path.join(dataDir, "catalogue"), { recursive: true });
+    await writeFile(path.join(dataDir, "catalogue", "letter.txt"), "mine");
+    await expect(openDatabase({ dataDir })).rejects.toMatchObject({
+      code: "catalogue_unreachable",
+      message: expect.stringContaining("something else"),
+    });
+    expect(await readdir(path.join(dataDir, "catalogue"))).toEqual(["letter.txt"]);
+    await expect(openDatabase({ dataDir: path.join(dataDir, "catalogue", "letter.txt", "data") })).rejects.toMatchObject({
+      code: "catalogue_unreachable",
+      message: expect.stringMatching(/letter\.txt\/data cannot be written \(ENOTDIR\)/),
+    });
   });
 
   it("says that no server answers", async () => {

@@ -2,7 +2,7 @@
  * The catalogue's database: a `pg.Pool` over the embedded PGlite (data under `.facet/catalogue`) or over the PostgreSQL server that
  * DATABASE_URL names. Every statement of lib/catalog runs on both.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResultRow } from "pg";
 import { FacetError } from "@/lib/core/errors";
@@ -68,7 +68,7 @@ export class Database implements Queryable {
       await client.query("ROLLBACK").catch((cause: Error) => {
         broken = cause;
       });
-      throw error;
+      throw asCatalogueError(error, this.kind);
     } finally {
       client.release(broken);
     }
@@ -106,7 +106,10 @@ export async function catalogueErrors<T>(db: Database, query: Promise<T>): Promi
     const original =
       meta?.driverAdapterError?.cause?.originalCode ?? (code === "P2021" ? "42P01" : code === "P1001" ? "ECONNREFUSED" : undefined);
     const known = asCatalogueError({ code: original }, db.kind);
-    throw known instanceof FacetError ? new FacetError(known.code, known.message, { fix: known.fix, cause: error }) : error;
+    if (known instanceof FacetError) throw new FacetError(known.code, known.message, { fix: known.fix, cause: error });
+    // What Prisma keeps no code of: a connection that is gone says so itself.
+    await db.rows("SELECT 1");
+    throw error;
   }
 }
 
@@ -128,15 +131,33 @@ export interface OpenOptions {
 
 /**
  * Opens PGlite's folder. Its creation takes seconds and may be cut short; one that was is known by the missing mark, holds nothing yet and
- * is made again.
+ * is made again. A folder of the same name that we did not begin is somebody's and is left alone.
  */
 async function openFolder(folder: string): Promise<PgliteThread> {
   const mark = path.join(/* turbopackIgnore: true */ folder, "FACET_READY");
+  const begun = `${folder}.begun`;
   if (existsSync(mark)) return openPglite(folder);
+  if (!existsSync(begun) && existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new FacetError("catalogue_unreachable", `The folder ${folder} holds something else than Facet's catalogue.`, {
+      fix: "Move it away, or set FACET_DATA_DIR to another folder.",
+    });
+  }
+  writeFileSync(begun, "The embedded catalogue is being created.\n");
   rmSync(folder, { recursive: true, force: true });
   const thread = await openPglite(folder);
   writeFileSync(mark, "The embedded catalogue was created whole.\n");
+  rmSync(begun, { force: true });
   return thread;
+}
+
+/** Errors of the disk under the data folder. */
+function asFolderError(error: unknown, dataDir: string | null): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? "";
+  if (dataDir === null || !/^(EACCES|EPERM|EROFS|ENOTDIR|EEXIST|ENOSPC|EDQUOT)$/.test(code)) return error;
+  return new FacetError("catalogue_unreachable", `The data folder ${dataDir} cannot be written (${code}).`, {
+    fix: "Give Facet the right to write there and some space, or set FACET_DATA_DIR to another folder.",
+    cause: error,
+  });
 }
 
 async function openEmbedded(dataDir: string | null, imagesDir: string, template?: string): Promise<Database> {
@@ -152,7 +173,7 @@ async function openEmbedded(dataDir: string | null, imagesDir: string, template?
       : openFolder(path.join(/* turbopackIgnore: true */ dataDir, "catalogue")));
   } catch (error) {
     lock?.release();
-    throw error;
+    throw asFolderError(error, dataDir);
   }
   const opened = thread;
   // One session: one connection, never recycled.

@@ -62,9 +62,10 @@ export class PgliteThread {
     else pending?.resolve(message.bytes ?? empty);
   }
 
-  #fail(error: Error): void {
-    this.#broken = error;
-    for (const pending of this.#pending.values()) pending.reject(error);
+  #fail(cause: Error): void {
+    // The first cause is the one that says why.
+    this.#broken ??= new FacetError("catalogue_unreachable", "The embedded catalogue has stopped.", { fix: "Start Facet again.", cause });
+    for (const pending of this.#pending.values()) pending.reject(this.#broken);
     this.#pending.clear();
   }
 
