@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from demo.classes import BACKGROUNDS, CLASSES, ENTITIES, PLACES
+from demo.classes import BACKGROUNDS, CLASSES, ENTITIES, PLACES, SHAPE_COLOURS
 from demo.tasks import TRAIN_WEIGHTS, Chat, ask
 from demo.vocab import GRID, IMAGE_TOKENS, PREFIX_TOKENS, encode_chat, word_ids
 from demo.world import MODEL_PX, Scene, Split, draw, entity_index, patch_objects, sample_scene
@@ -29,6 +29,7 @@ class Batch:
     patch_entity: Tensor  # [b, 144] entity shown, or entities + background
     patch_word: Tensor  # [b, 144] vocabulary id of what is shown
     patch_place: Tensor  # [b, 144] place of the object shown, or the patch's own
+    patch_colour: Tensor  # [b, 144] position in SHAPE_COLOURS of the shape shown, else IGNORE
     patch_weight: Tensor  # float [b, 144] objects 1, background less
     ids: Tensor  # [b, t]
     pos: Tensor  # [b, t]
@@ -44,6 +45,7 @@ class Batch:
             self.patch_entity,
             self.patch_word,
             self.patch_place,
+            self.patch_colour,
             self.patch_weight,
             self.ids,
             self.pos,
@@ -60,14 +62,15 @@ def model_pixels(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
 
 
 def patch_targets(scene: Scene, labels: np.ndarray, background_weight: float = 0.15) -> tuple[np.ndarray, ...]:
-    """Entity, word and place of each patch and its weight, each [144]."""
+    """Entity, word, place and shape's colour of each patch and its weight, each [144]."""
     best = patch_objects(labels, len(scene.objects), GRID)[0].reshape(-1)
     background = _BACKGROUND_INDEX[scene.background.word]
     objects = scene.objects
     entity = np.array([entity_index(o) for o in objects] + [len(ENTITIES) + background])[best]
     word = np.array([_CLASS_WORD[o.cls] for o in objects] + [word_ids()[scene.background.word]])[best]
     place = np.where(best >= 0, np.array([PLACES.index(o.place) for o in objects] + [0])[best], _PATCH_PLACE)
-    return entity, word, place, np.where(best >= 0, 1.0, background_weight).astype(np.float32)
+    colour = np.array([SHAPE_COLOURS.index(o.colour) if o.colour else IGNORE for o in objects] + [IGNORE])[best]
+    return entity, word, place, colour, np.where(best >= 0, 1.0, background_weight).astype(np.float32)
 
 
 def conversations(scene: Scene, rng: np.random.Generator, tokens: int, weights: dict[str, float] = TRAIN_WEIGHTS) -> list[Chat]:
@@ -128,7 +131,7 @@ def make_batch(split: Split, seeds: list[int], rng: np.random.Generator, tokens:
         chats = conversations(scene, rng, tokens, weights) if tokens else []
         tasks.append([c.task for c in chats])
         packs.append(pack(chats, tokens))
-    entity, word, place, weight = (torch.from_numpy(np.stack(x)) for x in zip(*targets, strict=True))
+    entity, word, place, colour, weight = (torch.from_numpy(np.stack(x)) for x in zip(*targets, strict=True))
     ids, pos, segments, out, share = (torch.from_numpy(np.stack(x)) for x in zip(*packs, strict=True))
     assert entity.shape[1] == IMAGE_TOKENS
-    return Batch(torch.from_numpy(np.stack(images)), entity, word, place, weight, ids, pos, segments, out, share, tasks)
+    return Batch(torch.from_numpy(np.stack(images)), entity, word, place, colour, weight, ids, pos, segments, out, share, tasks)

@@ -1,4 +1,4 @@
-"""What training minimises: per-patch classes in the tower, what and where at an early block, and the conversations."""
+"""What training minimises: per-patch classes in the tower; what, where and which colour at an early block; and the conversations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from demo.classes import PLACES
+from demo.classes import PLACES, SHAPE_COLOURS
 from demo.model import DECODER, Params, block_mask, logits, packed_forward, project, rms, tower_forward, tower_norm
 from demo.vocab import word_ids
 
 PLACE_IDS = [word_ids()[p] for p in PLACES]
+COLOUR_IDS = [word_ids()[c] for c in SHAPE_COLOURS]
 HEAD = "patch_head."
-TAP = 1  # the decoder block (from 0) whose output must say what is where
+TAP = 1  # the decoder block (from 0) whose output must say what is where, and of which colour a shape is
 
 
 def to_half(p: Params) -> Params:
@@ -44,10 +45,10 @@ def tower_losses(params: Params, pixels: Tensor, entity: Tensor, weight: Tensor)
 
 
 def joint_losses(
-    params: Params, pixels: Tensor, entity: Tensor, word: Tensor, place: Tensor, weight: Tensor,
+    params: Params, pixels: Tensor, entity: Tensor, word: Tensor, place: Tensor, colour: Tensor, weight: Tensor,
     ids: Tensor, pos: Tensor, segments: Tensor, labels: Tensor, share: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """(total, parts [4]: language, patch, what, where; predicted next tokens [b, t])."""
+    """(total, parts [5]: language, patch, what, where, colour; predicted next tokens [b, t])."""
     p = to_half(params)
     h = tower_forward(p, _normalise(pixels))
     patch = _weighted(_patch_scores(p, h), entity, weight)
@@ -57,7 +58,9 @@ def joint_losses(
     told = logits(p, rms(tapped, p[DECODER + "norm.weight"]))
     places = torch.tensor(PLACE_IDS)
     where = _weighted(told[..., places], place, weight)
+    # among the colours alone: a shape's own word stays the one that its patches say
+    hue = _weighted(told[..., torch.tensor(COLOUR_IDS)], colour, weight * (colour >= 0))
     barred = torch.zeros(told.shape[-1]).index_fill(0, places, -1e4)
     what = _weighted(told + barred, word, weight)
-    total = language + patch + 0.5 * what + 0.35 * where
-    return total, torch.stack([language, patch, what, where]).detach(), scores.argmax(-1)
+    total = language + patch + 0.5 * what + 0.35 * where + 0.25 * hue
+    return total, torch.stack([language, patch, what, where, hue]).detach(), scores.argmax(-1)
