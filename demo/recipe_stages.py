@@ -56,7 +56,7 @@ class Sizes:
     latents: int = 2_048
     spare: int = 512
     k: int = 24
-    steps: int = 1_200
+    steps: int = 1_000
     batch: int = 2_048
     train_scenes: int = 2_600
     train_texts: int = 4
