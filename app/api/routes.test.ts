@@ -6,6 +6,7 @@ import { imagePageSchema } from "@/lib/api/images";
 import { describedFeatureKeys, type openApiDocument } from "@/lib/api/openapi";
 import type { Database } from "@/lib/catalog/db";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
+import { errorTable } from "@/lib/core/errors";
 import { featureQueryKeys } from "@/lib/core/feature-query";
 import { featureDetailSchema, featurePageSchema, histogramsSchema, imageInfoSchema } from "@/lib/core/records";
 import { GET as dictionaries } from "./dictionaries/route";
@@ -18,6 +19,17 @@ import { GET as image } from "./images/[sha256]/route";
 import { GET as images } from "./images/route";
 import { GET as openapi } from "./openapi.json/route";
 
+const readOnly = [
+  import("./dictionaries/route"),
+  import("./features/[model]/[dictionary]/[index]/route"),
+  import("./features/route"),
+  import("./health/route"),
+  import("./histograms/route"),
+  import("./images/[sha256]/info/route"),
+  import("./images/[sha256]/route"),
+  import("./images/route"),
+  import("./openapi.json/route"),
+];
 const ref = "test-model/model.layers.1";
 let catalog: TestCatalog;
 const holder = globalThis as typeof globalThis & { __facetDatabase?: Promise<Database> };
@@ -69,16 +81,64 @@ describe("the API", () => {
     await refused(image(request("/api/images/0"), params({ sha256: "0".repeat(64) })), 404, "image_not_found");
   });
 
-  it("answers 304 to who has it already", async () => {
-    for (const get of [() => features, () => dictionaries]) {
-      const path = get() === features ? `/api/features?dictionary=${ref}` : "/api/dictionaries";
-      const first = await get()(request(path));
-      const etag = first.headers.get("etag") ?? "";
-      expect(etag).toMatch(/^W\/"/);
-      const second = await get()(request(path, { "if-none-match": `"other", ${etag}` }));
-      expect([second.status, await second.text()]).toEqual([304, ""]);
-      expect((await get()(request(path, { "if-none-match": '"other"' }))).status).toBe(200);
+  it("answers 304 to who has it already, at every address", async () => {
+    const page = imagePageSchema.parse(await (await images(request("/api/images?limit=1"))).json());
+    const hash = params({ sha256: page.items[0]?.sha256 ?? "" });
+    const gets: [path: string, get: (request: Request) => Promise<Response>][] = [
+      ["/api/health", health],
+      ["/api/openapi.json", openapi],
+      ["/api/dictionaries", dictionaries],
+      [`/api/features?dictionary=${ref}`, features],
+      [`/api/features/${ref}/0`, (one) => feature(one, at("0"))],
+      [`/api/histograms?dictionary=${ref}`, histograms],
+      ["/api/images", images],
+      ["/api/images/…", (one) => image(one, hash)],
+      ["/api/images/…/info", (one) => imageInfo(one, hash)],
+    ];
+    for (const [path, get] of gets) {
+      const etag = (await get(request(path))).headers.get("etag") ?? "";
+      expect(etag, path).toMatch(/^(W\/)?"[\w-]{20,}"$/);
+      const second = await get(request(path, { "if-none-match": `"other", ${etag}` }));
+      expect([path, second.status, await second.text(), second.headers.get("etag")]).toEqual([path, 304, "", etag]);
+      expect((await get(request(path, { "if-none-match": '"other"' }))).status).toBe(200);
     }
+  });
+
+  it("answers other methods with the same kind of error", async () => {
+    for (const route of await Promise.all(readOnly)) {
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"] as const) {
+        const response = route[method](new Request("http://127.0.0.1/api/dictionaries", { method }));
+        expect(response.headers.get("allow")).toBe("GET, HEAD");
+        await refused(Promise.resolve(response), 405, "method_not_allowed");
+      }
+    }
+  });
+
+  it("finds no file but an image's, however the address is spelled", async () => {
+    for (const sha256 of [
+      "..",
+      "../../package.json",
+      "..%2f..%2fpackage.json",
+      "/etc/passwd",
+      `${"0".repeat(64)}/..`,
+      "A".repeat(64),
+      "0".repeat(63),
+    ]) {
+      await refused(image(request("/api/images/x"), params({ sha256 })), 400, "invalid_request");
+      await refused(imageInfo(request("/api/images/x/info"), params({ sha256 })), 400, "invalid_request");
+    }
+  });
+
+  it("says of every error what to do and whether trying again helps", async () => {
+    const body = await (await features(request("/api/features?dictionary=no/such"))).json();
+    expect(body).toEqual({
+      error: {
+        code: "dictionary_not_found",
+        message: 'The catalogue has no dictionary "no/such".',
+        fix: errorTable.dictionary_not_found.fix,
+        retry: false,
+      },
+    });
   });
 
   it("serves images for ever, as what they are", async () => {

@@ -14,8 +14,8 @@ export async function errorFromResponse(response: Response): Promise<FacetError>
 }
 
 /**
- * Fetches one of our own addresses and checks the answer against its schema. Throws `FacetError`: the server's own, or
- * `catalogue_unreachable` when no answer came. An abort is passed on as it is.
+ * Fetches one of our own addresses and checks the answer against its schema. Throws `FacetError`: the server's own,
+ * `catalogue_unreachable` when no answer came, `internal` when it is not what the schema says. An abort is passed on as it is.
  */
 export async function fetchJson<S extends z.ZodType>(schema: S, url: string, init: RequestInit = {}): Promise<z.infer<S>> {
   let response: Response;
@@ -29,5 +29,13 @@ export async function fetchJson<S extends z.ZodType>(schema: S, url: string, ini
     });
   }
   if (!response.ok) throw await errorFromResponse(response);
-  return schema.parse(await response.json());
+  try {
+    return schema.parse(await response.json());
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    throw new FacetError("internal", "The server's answer broke off, or is not one of this version's.", {
+      fix: "Load the page again; if it fails again, restart Facet.",
+      cause,
+    });
+  }
 }

@@ -31,6 +31,19 @@ export function fieldName(path: readonly PropertyKey[]): string {
   );
 }
 
+/** Any input by a schema. Throws `invalid_request`, naming the field. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue ? fieldName(issue.path) : "";
+  const what = issue?.message ?? "not as described";
+  throw new FacetError("invalid_request", `${field ? `The field ${field}` : "The request"} does not fit (${what}).`, {
+    fix: "Correct it and send the request again; /api/openapi.json describes every input.",
+    cause: parsed.error,
+  });
+}
+
 /** Throws `too_large` beyond `maxBytes`, `invalid_request` naming the field for everything that the schema refuses. */
 export async function readJson<S extends z.ZodType>(request: Request, schema: S, maxBytes: number): Promise<z.infer<S>> {
   const text = await readText(request, maxBytes);
@@ -40,12 +53,5 @@ export async function readJson<S extends z.ZodType>(request: Request, schema: S,
   } catch (cause) {
     throw new FacetError("invalid_request", "The request's body is not JSON.", { fix: "Send a JSON object.", cause });
   }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = issue ? fieldName(issue.path) : "";
-  const what = issue?.message ?? "not as described";
-  throw new FacetError("invalid_request", `${field ? `The field ${field}` : "The request"} does not fit (${what}).`, {
-    cause: parsed.error,
-  });
+  return parseInput(schema, json);
 }

@@ -1,6 +1,7 @@
 /** What every GET does alike: refuse unknown query keys, answer errors in their one form, and carry an ETag. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { parseInput } from "@/lib/api/read-json";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { log } from "@/lib/log";
 
@@ -37,6 +38,15 @@ export async function answer(request: Request, handler: () => Promise<Response>)
   }
 }
 
+/** What a read-only address answers to any other method, as `Allow` says. */
+export function getOnly(request: Request): Response {
+  const { pathname } = new URL(request.url);
+  const error = new FacetError("method_not_allowed", `${pathname.slice(0, 120)} is read with GET, not ${request.method}.`);
+  const response = errorResponse(error, request);
+  response.headers.set("Allow", "GET, HEAD");
+  return response;
+}
+
 /** Query parameters by a strict schema. Throws `unknown_query_key` and `invalid_request`, naming the key. An empty value counts as absent. */
 export function parseQuery<S extends z.ZodObject>(schema: S, request: Request): z.infer<S> {
   const values: Record<string, string> = {};
@@ -49,20 +59,6 @@ export function parseQuery<S extends z.ZodObject>(schema: S, request: Request): 
     if (value !== "") values[key] = value;
   }
   return parseInput(schema, values);
-}
-
-/** Any input by a schema. Throws `invalid_request`, naming the place. */
-export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new FacetError(
-    "invalid_request",
-    `"${issue?.path.join(".") || "input"}" is not accepted (${issue?.message ?? "not as described"}).`,
-    {
-      fix: "Correct it and send the request again; /api/openapi.json describes every input.",
-    },
-  );
 }
 
 export const noQuery = z.strictObject({});

@@ -1,6 +1,6 @@
 import { getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
-import { answer, json, noQuery, parseQuery } from "../_lib/handler";
+import { answer, getOnly, json, noQuery, parseQuery } from "../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -10,3 +10,5 @@ export function GET(request: Request): Promise<Response> {
     return json(request, { items: await listDictionaries(await getDatabase()) });
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

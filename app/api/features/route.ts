@@ -1,8 +1,9 @@
 import { histogramsQuerySchema } from "@/lib/api/histograms";
+import { parseInput } from "@/lib/api/read-json";
 import { getDatabase } from "@/lib/catalog/db";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { listFeatures } from "@/lib/search/list-features";
-import { answer, json, parseInput } from "../_lib/handler";
+import { answer, getOnly, json } from "../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -13,3 +14,5 @@ export function GET(request: Request): Promise<Response> {
     return json(request, await listFeatures(await getDatabase(), query));
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

@@ -1,6 +1,6 @@
 import type { Health } from "@/lib/api/health";
 import { getDatabase } from "@/lib/catalog/db";
-import { answer, json, noQuery, parseQuery } from "../_lib/handler";
+import { answer, getOnly, json, noQuery, parseQuery } from "../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -14,3 +14,5 @@ export function GET(request: Request): Promise<Response> {
     return json(request, health, "never");
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

@@ -1,7 +1,7 @@
 import { histogramsQuerySchema } from "@/lib/api/histograms";
 import { getDatabase } from "@/lib/catalog/db";
 import { featureHistograms } from "@/lib/catalog/histograms";
-import { answer, json, parseQuery } from "../_lib/handler";
+import { answer, getOnly, json, parseQuery } from "../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -11,3 +11,5 @@ export function GET(request: Request): Promise<Response> {
     return json(request, await featureHistograms(await getDatabase(), dictionary));
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

@@ -1,6 +1,6 @@
 import { openApiDocument } from "@/lib/api/openapi";
 import packageJson from "@/package.json";
-import { answer, json, noQuery, parseQuery } from "../_lib/handler";
+import { answer, getOnly, json, noQuery, parseQuery } from "../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -10,3 +10,5 @@ export function GET(request: Request): Promise<Response> {
     return json(request, openApiDocument(packageJson.version));
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

@@ -1,7 +1,8 @@
 import { imageParamsSchema } from "@/lib/api/images";
+import { parseInput } from "@/lib/api/read-json";
 import { getDatabase } from "@/lib/catalog/db";
 import { findImage } from "@/lib/catalog/images";
-import { answer, bytes, noQuery, parseInput, parseQuery } from "../../_lib/handler";
+import { answer, bytes, getOnly, noQuery, parseQuery } from "../../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -15,3 +16,5 @@ export function GET(request: Request, context: Context): Promise<Response> {
     return bytes(request, image.bytes, image.mime, sha256);
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

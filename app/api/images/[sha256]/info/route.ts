@@ -1,7 +1,8 @@
 import { imageParamsSchema } from "@/lib/api/images";
+import { parseInput } from "@/lib/api/read-json";
 import { getDatabase } from "@/lib/catalog/db";
 import { findImageInfo } from "@/lib/catalog/images";
-import { answer, json, noQuery, parseInput, parseQuery } from "../../../_lib/handler";
+import { answer, getOnly, json, noQuery, parseQuery } from "../../../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -14,3 +15,5 @@ export function GET(request: Request, context: Context): Promise<Response> {
     return json(request, await findImageInfo(await getDatabase(), sha256));
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };

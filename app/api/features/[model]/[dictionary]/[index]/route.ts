@@ -1,7 +1,8 @@
 import { featureParamsSchema, featureQuerySchema } from "@/lib/api/feature";
+import { parseInput } from "@/lib/api/read-json";
 import { getDatabase } from "@/lib/catalog/db";
 import { findFeature } from "@/lib/catalog/feature-detail";
-import { answer, json, parseInput, parseQuery } from "../../../../_lib/handler";
+import { answer, getOnly, json, parseQuery } from "../../../../_lib/handler";
 
 export const dynamic = "force-dynamic";
 
@@ -15,3 +16,5 @@ export function GET(request: Request, context: Context): Promise<Response> {
     return json(request, feature, v ? "pinned" : "fresh");
   });
 }
+
+export { getOnly as DELETE, getOnly as PATCH, getOnly as POST, getOnly as PUT };
