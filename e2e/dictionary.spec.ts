@@ -260,7 +260,7 @@ function oddCards(card: FeatureCard): FeatureCard[] {
     { ...card, index: 5, label: null, concept: null, density: 0, iou: null, steer: null, maxActivation: 0, dead: true, images: 0, top: [] },
     { ...card, index: 6, density: null, maxActivation: null, alwaysOn: true, sink: true, textDensity: 0.5, top: [] },
     { ...card, index: 7, density: 1e-7, maxActivation: 123_456 },
-  ].map((odd) => ({ ...odd, match: null }));
+  ].map((odd): FeatureCard => ({ ...odd, concept: odd.concept as FeatureCard["concept"], match: null }));
 }
 
 for (const width of [1440, 390]) {

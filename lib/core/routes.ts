@@ -23,7 +23,7 @@ export const routes = {
   home: () => "/",
   dictionary: (ref: string, params: Record<string, string | number | undefined> = {}) => `/d/${refPath(ref)}${query(params)}`,
   /** `version`: first 12 hex digits of the dictionary's hash, for a pinned link. */
-  feature: (ref: string, index: number, params: { v?: string; from?: string; image?: string } = {}) =>
+  feature: (ref: string, index: number, params: { v?: string; from?: string; image?: string; band?: string } = {}) =>
     `/d/${refPath(ref)}/${index}${query(params)}`,
   image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
   /** The whole request is in `r` (see lib/core/steer-link). */
