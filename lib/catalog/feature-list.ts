@@ -103,6 +103,14 @@ function readCursor(query: FeatureQuery): { edge: Edge; side: "after" | "before"
   return { edge: { value, index }, side };
 }
 
+/** Whether an order's key can be this: the database refuses a number that its type does not hold. */
+function isKeyOf(order: Order, value: Edge["value"]): boolean {
+  if (typeof value === "string") return order.nullable;
+  if (order.type === "int") return Number.isInteger(value) && Math.abs(value) <= 2_147_483_647;
+  // a number too small for the type counts as out of range as well
+  return order.type !== "real" || value === 0 || (Number.isFinite(Math.fround(value)) && Math.fround(value) !== 0);
+}
+
 export interface Source {
   /** FROM and WHERE. */
   sql: string;
@@ -194,8 +202,7 @@ export async function featurePage(
 ): Promise<FeaturePage> {
   const order = orderOf(query, match?.found != null);
   const cursor = readCursor(query);
-  if (typeof cursor?.edge.value === "string" && !order.nullable)
-    throw new FacetError("invalid_request", "The cursor is not one of this API.");
+  if (cursor && !isKeyOf(order, cursor.edge.value)) throw new FacetError("invalid_request", "The cursor is not one of this API.");
   const source = sourceOf(dictionaryId, query, match);
   const backwards = cursor?.side === "before";
   const rows = await readRows(db, source, order, cursor?.edge ?? null, backwards, query.limit + 1);

@@ -113,6 +113,18 @@ describe("paging", () => {
     expect(new Set(relevance.forward).size).toBe(relevance.total);
   });
 
+  it("refuses cursors whose value the sort's column cannot hold", async () => {
+    for (const [sort, value] of [
+      ["images", 1.5],
+      ["images", 3e9],
+      ["max_activation", 1e300],
+      ["max_activation", 1e-300],
+    ] as const) {
+      const cursor = Buffer.from(JSON.stringify([sort, value, 1, "after"])).toString("base64url");
+      await expect(list({ sort, cursor }), `${sort} ${value}`).rejects.toMatchObject({ code: "invalid_request" });
+    }
+  });
+
   it("refuses cursors of other lists", async () => {
     const { next } = await list({ sort: "density", limit: "5" });
     await expect(list({ sort: "-density", cursor: next as string })).rejects.toMatchObject({ code: "invalid_request" });
