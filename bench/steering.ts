@@ -18,7 +18,13 @@ if (!engine) throw new Error("engine.json names no dictionary.");
 const served = engine;
 
 const side = 384;
-const picture = { width: side, height: side, data: Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 31 + (i >> 9) * 17) % 256) };
+const image = { sha256: "0".repeat(64) };
+const picture = {
+  ...image,
+  width: side,
+  height: side,
+  data: Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 31 + (i >> 9) * 17) % 256),
+};
 const words = Array.from({ length: tokens }, (_, i) => 20 + (i % 40));
 const options = {
   signal: new AbortController().signal,
@@ -26,7 +32,6 @@ const options = {
   unitOf: () => 1,
   tap: { force: { steered: words } },
 };
-const image = { sha256: "0".repeat(64) };
 const info = await served.info();
 const found = await served.features({ dictionary: served.ref, image, limit: 8 }, options);
 

@@ -3,11 +3,10 @@ import { MessageSquareText, TriangleAlert } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import { Button } from "@/components/ui/button";
 import { EmptyState } from "@/components/ui/empty-state";
-import { formatNoun } from "@/lib/core/format";
-import { markDifferences } from "@/lib/core/word-diff";
+import { markTokens } from "@/lib/core/word-diff";
 import { Answer } from "./answer";
 import { armNames } from "./arm-words";
-import { type ArmRun, isActive, type RunState, summarise, textOf } from "./run-state";
+import { type ArmRun, isActive, queueWords, type RunState, textOf } from "./run-state";
 
 interface AnswersPanelProps {
   run: RunState;
@@ -28,14 +27,11 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
   const baseline = arms.find((arm) => arm.arm === "baseline");
   const controls = arms.filter((arm) => arm.arm !== "steered" && arm.arm !== "baseline");
   const marks = useMemo(
-    () => (steered?.receipt && baseline?.receipt ? markDifferences(words(steered), words(baseline)) : null),
+    () => (steered?.receipt && baseline?.receipt ? markTokens(words(steered), words(baseline)) : null),
     [steered, baseline],
   );
   return (
     <div className="@container flex flex-col gap-5">
-      <p className="sr-only" role="status">
-        {summarise(run)}
-      </p>
       {run.status === "idle" ? (
         <EmptyState
           icon={<MessageSquareText />}
@@ -90,7 +86,7 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
 
 /** A control beside the plain answer: its words are marked where that lacks them. */
 function Compared({ arm, to, running }: { arm: ArmRun; to: ArmRun | undefined; running: boolean }) {
-  const marks = useMemo(() => (arm.receipt && to?.receipt ? markDifferences(words(arm), words(to)).left : null), [arm, to]);
+  const marks = useMemo(() => (arm.receipt && to?.receipt ? markTokens(words(arm), words(to)).left : null), [arm, to]);
   return <Answer run={arm} running={running} differs={marks} other={armNames.baseline.name.toLowerCase()} size="small" />;
 }
 
@@ -108,12 +104,7 @@ function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: 
   return (
     <>
       {run.status === "waiting" && <Note>Asking the engine…</Note>}
-      {run.status === "queued" && (
-        <Note>
-          {run.position === 0 ? "Next in the queue." : `In the queue: ${formatNoun(run.position, "request")} ahead.`} It starts by itself;
-          Stop leaves the queue.
-        </Note>
-      )}
+      {run.status === "queued" && <Note>{queueWords(run.position)} It starts by itself; Stop leaves the queue.</Note>}
       {run.error && run.status === "failed" && (
         <div role="alert" className="flex gap-3 rounded-md bg-raised p-3 ring-1 ring-bad">
           <TriangleAlert className="mt-0.5 size-5 shrink-0 text-bad" aria-hidden />

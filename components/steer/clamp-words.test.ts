@@ -31,7 +31,7 @@ describe("presets", () => {
 
   it("turn a strength round and back", () => {
     const opposite = presets.find((preset) => preset.name === "Opposite");
-    expect(opposite?.patch(startingClamp(1, 1))).toMatchObject({ op: "set", value: -2 });
+    expect(opposite?.patch(startingClamp(1, 1))).toMatchObject({ op: "set", value: -startingClamp(1, 1).value });
     expect(opposite?.patch({ ...startingClamp(1, 1), value: -2 })).toMatchObject({ value: 2 });
     expect(opposite?.patch({ ...startingClamp(1, 1), op: "ablate", value: 0 })).toMatchObject({ op: "set", value: -1 });
   });

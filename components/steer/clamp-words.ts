@@ -1,6 +1,7 @@
 /** A clamp in words: what its parts mean, and the whole in one line. */
 import type { Op, Scope } from "@/lib/core/protocol";
 import type { LinkedClamp } from "@/lib/core/steer-link";
+import { strengths } from "./strengths";
 
 export const opNames: Record<Op, { name: string; explain: string }> = {
   set: { name: "Set", explain: "The feature's activation becomes exactly this, wherever the clamp reaches." },
@@ -59,8 +60,8 @@ export function describeStrength({ op, value, unit }: Pick<LinkedClamp, "op" | "
 export const presets: { name: string; explain: string; patch: (clamp: LinkedClamp) => Partial<Omit<LinkedClamp, "feature">> }[] = [
   {
     name: "Make it see this",
-    explain: "Set to 4 × its maximum on the picture",
-    patch: () => ({ op: "set", value: 4, unit: "max", scope: { type: "image" } }),
+    explain: `Set to ${formatStrength(strengths.seen)} × its maximum on the picture`,
+    patch: () => ({ op: "set", value: strengths.seen, unit: "max", scope: { type: "image" } }),
   },
   { name: "Ablate", explain: "Remove it everywhere", patch: () => ({ op: "ablate", scope: { type: "all" } }) },
   {

@@ -14,13 +14,14 @@ export async function copyText(text: string): Promise<boolean> {
 }
 
 interface CopyButtonProps {
-  /** Made when pressed. */
+  /** Made when pressed. What it throws is shown by `onError`, and nothing is copied. */
   text: () => string;
   children: string;
   onFailure?: (text: string) => void;
+  onError?: (error: unknown) => void;
 }
 
-export function CopyButton({ text, children, onFailure }: CopyButtonProps) {
+export function CopyButton({ text, children, onFailure, onError }: CopyButtonProps) {
   const [copied, setCopied] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
@@ -28,7 +29,13 @@ export function CopyButton({ text, children, onFailure }: CopyButtonProps) {
     <Button
       size="sm"
       onClick={async () => {
-        const value = text();
+        let value: string;
+        try {
+          value = text();
+        } catch (error) {
+          onError?.(error);
+          return;
+        }
         if (!(await copyText(value))) {
           onFailure?.(value);
           return;

@@ -33,6 +33,7 @@ const receipt = (arm: Arm, text: string, over: Partial<Receipt> = {}): RunAction
       finish: "stop",
       model: { id: "toy", sha256: "a".repeat(64) },
       dictionary: { id: "d", hook: "model.layers.1", sha256: "b".repeat(64) },
+      prompt: { text: "", images: [] },
       mode: "delta",
       sampling: { maxTokens: 48, temperature: 0, topP: 1, seed: 0 },
       clamps: [clamp],
@@ -111,7 +112,12 @@ describe("a run", () => {
 describe("the spoken summary", () => {
   const ended = (...actions: RunAction[]) => summarise(run(meta, ...actions, event({ type: "done" })));
 
-  it("is silent until the end", () => {
+  it("says each place in the line", () => {
+    expect(summarise(run(event({ type: "queued", position: 2 })))).toBe("In the queue: 2 requests ahead.");
+    expect(summarise(run(event({ type: "queued", position: 0 })))).toBe("Next in the queue.");
+  });
+
+  it("is silent while the answer comes", () => {
     expect(summarise(run(meta, token("steered", 0, "a")))).toBe("");
   });
 

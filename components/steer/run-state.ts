@@ -131,7 +131,12 @@ export function textOf(arm: ArmRun): string {
   return (arm.receipt?.text ?? arm.tokens.map((token) => token.text).join("")).trim();
 }
 
-/** One polite sentence for a screen reader when a run has ended; empty before. */
+/** The place in the line of a run that waits. */
+export function queueWords(ahead: number): string {
+  return ahead === 0 ? "Next in the queue." : `In the queue: ${formatNoun(ahead, "request")} ahead.`;
+}
+
+/** One polite sentence for a screen reader when a run waits or has ended; empty between. A failure is an alert, which speaks for itself. */
 export function summarise(run: RunState): string {
   const spoken = (arm: Arm) => {
     const found = run.arms.find((candidate) => candidate.arm === arm);
@@ -151,8 +156,8 @@ export function summarise(run: RunState): string {
     }
     case "stopped":
       return `Stopped after ${formatNoun(Math.max(0, ...run.arms.map((arm) => arm.tokens.length)), "token")}.`;
-    case "failed":
-      return run.error ? `${run.error.message} ${run.error.fix}` : "The run failed.";
+    case "queued":
+      return queueWords(run.position);
     default:
       return "";
   }

@@ -8,6 +8,7 @@ import type { Dictionary } from "@/lib/core/records";
 import { decodeSteerLink, encodeSteerLink, type SteerLink } from "@/lib/core/steer-link";
 import { Sandbox } from "./sandbox";
 import { emptyLink, startingClamp } from "./state";
+import { strengths } from "./strengths";
 
 // The router's part that the sandbox uses: search parameters that follow the address.
 vi.mock("next/navigation", async () => {
@@ -74,6 +75,7 @@ function receipt(arm: "steered" | "baseline", text: string, over: Partial<Receip
       finish: "stop",
       model: { id: "toy", sha256: "a".repeat(64) },
       dictionary: { id: "model.layers.1", hook: "model.layers.1", sha256: "b".repeat(64) },
+      prompt: { text: "", images: [] },
       mode: "delta",
       sampling: { maxTokens: 48, temperature: 0, topP: 1, seed: 0 },
       clamps: arm === "steered" ? [clamp] : [],
@@ -114,7 +116,7 @@ const answers = (steered: EngineEvent): EngineEvent[] => [
 ];
 
 /** What `POST /api/steer` answers; null never answers until it is aborted. */
-let reply: EngineEvent[] | { status: number; body: unknown } | null = null;
+let reply: EngineEvent[] | ReadableStream<Uint8Array> | { status: number; body: unknown } | null = null;
 let sent: GenerateRequest[] = [];
 let aborted = 0;
 
@@ -128,6 +130,7 @@ function steer(init: RequestInit): Promise<Response> {
       });
     });
   }
+  if (reply instanceof ReadableStream) return Promise.resolve(new Response(reply));
   if (!Array.isArray(reply)) return Promise.resolve(Response.json(reply.body, { status: reply.status }));
   return Promise.resolve(new Response(reply.map((event) => `${JSON.stringify(event)}\n`).join("")));
 }
@@ -192,7 +195,7 @@ it("runs the request that is set up, and shows both answers with what differs an
   expect(within(steered).getByText(/Changed 144 of 144 image positions/)).toBeDefined();
   expect(within(await answer("Baseline")).getByText(/nothing was changed/)).toBeDefined();
   expect(sent).toHaveLength(1);
-  expect(sent[0]?.interventions).toMatchObject([{ feature: 7, op: "set", value: 2, scope: { type: "image" } }]);
+  expect(sent[0]?.interventions).toMatchObject([{ feature: 7, op: "set", value: strengths.onPicture, scope: { type: "image" } }]);
   expect(screen.getByText(/does not know the word/).textContent).toContain("zebu");
   expect(screen.getByText("Done. Steered: a lemon. Baseline: a dog.")).toBeDefined();
 });
@@ -239,8 +242,50 @@ it("does not send what cannot run, and says where to mend it", async () => {
   open({ ...link, messages: [{ role: "user", content: [{ type: "text", text: "" }] }] });
   fireEvent.click(main("Run"));
   expect(await screen.findByText("Type a question.")).toBeDefined();
-  expect(screen.getByText(/clamped on the picture, but there is none/)).toBeDefined();
+  expect(screen.getByText(/^#7 is clamped on the picture, but there is none/)).toBeDefined();
   expect(sent).toEqual([]);
+  expect(screen.getAllByRole("status")[0]?.textContent).toMatch(/^Not run: Type a question\. #7 is clamped/);
+});
+
+it("shows the place in the queue as it changes, and says it aloud", async () => {
+  let put: (event: EngineEvent) => void = () => {};
+  reply = new ReadableStream<Uint8Array>({
+    start(controller) {
+      put = (event) => controller.enqueue(new TextEncoder().encode(`${JSON.stringify(event)}\n`));
+    },
+  });
+  open();
+  fireEvent.click(main("Run"));
+  put({ type: "queued", position: 2 });
+  expect(await screen.findByText(/^In the queue: 2 requests ahead\. It starts by itself/)).toBeDefined();
+  expect(screen.getAllByRole("status")[0]?.textContent).toBe("In the queue: 2 requests ahead.");
+  put({ type: "queued", position: 0 });
+  expect(await screen.findByText(/^Next in the queue\. It starts/)).toBeDefined();
+  for (const event of answers(receipt("steered", "a lemon"))) put(event);
+  await within(await answer("Steered")).findByText(/Changed 144/);
+  expect(screen.queryByText(/in the queue/i)).toBeNull();
+});
+
+it("says that a request is another version's, and takes the one at hand when asked", async () => {
+  open({ ...link, version: "0".repeat(12) });
+  expect(screen.getByText(/made for version 000000000000 of the dictionary; the catalogue has bbbbbbbbbbbb/)).toBeDefined();
+  fireEvent.click(screen.getByRole("button", { name: "Use version bbbbbbbbbbbb" }));
+  expect(screen.queryByText(/made for version/)).toBeNull();
+  await waitFor(() => expect(inAddress().version).toBe("b".repeat(12)));
+});
+
+it("keeps a long request in the address too, behind the #, and opens it from there", async () => {
+  const { unmount } = open();
+  const text = "is there a lemon ? ".repeat(400);
+  fireEvent.change(question(), { target: { value: text } });
+  await waitFor(() => expect(location.hash.length).toBeGreaterThan(7_600));
+  expect(location.search.length).toBeLessThan(100);
+  const address = location.href;
+  unmount();
+  sessionStorage.clear();
+  history.replaceState(null, "", address);
+  open(link, true);
+  expect(question().value).toBe(text);
 });
 
 it("keeps the request in the address; Back returns to the step before", async () => {

@@ -16,7 +16,7 @@ import { ClampsPanel } from "./clamps-panel";
 import { ComparisonInput } from "./comparison-input";
 import { DictionarySelect } from "./dictionary-select";
 import { PictureInput } from "./picture-input";
-import { textOf } from "./run-state";
+import { summarise, textOf } from "./run-state";
 import { SamplingInput } from "./sampling-input";
 import { ShareMenu } from "./share-menu";
 import { activeClampCount, toLink } from "./state";
@@ -46,6 +46,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const sandbox = useSandbox({ initial, mayResume });
   const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
   const [step, setStep] = useState<Step>("input");
+  /** Why the last press of Run sent nothing. */
+  const [refused, setRefused] = useState<string | null>(null);
   const dictionaries = useQuery({ ...dictionariesQueryOptions(), initialData: known }).data;
   const dictionary = dictionaries.find(({ ref }) => ref === state.dictionary);
 
@@ -77,6 +79,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
       return;
     }
     const first = problems[0];
+    setRefused(first ? `Not run: ${problems.map(({ message }) => message).join(" ")}` : null);
     begin();
     setStep(first ? (first.at.part === "clamp" ? "clamps" : "input") : "answers");
   };
@@ -127,6 +130,11 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           <RunButton running={running} onPress={go} />
         </div>
       </div>
+
+      {/* Outside the columns: on a phone two of them are away. */}
+      <p className="sr-only" role="status">
+        {refused ?? summarise(run)}
+      </p>
 
       <div className="flex flex-col gap-2 pt-1 pb-3 empty:hidden">
         {notice && <Banner>{notice}</Banner>}

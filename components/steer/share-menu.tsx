@@ -4,9 +4,9 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Textarea } from "@/components/ui/input";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
+import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
-import { routes } from "@/lib/core/routes";
-import { maxLinkLength } from "@/lib/core/steer-link";
+import { maxLinkLength, steerHref } from "@/lib/core/steer-link";
 import { CopyButton } from "./copy-button";
 import { curlSnippet, pythonSnippet, requestJson } from "./snippets";
 
@@ -25,15 +25,15 @@ export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuPro
   const [fallback, setFallback] = useState<string | null>(null);
   const tooLong = link.length > maxLinkLength;
   const origin = () => window.location.origin;
-  const said = (make: () => string) => () => {
-    try {
-      return make();
-    } catch (error) {
-      return error instanceof Error ? error.message : "";
-    }
-  };
+  const [error, setError] = useState<FacetError | null>(null);
+  const failing = { onFailure: setFallback, onError: (error: unknown) => setError(asFacetError(error)) };
   return (
-    <Popover onOpenChange={() => setFallback(null)}>
+    <Popover
+      onOpenChange={() => {
+        setFallback(null);
+        setError(null);
+      }}
+    >
       <PopoverTrigger asChild>
         <Button variant="ghost" className="px-3">
           <Share2 aria-hidden />
@@ -43,17 +43,17 @@ export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuPro
       <PopoverContent align="end" aria-label="Share this request" className="flex w-80 flex-col gap-3">
         <div className="flex flex-wrap gap-2">
           {!tooLong && (
-            <CopyButton text={() => `${origin()}${routes.steer({ dictionary, r: link })}`} onFailure={setFallback}>
+            <CopyButton text={() => `${origin()}${steerHref(dictionary, link)}`} onFailure={setFallback}>
               Copy link
             </CopyButton>
           )}
-          <CopyButton text={said(() => requestJson(request()))} onFailure={setFallback}>
+          <CopyButton text={() => requestJson(request())} {...failing}>
             JSON
           </CopyButton>
-          <CopyButton text={said(() => curlSnippet(request(), origin()))} onFailure={setFallback}>
+          <CopyButton text={() => curlSnippet(request(), origin())} {...failing}>
             curl
           </CopyButton>
-          <CopyButton text={said(() => pythonSnippet(request(), origin()))} onFailure={setFallback}>
+          <CopyButton text={() => pythonSnippet(request(), origin())} {...failing}>
             Python
           </CopyButton>
         </div>
@@ -66,6 +66,11 @@ export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuPro
           <p className="text-sm text-warn">
             A link cannot carry the uploaded picture. It names it by its SHA-256, and the picture itself stays in this browser: elsewhere
             the link asks for it again. JSON, curl and Python do carry it.
+          </p>
+        )}
+        {error && (
+          <p role="alert" className="text-bad text-sm">
+            {error.message} {error.fix}
           </p>
         )}
         {fallback !== null && (

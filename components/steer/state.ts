@@ -2,6 +2,7 @@
 import type { ErrorCode } from "@/lib/core/errors";
 import { type GenerateRequest, limits, type Sampling, type Scope } from "@/lib/core/protocol";
 import { activeClamps, type LinkedClamp, type LinkedImage, type SteerLink } from "@/lib/core/steer-link";
+import { strengths } from "./strengths";
 
 export interface Turn {
   id: number;
@@ -61,16 +62,15 @@ export function emptyLink(dictionary: string, version: string | null): SteerLink
 }
 
 /**
- * A clamp to start from: twice the largest activation seen, on the picture; a feature that lives on words (less than a third of its
- * activation on pictures) everywhere and at its maximum, since it would find nothing on the picture to change. A feature that never fired
- * has no maximum to count in.
+ * A clamp to start from: on the picture; a feature that lives on words (less than a third of its activation on pictures) everywhere, since it
+ * would find nothing on the picture to change. A feature that never fired has no maximum to count in.
  */
 export function startingClamp(feature: number, imageShare: number | null, maxActivation: number | null = null): LinkedClamp {
   const onWords = imageShare !== null && imageShare < 1 / 3;
   return {
     feature,
     op: "set",
-    value: onWords ? 1 : 2,
+    value: onWords ? strengths.everywhere : strengths.onPicture,
     unit: maxActivation === 0 ? "raw" : "max",
     scope: { type: onWords ? "all" : "image" },
     muted: false,

@@ -1,8 +1,7 @@
 "use client";
 import { useSearchParams } from "next/navigation";
-import { useCallback, useEffect, useRef } from "react";
-import { routes } from "@/lib/core/routes";
-import { maxLinkLength } from "@/lib/core/steer-link";
+import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
+import { linkInHash, maxLinkLength, steerHref } from "@/lib/core/steer-link";
 import { keepDraft } from "./kept";
 
 /** `push`: Back returns to what was before; `replace`: typing and sliding, which Back skips. */
@@ -10,6 +9,24 @@ export type HistoryStep = "push" | "replace";
 
 /** Browsers refuse more than about three entries a second. */
 const settleMs = 350;
+
+function onAddress(listener: () => void): () => void {
+  for (const type of ["popstate", "hashchange"]) window.addEventListener(type, listener);
+  return () => {
+    for (const type of ["popstate", "hashchange"]) window.removeEventListener(type, listener);
+  };
+}
+
+/** The request's link text in the address, behind `?` or, where it is long, behind `#`, which the server is not told of. */
+export function useLinkInAddress(): string | null {
+  const hash = useSyncExternalStore(
+    onAddress,
+    () => location.hash,
+    () => "",
+  );
+  const sent = useSearchParams().get("r");
+  return sent ?? linkInHash(hash);
+}
 
 interface AddressOptions {
   dictionary: string;
@@ -21,10 +38,10 @@ interface AddressOptions {
 
 /**
  * Keeps the address and the request the same. Returns `mark`, to say before a change whether it deserves a step in the history, and
- * `settle`, to write at once. A request too long for an address stays in the tab's store only.
+ * `settle`, to write at once. A request too long for any address stays in the tab's store only.
  */
 export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
-  const inAddress = useSearchParams().get("r");
+  const inAddress = useLinkInAddress();
   const written = useRef(inAddress);
   const step = useRef<HistoryStep>("replace");
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -36,7 +53,7 @@ export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
     const { dictionary, link } = latest.current;
     keepDraft(link);
     if (link === written.current) return;
-    const href = link.length > maxLinkLength ? routes.steer({ dictionary }) : routes.steer({ dictionary, r: link });
+    const href = steerHref(dictionary, link);
     // The first address (`?feature=…`, or none) is completed in place: Back leaves the page, not half of it.
     if (step.current === "push" && written.current !== null) window.history.pushState(null, "", href);
     else window.history.replaceState(null, "", href);
@@ -61,8 +78,7 @@ export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
     const { dictionary, link, onRestore } = latest.current;
     if (inAddress === null) {
       // A link to the bare page while it is open: the request stays, so its address comes back.
-      if (written.current === link && link.length <= maxLinkLength)
-        window.history.replaceState(null, "", routes.steer({ dictionary, r: link }));
+      if (written.current === link && link.length <= maxLinkLength) window.history.replaceState(null, "", steerHref(dictionary, link));
       return;
     }
     if (inAddress === written.current) return;

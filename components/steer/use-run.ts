@@ -47,7 +47,7 @@ export function useRun() {
     }
   }, []);
 
-  /** Shows the answers that this tab has kept for a request, unless one is running. */
+  /** Shows the answers that this tab has kept for a request, which stops a run of another; without any, all stays as it is. */
   const show = useCallback((key: string) => {
     const kept = findRun(key);
     if (!kept) return;

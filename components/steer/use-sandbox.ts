@@ -1,12 +1,11 @@
 "use client";
-import { useSearchParams } from "next/navigation";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { asFacetError, FacetError } from "@/lib/core/errors";
-import { decodeSteerLink, encodeSteerLink, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
+import { decodeSteerLink, encodeSteerLink, linkInHash, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
 import { findDraft } from "./kept";
 import { isActive } from "./run-state";
 import { findProblems, fromLink, type SteerAction, steerReducer, toLink } from "./state";
-import { useAddress } from "./use-address";
+import { useAddress, useLinkInAddress } from "./use-address";
 import { useRun } from "./use-run";
 import { useUploads } from "./use-uploads";
 
@@ -39,7 +38,7 @@ interface SandboxOptions {
 
 /** The sandbox's state: the request in the making, its problems, its run, and the address that holds it all. */
 export function useSandbox({ initial, mayResume }: SandboxOptions) {
-  const inAddress = useSearchParams().get("r");
+  const inAddress = useLinkInAddress();
   const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(readLink(inAddress) ?? initial));
   const [linkError, setLinkError] = useState<FacetError | null>(null);
   const [resumed, setResumed] = useState(false);
@@ -80,7 +79,8 @@ export function useSandbox({ initial, mayResume }: SandboxOptions) {
   const first = useRef({ link, mayResume: mayResume && inAddress === null, dictionary: initial.dictionary });
   useEffect(() => {
     const { link, mayResume, dictionary } = first.current;
-    const draft = mayResume ? findDraft() : null;
+    // While the page comes alive, what is behind the `#` is not yet in `inAddress`.
+    const draft = mayResume && linkInHash(location.hash) === null ? findDraft() : null;
     if (draft && draft !== link) {
       try {
         const kept = decodeSteerLink(draft);

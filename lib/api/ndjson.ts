@@ -34,21 +34,28 @@ function parseLine<S extends z.ZodType>(schema: S, line: string): z.infer<S> {
 }
 
 /**
- * A response that asks the iterator for one record at a time, as fast as the client reads. `leave` is called when the client goes.
+ * Records that are made ahead of the client's reading: more than a run of all arms at its longest has. A client that stops reading must not hold
+ * up whoever waits for the engine behind it.
  */
+const recordsAhead = 4_096;
+
+/** A response of the iterator's records, each sent as soon as it is there. `leave` is called when the client goes. */
 export function ndjsonResponse(records: AsyncIterator<unknown>, leave: () => void): Response {
   const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await records.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await records.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+      },
+      async cancel() {
+        leave();
+        await records.return?.();
+      },
     },
-    async cancel() {
-      leave();
-      await records.return?.();
-    },
-  });
+    { highWaterMark: recordsAhead },
+  );
   return new Response(body, {
     headers: {
       "content-type": "application/x-ndjson; charset=utf-8",

@@ -144,6 +144,8 @@ export const receiptSchema = z.strictObject({
   finish: z.enum(["stop", "length", "cancelled"]),
   model: z.strictObject({ id: z.string(), sha256: sha256Schema }),
   dictionary: z.strictObject({ id: z.string(), hook: z.string(), sha256: sha256Schema }),
+  /** As the model was given it: one marker an image, and the SHA-256 of each image's file in that order. */
+  prompt: z.strictObject({ text: z.string(), images: z.array(sha256Schema) }),
   mode: modeSchema,
   sampling: samplingSchema,
   clamps: z.array(clampReceiptSchema),

@@ -32,6 +32,7 @@ function receipt(parts: Partial<Receipt>): Receipt {
     finish: "stop",
     model: { id: "m", sha256: "0".repeat(64) },
     dictionary: { id: "d", hook: "d", sha256: "0".repeat(64) },
+    prompt: { text: "", images: [] },
     mode: "delta",
     sampling: { maxTokens: 4, temperature: 0, topP: 1, seed: 0 },
     tokens: 2,

@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { FacetError } from "./errors";
 import { generateRequestSchema } from "./protocol";
-import { decodeSteerLink, encodeSteerLink, type LinkedClamp, linkFromRequest, requestFromLink, type SteerLink } from "./steer-link";
+import {
+  decodeSteerLink,
+  encodeSteerLink,
+  type LinkedClamp,
+  linkFromRequest,
+  linkInHash,
+  maxLinkLength,
+  requestFromLink,
+  type SteerLink,
+  steerHref,
+} from "./steer-link";
 
 const hash = (digit: string) => digit.repeat(64);
 const clamp = (over: Partial<LinkedClamp> = {}): LinkedClamp => ({
@@ -71,6 +81,17 @@ describe("steer links", () => {
     expect(text.length).toBeLessThan(240);
     expect(text).toMatch(/^1\.[\w-]+$/);
     expect(new URLSearchParams({ r: text }).toString()).toBe(`r=${text}`);
+  });
+
+  it("stand behind the # where they are too long for a server, and nowhere where they are too long for a browser", () => {
+    const href = steerHref(plain.dictionary, encodeSteerLink(plain));
+    expect(new URL(href, "http://localhost").searchParams.get("r")).toBe(encodeSteerLink(plain));
+    const text = "a long question ".repeat(490);
+    const long = encodeSteerLink({ ...plain, messages: [{ role: "user", content: [{ type: "text", text }] }] });
+    const { hash, search } = new URL(steerHref(plain.dictionary, long), "http://localhost");
+    expect(search.length).toBeLessThan(100);
+    expect(decodeSteerLink(linkInHash(hash) ?? "").messages[0]?.content).toEqual([{ type: "text", text }]);
+    expect(steerHref(plain.dictionary, `1.${"a".repeat(maxLinkLength)}`)).not.toContain("#");
   });
 
   it("write painted cells as runs, whatever their order", () => {

@@ -19,6 +19,7 @@ import {
   samplingSchema,
   sha256Schema,
 } from "./protocol";
+import { routes } from "./routes";
 
 export interface LinkedImage {
   sha256: string;
@@ -48,8 +49,23 @@ export interface SteerLink {
   alternatives: number;
 }
 
-/** Longest `r` that a link carries: servers cut request lines at about 8 to 16 thousand characters. */
-export const maxLinkLength = 6_000;
+/**
+ * Longest `r` that is sent to a server, which cut request lines at about 8 to 16 thousand characters. A longer one stands behind the address's `#`, which
+ * stays in the browser.
+ */
+export const maxSentLength = 6_000;
+/** Longest address that every browser keeps whole, about; a request beyond it is in no link. */
+export const maxLinkLength = 500_000;
+
+/** The sandbox's address for a request's link text; without it where it is too long for any. */
+export function steerHref(dictionary: string, link: string): string {
+  if (link.length <= maxSentLength) return routes.steer({ dictionary, r: link });
+  const bare = routes.steer({ dictionary });
+  return link.length <= maxLinkLength ? `${bare}#r=${link}` : bare;
+}
+
+/** The link text behind an address's `#`; null where there is none. */
+export const linkInHash = (hash: string): string | null => (hash.startsWith("#r=") ? hash.slice(3) : null);
 
 const currentVersion = "1";
 const scopeLetters = { image: "i", prompt: "p", generated: "g", all: "a" } as const;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { markDifferences, splitWords } from "./word-diff";
+import { markDifferences, markTokens, splitWords } from "./word-diff";
 
 const marked = (left: string, right: string) => {
   const [a, b] = [splitWords(left), splitWords(right)];
@@ -22,6 +22,14 @@ describe("word-diff", () => {
     expect(marked("a cat on the left.", "a red dog on the left.")).toEqual({ left: ["cat"], right: ["red", "dog"] });
     expect(marked("same words", "same words")).toEqual({ left: [], right: [] });
     expect(marked("", "new")).toEqual({ left: [], right: ["new"] });
+  });
+
+  it("marks all tokens of a word that differs, and none of one that is split otherwise", () => {
+    expect(markTokens(["a", " le", "mon", ",", " red"], ["a", " le", "vel", ",", " r", "ed"])).toEqual({
+      left: [false, true, true, false, false],
+      right: [false, true, true, false, false, false],
+    });
+    expect(markTokens(["a", " "], [])).toEqual({ left: [true, false], right: [] });
   });
 
   it("pays no heed to the space before a word", () => {

@@ -7,8 +7,28 @@ export function splitWords(text: string): string[] {
 }
 
 /**
- * For each piece of either side whether it has no counterpart on the other (longest common subsequence). Pieces are words or tokens;
- * the space around them does not count.
+ * For each token of either side whether it belongs to a word that the other side lacks: where a word is written in several tokens, all of them are marked.
+ */
+export function markTokens(left: readonly string[], right: readonly string[]): { left: boolean[]; right: boolean[] } {
+  const marks = markDifferences(splitWords(left.join("")), splitWords(right.join("")));
+  return { left: spread(left, marks.left), right: spread(right, marks.right) };
+}
+
+/** Marks of a text's words → marks of its tokens. */
+function spread(tokens: readonly string[], marks: readonly boolean[]): boolean[] {
+  const words = splitWords(tokens.join(""));
+  /** For each character the word that it is in. */
+  const wordAt = words.flatMap((word, i) => Array.from({ length: word.length }, () => i));
+  let at = 0;
+  return tokens.map((token) => {
+    const inside = wordAt.slice(at, at + token.length).filter((_, i) => /\S/.test(token[i] as string));
+    at += token.length;
+    return inside.some((word) => marks[word]);
+  });
+}
+
+/**
+ * For each piece of either side whether it has no counterpart on the other (longest common subsequence). The space around pieces does not count.
  */
 export function markDifferences(left: readonly string[], right: readonly string[]): { left: boolean[]; right: boolean[] } {
   const marks = { left: [] as boolean[], right: [] as boolean[] };

@@ -17,8 +17,13 @@ export interface EngineInfo {
   modes: Mode[];
 }
 
-/** Decoded pixels of an image that a request names. Throws `image_not_found`, `unsupported_image` or `unreadable_image`. */
-export type ResolveImage = (image: ImageRef) => Promise<RgbImage>;
+export interface ResolvedImage extends RgbImage {
+  /** Of the file's bytes. */
+  sha256: string;
+}
+
+/** Decoded pixels of an image that a request names. Throws `image_not_found`, `unsupported_image`, `unreadable_image` or `too_large`. */
+export type ResolveImage = (image: ImageRef) => Promise<ResolvedImage>;
 
 /** One pass of the hook: the whole prompt, or one generated token. */
 export interface HookEvent {
@@ -66,8 +71,8 @@ export interface Engine {
   /** Which features fire on one image, cell by cell. */
   features(input: AnalyseRequest, options: Pick<GenerateOptions, "signal" | "resolveImage">): Promise<ImageFeatures>;
   /**
-   * Runs the arms and tells of them token by token. Whatever can be refused without the model is thrown before the first event; what fails later is thrown
-   * in between. A run that is aborted half-way ends its arms with `finish: "cancelled"`; one that has not begun throws `cancelled`. Leaving the iteration frees the engine.
+   * Runs the arms and tells of them token by token. Whatever can be refused without the model is thrown before the first event, a full line before the
+   * request's images are decoded; what fails later is thrown in between. A run that is aborted half-way ends its arms with `finish: "cancelled"`; one that has not begun throws `cancelled`. Leaving the iteration frees the engine.
    */
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<EngineEvent>;
 }

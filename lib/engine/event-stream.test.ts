@@ -54,6 +54,14 @@ describe("openEventStream", () => {
     await vi.waitFor(() => expect(queue.length).toBe(0));
   });
 
+  it("frees the turn of a client that left before the engine was asked", async () => {
+    const queue = new RequestQueue(1, 0);
+    const left = AbortSignal.abort();
+    await expect(openEventStream(run(queue, left), silent, left)).rejects.toMatchObject({ code: "cancelled" });
+    const next = await openEventStream(run(queue, new AbortController().signal), silent, new AbortController().signal);
+    expect(await lastOf(next)).toEqual({ type: "done" });
+  });
+
   it("throws what is refused at once, and ends the stream with what fails later", async () => {
     const signal = new AbortController().signal;
     const refused = new FacetError("prompt_empty", "There is no question.");

@@ -1,4 +1,4 @@
-import { asFacetError, type FacetError } from "@/lib/core/errors";
+import { asFacetError, FacetError } from "@/lib/core/errors";
 import type { EngineEvent } from "@/lib/core/protocol";
 
 /**
@@ -22,6 +22,11 @@ export async function openEventStream(
   } catch (error) {
     signal.removeEventListener("abort", end);
     throw error;
+  }
+  // Who left before there was a run to end is told to nobody by the signal any more.
+  if (signal.aborted) {
+    await iterator.return?.();
+    throw new FacetError("cancelled", "The client left before its answer began.");
   }
   return (async function* () {
     try {

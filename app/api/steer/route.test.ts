@@ -143,13 +143,46 @@ describe("POST /api/steer", { timeout: 60_000 }, () => {
     expect(JSON.stringify(last)).not.toContain("secret");
   });
 
+  it("sends each event as it is made, not at the end", async () => {
+    let finish = () => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    play = async function* () {
+      yield queued;
+      await finished;
+      yield done;
+    };
+    const reader = ((await post(body())).body as ReadableStream<Uint8Array>).getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(`${JSON.stringify(queued)}\n`);
+    finish();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(`${JSON.stringify(done)}\n`);
+  });
+
+  it("lets a run end whose client does not read, so that those behind it get their turn", async () => {
+    const ended = vi.fn();
+    play = async function* () {
+      try {
+        for (let i = 0; i < 1_280; i++) yield queued;
+      } finally {
+        ended();
+      }
+    };
+    const unread = await post(body());
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce());
+    await unread.body?.cancel();
+  });
+
   it("stops the engine when the client leaves", async () => {
     const left = vi.fn();
     let signal: AbortSignal | undefined;
     play = async function* (options) {
       signal = options.signal;
       try {
-        for (;;) yield queued;
+        for (;;) {
+          yield queued;
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
       } finally {
         left();
       }

@@ -23,7 +23,7 @@ export interface ArmSetting {
 }
 
 /** What an arm's receipt holds beyond what the arm knows itself. */
-export type ReceiptFrame = Pick<Receipt, "model" | "dictionary" | "engine"> & { queuedMs: number };
+export type ReceiptFrame = Pick<Receipt, "model" | "dictionary" | "prompt" | "engine"> & { queuedMs: number };
 
 type TokenEvent = Extract<EngineEvent, { type: "token" }>;
 

@@ -33,7 +33,7 @@ describe("engine and catalogue", { timeout: 120_000 }, () => {
       for (const [sha256, bytes] of pictures) {
         const { features, rows, cols } = await engine.features(
           { dictionary: engine.ref, image: { sha256 }, limit: 100_000 },
-          { signal: new AbortController().signal, resolveImage: async () => decodeImage(bytes) },
+          { signal: new AbortController().signal, resolveImage: async () => ({ ...(await decodeImage(bytes)), sha256 }) },
         );
         found.set(sha256, new Map(features.map(({ index, map }) => [index, toDense(map, rows, cols)])));
       }
@@ -54,7 +54,8 @@ describe("engine and catalogue", { timeout: 120_000 }, () => {
           });
         }
       }
-      expect(maps).toBeGreaterThan(50);
+      // A picture is an example of about two features; a comparison of next to none would prove nothing.
+      expect(maps).toBeGreaterThan(20);
       // What is left are latents on the verge of the k largest, which the last bit of a sum decides.
       expect(off / cells).toBeLessThan(0.002);
     }

@@ -53,7 +53,7 @@ async function weightsOf(file: string, k: number): Promise<Weights> {
   };
 }
 
-const resolveImage = async () => picture();
+const resolveImage = async () => ({ ...picture(), sha256: "0".repeat(64) });
 
 async function create(limits: { concurrency: number; bound: number }): Promise<EngineUnderTest> {
   const manifest = await manifestOf();
@@ -122,6 +122,51 @@ describe("OnnxEngine", () => {
     await refused(say(["user", "a <image> b"])).toMatchObject({ code: "invalid_request", message: expect.stringContaining("<image>") });
     await refused(say(["user", "a"], ["assistant", "b"])).toMatchObject({ code: "invalid_request" });
     await refused(say(["assistant", "a"], ["user", "b"])).toMatchObject({ code: "invalid_request" });
+  });
+
+  it("says in each receipt what it was asked, and about which pictures", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 1 });
+    const content = [
+      { type: "image", image: { dataUrl: "data:image/png;base64,AAAA" } },
+      { type: "text", text: "is there a dog ?" },
+    ];
+    const asked = ask(dictionary, { messages: [{ role: "user", content }], sampling: { maxTokens: 2 } });
+    const images = [];
+    for await (const event of engine.generate(asked, { signal, resolveImage, unitOf: () => 1 })) {
+      if (event.type === "receipt") images.push(event.receipt.prompt);
+    }
+    const prompt = { text: expect.stringContaining("is there a dog ?"), images: ["0".repeat(64)] };
+    expect(images).toEqual([prompt, prompt]);
+  });
+
+  it("decodes no picture for a request that the full line turns away", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 0 });
+    const holding = engine.generate(ask(dictionary), { signal, resolveImage, unitOf: () => 1 })[Symbol.asyncIterator]();
+    await holding.next();
+    let decoded = 0;
+    const counted = async () => {
+      decoded++;
+      return resolveImage();
+    };
+    const content = [
+      { type: "image", image: { sha256: "0".repeat(64) } },
+      { type: "text", text: "what ?" },
+    ];
+    const asked = ask(dictionary, { messages: [{ role: "user", content }] });
+    const refused = engine.generate(asked, { signal, resolveImage: counted, unitOf: () => 1 })[Symbol.asyncIterator]();
+    await expect(refused.next()).rejects.toMatchObject({ code: "engine_busy" });
+    expect(decoded).toBe(0);
+    await holding.return?.();
+  });
+
+  it("gives its turn on where a request is refused after it had its place", async () => {
+    const { engine, dictionary } = await create({ concurrency: 1, bound: 0 });
+    await expect(
+      first(engine as OnnxEngine, ask(dictionary, { interventions: [{ feature: 1, scope: { type: "image" } }] })),
+    ).rejects.toThrow();
+    const events = [];
+    for await (const event of engine.generate(ask(dictionary), { signal, resolveImage, unitOf: () => 1 })) events.push(event.type);
+    expect(events.at(-1)).toBe("done");
   });
 
   it("keeps no cache of a run that ended, was left or was aborted", async () => {

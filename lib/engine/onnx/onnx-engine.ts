@@ -21,6 +21,8 @@ interface Prepared {
   prompt: Prompt;
   /** As the vision tower takes them: the pictures themselves may be large and the wait long. */
   pixels: Float32Array[];
+  /** SHA-256 of each picture's file. */
+  images: string[];
   settings: ArmSetting[];
 }
 
@@ -102,14 +104,19 @@ export class OnnxEngine implements Engine {
   }
 
   async *generate(request: GenerateRequest, options: GenerateOptions): AsyncGenerator<EngineEvent, void, void> {
-    const prepared = await this.prepare(request, options);
+    this.refuseOther(request.dictionary, request.version);
+    const loaded = await this.loaded();
     const entered = performance.now();
+    // First a place in the line: pictures that would be decoded only to be turned away could fill the memory.
     const ticket = this.queue.enter(options.signal);
     try {
+      const prepared = await this.prepare(loaded, request, options);
       for await (const position of ticket.positions()) yield { type: "queued", position };
-      yield* this.run(options, prepared, performance.now() - entered);
-    } catch (error) {
-      throw asEngineError(error);
+      try {
+        yield* this.run(options, prepared, performance.now() - entered);
+      } catch (error) {
+        throw asEngineError(error);
+      }
     } finally {
       ticket.leave();
     }
@@ -130,9 +137,11 @@ export class OnnxEngine implements Engine {
   }
 
   /** Everything that can be refused without running the model. */
-  private async prepare(request: GenerateRequest, { unitOf, resolveImage, tap = {} }: GenerateOptions): Promise<Prepared> {
-    this.refuseOther(request.dictionary, request.version);
-    const loaded = await this.loaded();
+  private async prepare(
+    loaded: LoadedEngine,
+    request: GenerateRequest,
+    { unitOf, resolveImage, tap = {} }: GenerateOptions,
+  ): Promise<Prepared> {
     const { sampling, mode, interventions } = request;
     const prompt = assemblePrompt(request.messages, sampling.maxTokens, this.manifest, loaded.codec);
     const numLatents = this.dictionary.num_latents;
@@ -159,12 +168,17 @@ export class OnnxEngine implements Engine {
     };
     const arms: Arm[] = ["steered", ...new Set(request.controls)];
     const pixels: Float32Array[] = [];
-    for (const image of prompt.images) pixels.push(this.pixels(await resolveImage(image)));
-    return { loaded, prompt, pixels, settings: arms.map(setting) };
+    const images: string[] = [];
+    for (const image of prompt.images) {
+      const picture = await resolveImage(image);
+      pixels.push(this.pixels(picture));
+      images.push(picture.sha256);
+    }
+    return { loaded, prompt, pixels, images, settings: arms.map(setting) };
   }
 
   private async *run(options: GenerateOptions, prepared: Prepared, queuedMs: number): AsyncGenerator<EngineEvent, void, void> {
-    const { loaded, prompt, pixels, settings } = prepared;
+    const { loaded, prompt, pixels, images, settings } = prepared;
     const { model, codec } = loaded;
     const engine = engineIdentity(model);
     const imageTokens = prompt.layout.images.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
@@ -181,6 +195,7 @@ export class OnnxEngine implements Engine {
     const frame = {
       model: { id: this.manifest.model.id, sha256: this.manifest.model.sha256 },
       dictionary: { id, hook, sha256 },
+      prompt: { text: prompt.text, images },
       engine,
       queuedMs,
     };

@@ -1,0 +1,13 @@
+/**
+ * How strong a clamp begins, and how strong "Make it see this" is, in units of the feature's own maximum. Chosen from what was measured by scope and strength
+ * (docs/steering-effect.md): on the picture, twice the maximum is seldom named, four times more often than not and mostly in well-formed sentences,
+ * eight times nearly always, at the price of broken ones. Nothing else in the sandbox repeats these numbers.
+ */
+export const strengths = {
+  /** A feature of pictures, when it is added: on the picture. */
+  onPicture: 4,
+  /** A feature of words, when it is added: everywhere, where more breaks the answer. */
+  everywhere: 1,
+  /** "Make it see this": on the picture. */
+  seen: 8,
+} as const;
