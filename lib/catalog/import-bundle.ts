@@ -7,10 +7,11 @@ import type { PoolClient } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import { type Bundle, type BundleTables, openBundle, openTables } from "@/lib/formats/bundle";
 import { contentHash, invalidBundle, type ManifestDictionary, verifyFiles } from "@/lib/formats/manifest";
+import type { StoredText } from "./activation-rows";
 import { insertArrays, textArrayLiteral } from "./bulk";
 import type { Database } from "./db";
 import { removeImages, storedImages, writeImage } from "./image-files";
-import { Importer, type ImportOptions, type StoredText } from "./import-dictionary";
+import { Importer, type ImportOptions } from "./import-dictionary";
 import { clearStamp, writeStamp } from "./import-stamp";
 import { dropPartitions } from "./partitions";
 
