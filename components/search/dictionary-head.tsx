@@ -69,7 +69,7 @@ export function DictionaryHead({ dictionary }: { dictionary: Omit<Dictionary, "e
       </div>
       <DictionaryFacts
         dictionary={dictionary}
-        className="flex gap-x-5 gap-y-1 text-sm max-sm:-mx-4 max-sm:overflow-x-auto max-sm:px-4 sm:flex-wrap"
+        className="flex gap-x-5 gap-y-1 text-sm max-sm:-mx-4 max-sm:relative max-sm:overflow-x-auto max-sm:px-4 sm:flex-wrap"
       />
     </div>
   );

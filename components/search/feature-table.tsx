@@ -42,7 +42,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
   const blankColumns = columns.length + 4;
   return (
     <div
-      className={cn("-mx-4 overflow-x-auto px-4 transition-opacity duration-100 sm:mx-0 sm:px-0", pages.stale && "opacity-60")}
+      className={cn("relative -mx-4 overflow-x-auto px-4 transition-opacity duration-100 sm:mx-0 sm:px-0", pages.stale && "opacity-60")}
       aria-busy={pages.stale}
     >
       <table className="w-full min-w-[44rem] border-collapse text-sm">

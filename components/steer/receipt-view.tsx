@@ -48,7 +48,7 @@ export function ReceiptView({ receipt }: { receipt: Receipt }) {
     <div className="text-sm">
       <p className="text-muted">{describeReceipt(receipt)}</p>
       <Fold title="Receipt" summary={`${formatNoun(tokens, "token")} · ${formatSeconds((timingsMs.prefill + timingsMs.decode) / 1000)}`}>
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full">
             <caption className="sr-only">Positions changed, of those that the scopes cover</caption>
             <thead className="text-muted text-xs">
