@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -110,16 +110,13 @@ def main() -> None:
     a = parser.parse_args()
     with ProcessPoolExecutor(a.workers, get_context("spawn")) as pool:
         jobs = [pool.submit(measure_block, a.model, a.images, a.work, n, Trial(), a.seed) for n in a.layers]
+        for job in as_completed(jobs):
+            row = job.result()
+            steered = " ".join(f"×{s:g} {row[f'named_x{s:g}']['share']:.2f}" for s in STRENGTHS)
+            print(row["hook"], f"fvu {row['fvu']:.3f}", f"classes {row['classes_covered']}", steered, flush=True)
         rows = [job.result() for job in jobs]
     (a.out / "results").mkdir(parents=True, exist_ok=True)
     (a.out / "results" / "blocks.json").write_text(json.dumps({"trial": asdict(Trial()), "blocks": rows}, indent=2) + "\n")
-    for row in rows:
-        print(
-            row["hook"],
-            f"fvu {row['fvu']:.3f}",
-            f"classes {row['classes_covered']}",
-            *(f"×{s:g} {row[f'named_x{s:g}']['share']:.2f}" for s in STRENGTHS),
-        )
 
 
 if __name__ == "__main__":
