@@ -247,6 +247,15 @@ it("does not send what cannot run, and says where to mend it", async () => {
   expect(screen.getAllByRole("status")[0]?.textContent).toMatch(/^Not run: Type a question\. #7 is clamped/);
 });
 
+it("runs by Ctrl + Enter wherever the focus is, in a choice that prevents Enter too", async () => {
+  open();
+  const ablate = screen.getByRole("radio", { name: "Ablate" });
+  fireEvent.click(ablate);
+  fireEvent.keyDown(ablate, { key: "Enter", ctrlKey: true });
+  await within(await answer("Steered")).findByText(/Changed 144/);
+  expect(sent[0]?.interventions[0]?.op).toBe("ablate");
+});
+
 it("shows the place in the queue as it changes, and says it aloud", async () => {
   let put: (event: EngineEvent) => void = () => {};
   reply = new ReadableStream<Uint8Array>({

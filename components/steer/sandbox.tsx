@@ -86,14 +86,15 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const latest = useRef({ go, running });
   latest.current = { go, running };
 
-  // Keys for the whole page; what has the focus comes first and says so by preventing the default.
+  // Keys for the whole page. Escape is first of what has the focus, which says so by preventing the default; Ctrl + Enter is of the page alone,
+  // though some controls prevent Enter's default whatever is held with it.
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || document.querySelector('[role="dialog"][data-state="open"]')) return;
+      if (document.querySelector('[role="dialog"][data-state="open"]')) return;
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         if (!latest.current.running) latest.current.go();
-      } else if (event.key === "Escape" && latest.current.running) {
+      } else if (event.key === "Escape" && !event.defaultPrevented && latest.current.running) {
         event.preventDefault();
         latest.current.go();
       }
