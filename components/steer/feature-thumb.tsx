@@ -1,23 +1,14 @@
 import { ImageOff } from "lucide-react";
-import { HeatmapCanvas } from "@/components/heatmap/heatmap-canvas";
+import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { cn } from "@/components/ui/cn";
 import type { ImageExample } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
 
 /** The picture on which a feature fires most, with its heat; a quiet mark where it fires on none. */
 export function FeatureThumb({ example, size, className }: { example: ImageExample | null | undefined; size: number; className?: string }) {
   return (
     <span className={cn("block shrink-0 overflow-hidden rounded bg-sunken", className)} style={{ width: size, height: size }}>
       {example ? (
-        <HeatmapCanvas
-          src={routes.api.image(example.image)}
-          alt=""
-          map={example.map}
-          rows={example.rows}
-          cols={example.cols}
-          max={example.peak}
-          size={size}
-        />
+        <ExamplePicture example={example} max={null} size={size} />
       ) : (
         <span className="flex size-full items-center justify-center text-faint">
           <ImageOff className="size-4" aria-hidden />
