@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from demo.catalogue import load_images, split_items
@@ -23,7 +25,7 @@ from demo.claims import article_free, phrases
 from demo.classes import CLASSES
 from demo.clean_features import clean_features, image_scores
 from demo.measure_steering import pick, share
-from demo.score_demo import probes
+from demo.score_demo import Probe, probes
 from demo.tasks import WORDINGS, place_phrase
 from facet_worker.cache import Keep, build_caches
 from facet_worker.checkpoint import load_checkpoint
@@ -31,28 +33,59 @@ from facet_worker.codes import open_codes
 from facet_worker.harvest import collect
 from facet_worker.hooks import hook_name
 from facet_worker.quality import loss_recovered
-from facet_worker.steer import Asker
+from facet_worker.steer import Asker, Prefix
 from facet_worker.train import TrainConfig, evaluate, train
 
-STRENGTHS = (2.0, 4.0)
+STRENGTHS = (2.0, 4.0, 8.0)
+SCOPES = ("object", "image")
 
 
 @dataclass(frozen=True)
 class Trial:
     """How much to spend on a block."""
 
-    latents: int = 1024
+    latents: int = 2048
+    spare: int = 256
     k: int = 24
     steps: int = 400
     scenes: int = 500
-    images: int = 900
+    images: int = 1200
     features: int = 40
     probes: int = 6
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A clean feature of class `cls` to be set on probe number `probe`."""
+
+    feature: int
+    cls: int
+    probe: int
 
 
 def _named(answer: str, cls: int) -> bool:
     entity = phrases().get(article_free(answer))
     return entity is not None and entity.cls == cls
+
+
+@torch.inference_mode()
+def named(
+    asker: Asker, prefix: Prefix, places: list[Probe], asked: list[Ask], maximum: npt.NDArray[np.float64], scope: str, strength: float
+) -> dict[str, float]:
+    """How often the answer to what is where the largest thing stands names the class whose feature is set, on its patches or on the whole image."""
+    by_place: dict[str, list[Ask]] = defaultdict(list)
+    for a in asked:
+        by_place[places[a.probe].place].append(a)
+    hits = 0
+    for place, part in by_place.items():  # one question a batch
+        rows = prefix.rows(torch.tensor([a.probe for a in part]))
+        cells = torch.from_numpy(np.stack([places[a.probe].cells for a in part]))
+        features = torch.tensor([a.feature for a in part])
+        values = torch.tensor([strength * maximum[a.feature] for a in part], dtype=torch.float32)
+        hidden = asker.set_on_cells(rows.hidden, features, values, cells if scope == "object" else torch.ones_like(cells))
+        answers = asker.ask(rows.low, asker.open(hidden), WORDINGS["what_at"][0].format(place_phrase(place)))
+        hits += sum(_named(answer, a.cls) for answer, a in zip(answers, part, strict=True))
+    return share(hits, len(asked))
 
 
 def measure_block(model: Path, images: Path, work: Path, layer: int, trial: Trial, seed: int) -> dict[str, Any]:
@@ -61,7 +94,11 @@ def measure_block(model: Path, images: Path, work: Path, layer: int, trial: Tria
     checkpoint, catalogue = load_checkpoint(model), load_images(images, trial.images)
     _, items = split_items("train", 8_000_000, trial.scenes, 4, seed)
     _, heldout = split_items("val", 400_000, 48, 3, seed)
-    sae = train(collect(checkpoint, items, [layer])[layer], TrainConfig(trial.latents, trial.k, trial.steps, seed=seed), lambda _: None)
+    sae = train(
+        collect(checkpoint, items, [layer])[layer],
+        TrainConfig(num_latents=trial.latents, spare=trial.spare, k=trial.k, steps=trial.steps, seed=seed),
+        lambda _: None,
+    )
     quality = evaluate(sae, collect(checkpoint, heldout, [layer])[layer]) | loss_recovered(checkpoint, layer, sae, heldout)
     folder = work / "blocks" / hook_name(layer)
     cache = build_caches(
@@ -79,20 +116,14 @@ def measure_block(model: Path, images: Path, work: Path, layer: int, trial: Tria
         "loss_recovered": quality["loss_recovered"], "clean_features": len(found), "classes_covered": len({c.cls for c in found}),
     }  # fmt: skip
     rng = np.random.default_rng(seed)
-    for strength in STRENGTHS:
-        hits = n = 0
-        for c in chosen:
-            absent = [i for i, p in enumerate(places) if all(o.cls != c.cls for o in p.truth.scene.objects)]
-            for i in rng.permutation(absent)[: trial.probes]:
-                row = prefix.rows(torch.tensor([int(i)]))
-                cells = torch.from_numpy(places[int(i)].cells)[None]
-                with torch.inference_mode():
-                    hidden = asker.set_on_cells(
-                        row.hidden, torch.tensor([c.feature]), torch.tensor([strength * float(maximum[c.feature])]), cells
-                    )
-                answer = asker.ask(row.low, asker.open(hidden), WORDINGS["what_at"][0].format(place_phrase(places[int(i)].place)))[0]
-                hits, n = hits + _named(answer, c.cls), n + 1
-        out[f"named_x{strength:g}"] = share(hits, n)
+    asked = [
+        Ask(c.feature, c.cls, int(i))
+        for c in chosen
+        for i in rng.permutation([n for n, p in enumerate(places) if all(o.cls != c.cls for o in p.truth.scene.objects)])[: trial.probes]
+    ]
+    for scope in SCOPES:
+        for strength in STRENGTHS:
+            out[f"{scope}_x{strength:g}"] = named(asker, prefix, places, asked, maximum, scope, strength)
     out["features"] = [CLASSES[c.cls].name for c in chosen]
     return out
 
@@ -112,7 +143,7 @@ def main() -> None:
         jobs = [pool.submit(measure_block, a.model, a.images, a.work, n, Trial(), a.seed) for n in a.layers]
         for job in as_completed(jobs):
             row = job.result()
-            steered = " ".join(f"×{s:g} {row[f'named_x{s:g}']['share']:.2f}" for s in STRENGTHS)
+            steered = " ".join(f"{scope} ×{s:g} {row[f'{scope}_x{s:g}']['share']:.2f}" for scope in SCOPES for s in STRENGTHS)
             print(row["hook"], f"fvu {row['fvu']:.3f}", f"classes {row['classes_covered']}", steered, flush=True)
         rows = [job.result() for job in jobs]
     (a.out / "results").mkdir(parents=True, exist_ok=True)

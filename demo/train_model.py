@@ -3,7 +3,7 @@
 Single-threaded processes average their gradients over gloo. The rate warms up, stays, and decays over the last
 `--decay-steps` (WSD), so a run can be ended well at any moment. While it runs, `<work>/<stage>/control.json` is read:
 `{"decay_steps": 300}` starts the decay now, `{"stop": true}` saves and ends, `{"rate": 0.5}` scales the rate,
-`{"weights": {"place": 6}}` changes how often a task is asked.
+`{"weights": {"place": 6}}` changes how often a task is asked, `{"shapes": 0.6}` shows scenes with several shapes in so large a share.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from demo.losses import HEAD, joint_losses, tower_losses
 from demo.model import PATCH_TARGETS, TOWER, Params, build_model, save_checkpoint, trainable
 from demo.optim import Adam, SharedMuon
 from demo.tasks import TASKS, TRAIN_WEIGHTS
+from demo.world import sample_scene
 
 DEFAULT_WORK = Path(".facet/demo-work")
 TOWER_RATE_IN_JOINT = 0.3
@@ -96,6 +97,15 @@ def _initial(o: Options) -> Params:
     return params
 
 
+def several_shapes(seed: int) -> int:
+    """The next seed from this one on whose training scene holds two shapes or more: which of them has which colour is learned there alone."""
+    while True:
+        scene = sample_scene(seed, "train")
+        if len(scene.objects) <= 4 and len({o.cls for o in scene.objects if o.kind == "shape"}) > 1:
+            return seed
+        seed += 1
+
+
 def _is_matrix(name: str, t: Tensor) -> bool:
     return t.ndim == 2 and "embed" not in name and not name.startswith(HEAD)
 
@@ -116,6 +126,7 @@ class Trainer:
         self.step, self.decay_from, self.decay_steps = 0, o.steps - o.decay_steps, o.decay_steps
         self.rate = 1.0
         self.weights = dict(TRAIN_WEIGHTS)
+        self.shapes = 0.0  # share of the scenes drawn for having several shapes
         self._resume()
         for t in self.params.values():
             t.requires_grad_(True)
@@ -177,7 +188,9 @@ class Trainer:
         o = self.o
         first = (self.step * o.processes + o.rank) * o.batch + (1_000_000_000 if o.stage == "tower" else 0)
         rng = np.random.default_rng([first, 7])
-        b = make_batch("train", list(range(first, first + o.batch)), rng, 0 if o.stage == "tower" else o.tokens, self.weights)
+        # their seeds lie apart from the others', a hundred for each, since one in twelve scenes will do
+        seeds = [several_shapes(2_000_000_000 + 100 * s) if rng.random() < self.shapes else s for s in range(first, first + o.batch)]
+        b = make_batch("train", seeds, rng, 0 if o.stage == "tower" else o.tokens, self.weights)
         loss, parts = self._losses(self.params, b)
         names = list(self.params)
         grads = torch.autograd.grad(loss, [self.params[n] for n in names], allow_unused=True)
@@ -240,6 +253,7 @@ class Trainer:
         except (OSError, ValueError):
             return {}
         self.weights = {**TRAIN_WEIGHTS, **c.get("weights", {})}
+        self.shapes = float(c.get("shapes", 0.0))
         return c
 
     def run(self) -> None:

@@ -14,7 +14,7 @@ from facet_worker.harvest import Activations
 from facet_worker.sae import TopKSae
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How to train; `lr_scale` multiplies the paper's rule 2e-4 / sqrt(latents / 2¹⁴).
 
