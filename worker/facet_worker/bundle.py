@@ -22,6 +22,9 @@ from facet_worker.tokens import TokenWeight
 FORMAT = "facet-bundle/1"
 IMAGE_BANDS = ("top", "upper", "middle", "lower", "random")
 
+#: A reader holds one row group at a time: few pictures, many rows of numbers.
+IMAGE_ROWS, OTHER_ROWS = 256, 65_536
+
 _S, _I32, _I16, _F32, _F64, _I64, _B = pa.string(), pa.int32(), pa.int16(), pa.float32(), pa.float64(), pa.int64(), pa.bool_()
 
 
@@ -98,13 +101,14 @@ def _table(name: str, columns: dict[str, Any]) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path, raw: tuple[str, ...] = ()) -> None:
-    """Snappy, dictionary-encoded where that helps; columns in `raw` (already compressed or unique) as they are."""
+    """Snappy, dictionary-encoded where that helps; columns in `raw` (already compressed or unique) as they are. Small groups where pictures are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names = table.schema.names
     codec = {name: "NONE" if name in raw else "SNAPPY" for name in names}
     plain = {"bytes", "positions", "values"}
+    rows = IMAGE_ROWS if "bytes" in names else OTHER_ROWS
     pq.write_table(
-        table, path, compression=codec, use_dictionary=[n for n in names if n not in plain], write_statistics=False, row_group_size=65_536
+        table, path, compression=codec, use_dictionary=[n for n in names if n not in plain], write_statistics=False, row_group_size=rows
     )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
-from facet_worker.bundle import BundleImage, DictionaryPart, Text, check_bundle, write_bundle
+from facet_worker.bundle import IMAGE_ROWS, BundleImage, DictionaryPart, Text, check_bundle, write_bundle
 from facet_worker.cache import Example, FeatureCache, FeatureStats
 from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
@@ -74,6 +74,16 @@ def test_only_snappy_or_nothing(folder: Path) -> None:
     for path in folder.rglob("*.parquet"):
         group = pq.ParquetFile(path).metadata.row_group(0)
         assert {group.column(i).compression for i in range(group.num_columns)} <= {"SNAPPY", "UNCOMPRESSED"}
+
+
+def test_a_reader_need_not_hold_all_pictures(tmp_path: Path) -> None:
+    data = [str(number).encode() for number in range(2 * IMAGE_ROWS + 1)]
+    images = [BundleImage(hashlib.sha256(d).hexdigest(), d, "image/webp", 4, 4, None, None) for d in data]
+    model = {"id": "m", "name": "M", "sha256": "0" * 64, "image_size": 32, "grid": {"rows": 4, "cols": 4}}
+    write_bundle(tmp_path, model, None, images, [], [], {})
+    file = pq.ParquetFile(tmp_path / "images.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [IMAGE_ROWS, IMAGE_ROWS, 1]
+    assert file.read().column("bytes").to_pylist() == data
 
 
 def test_a_changed_file_is_refused(folder: Path) -> None:
