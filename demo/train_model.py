@@ -3,7 +3,7 @@
 Single-threaded processes average their gradients over gloo. The rate warms up, stays, and decays over the last
 `--decay-steps` (WSD), so a run can be ended well at any moment. While it runs, `<work>/<stage>/control.json` is read:
 `{"decay_steps": 300}` starts the decay now, `{"stop": true}` saves and ends, `{"rate": 0.5}` scales the rate,
-`{"weights": {"place": 6}}` changes how often a task is asked, `{"shapes": 0.6}` shows scenes with several shapes in so large a share.
+`{"weights": {"place": 6}}` changes how often a task is asked, `{"shapes": 0.6}` the share of scenes drawn for several shapes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ DEFAULT_WORK = Path(".facet/demo-work")
 TOWER_RATE_IN_JOINT = 0.3
 EMA = 0.98
 WARMUP_STEPS = 60
+# Which of several shapes has which colour is found last, all at once, and from many such scenes alone; so the joint stage has three lessons:
+# the whole world, mostly shapes, and while the rate decays the whole world again. Each is (share of scenes with several shapes, weights of tasks).
+LESSONS: dict[str, tuple[float, dict[str, float]]] = {
+    "world": (0.0, {}),
+    "shapes": (0.7, {"presence": 3, "read": 1.5, "place": 1.5, "count": 2.8, "beside": 1.8, "chat": 1.0, "colour": 60, "name": 1.4}),
+    "decay": (0.3, {"presence": 3.5, "read": 2.4, "place": 1.5, "count": 2.8, "beside": 2.0, "chat": 1.6, "colour": 20, "name": 1.2}),
+}
+SHAPES_FROM = 0.7  # of the steps before the decay
 SIGNALS = ("decay_steps", "stop", "save", "evaluate", "export", "rate")  # what process 0 tells the others each step
 
 
@@ -76,8 +84,8 @@ def parse(argv: list[str] | None = None) -> Options:
     a.add_argument("--evaluate-minutes", type=float, default=6)
     o = Options(**vars(a.parse_args(argv)))
     tower = o.stage == "tower"
-    o.steps = o.steps or (1000 if tower else 3600)
-    o.decay_steps = o.decay_steps or (250 if tower else 700)
+    o.steps = o.steps or (1000 if tower else 6300)
+    o.decay_steps = o.decay_steps or (250 if tower else 320)
     o.batch = o.batch or (32 if tower else 12)
     return o
 
@@ -125,8 +133,7 @@ class Trainer:
         self.ema = {n: t.clone() for n, t in self.params.items()}
         self.step, self.decay_from, self.decay_steps = 0, o.steps - o.decay_steps, o.decay_steps
         self.rate = 1.0
-        self.weights = dict(TRAIN_WEIGHTS)
-        self.shapes = 0.0  # share of the scenes drawn for having several shapes
+        self.told: dict[str, Any] = {}  # control.json, when last read
         self._resume()
         for t in self.params.values():
             t.requires_grad_(True)
@@ -176,6 +183,12 @@ class Trainer:
         end = self.decay_from + self.decay_steps
         return self.rate * min(1.0, (self.step + 1) / WARMUP_STEPS, max(0.01, (end - self.step) / max(1, self.decay_steps)))
 
+    def lesson(self) -> tuple[float, dict[str, float]]:
+        """The share of scenes drawn for several shapes and how often each task is asked, at this step."""
+        name = "decay" if self.step >= self.decay_from else "shapes" if self.step >= SHAPES_FROM * self.decay_from else "world"
+        shapes, weights = LESSONS[name] if self.o.stage == "joint" else LESSONS["world"]
+        return float(self.told.get("shapes", shapes)), {**TRAIN_WEIGHTS, **weights, **self.told.get("weights", {})}
+
     def _losses(self, params: Params, b: Batch) -> tuple[Tensor, list[float]]:
         if self.o.stage == "tower":
             loss, right = self.tower_fn(params, b.pixels, b.patch_entity, b.patch_weight)
@@ -189,8 +202,9 @@ class Trainer:
         first = (self.step * o.processes + o.rank) * o.batch + (1_000_000_000 if o.stage == "tower" else 0)
         rng = np.random.default_rng([first, 7])
         # their seeds lie apart from the others', a hundred for each, since one in twelve scenes will do
-        seeds = [several_shapes(2_000_000_000 + 100 * s) if rng.random() < self.shapes else s for s in range(first, first + o.batch)]
-        b = make_batch("train", seeds, rng, 0 if o.stage == "tower" else o.tokens, self.weights)
+        shapes, weights = self.lesson()
+        seeds = [several_shapes(2_000_000_000 + 100 * s) if rng.random() < shapes else s for s in range(first, first + o.batch)]
+        b = make_batch("train", seeds, rng, 0 if o.stage == "tower" else o.tokens, weights)
         loss, parts = self._losses(self.params, b)
         names = list(self.params)
         grads = torch.autograd.grad(loss, [self.params[n] for n in names], allow_unused=True)
@@ -252,8 +266,7 @@ class Trainer:
             c: dict[str, Any] = json.loads((self.folder / "control.json").read_text())
         except (OSError, ValueError):
             return {}
-        self.weights = {**TRAIN_WEIGHTS, **c.get("weights", {})}
-        self.shapes = float(c.get("shapes", 0.0))
+        self.told = c
         return c
 
     def run(self) -> None:
