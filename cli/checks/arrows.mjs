@@ -11,9 +11,10 @@ export const arrows = {
   app: ["components", "lib"],
   components: ["lib/core", "lib/api"],
   "lib/core": [],
-  "lib/formats": ["lib/core"],
+  // Pictures are formats too, and sharp reads them.
+  "lib/formats": ["lib/core", "lib/sharp"],
   "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/env", "lib/sharp"],
-  "lib/search": ["lib/core", "lib/catalog"],
+  "lib/search": ["lib/core", "lib/catalog", "lib/env", "lib/log"],
   // The engine reads weights as stored: safetensors is a format like the others.
   "lib/engine": ["lib/core", "lib/formats", "lib/env", "lib/sharp"],
   "lib/api": ["lib/core"],

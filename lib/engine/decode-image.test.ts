@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { sniffImage } from "@/lib/formats/images/picture";
 import { sharp } from "@/lib/sharp";
-import { dataUrlBytes, decodeImage, sniffImage } from "./decode-image";
+import { dataUrlBytes, decodeImage } from "./decode-image";
 
 /** 2 wide, 1 high: red, then blue. */
 const pair = sharp(Buffer.from([255, 0, 0, 0, 0, 255]), { raw: { width: 2, height: 1, channels: 3 } });
