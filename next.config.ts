@@ -1,6 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
+import { limits } from "./lib/core/protocol";
 import { dataPolicy, fixedHeaders } from "./lib/core/security-headers";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
@@ -23,8 +24,9 @@ const config: NextConfig = {
   turbopack: { root },
   // Types are checked by the test suite, whole and once: a start needs the app to compile, not its tests to be right.
   typescript: { ignoreBuildErrors: true },
-  // The body of a steering request holds an uploaded image; where it passes the proxy it must not be cut short.
-  experimental: { proxyClientMaxBodySize: "20mb" },
+  // Where a body passes the proxy, Next.js keeps this many bytes and cuts off the rest without an error: more than a route reads, so that
+  // the route sees that a body is too large and says so.
+  experimental: { proxyClientMaxBodySize: limits.requestBytes + 1024 * 1024 },
   // Headers that every answer carries, files and API included; the Content-Security-Policy of pages is made for each request in proxy.ts.
   headers: async () => [
     { source: "/:path*", headers: fixedHeaders },

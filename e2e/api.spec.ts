@@ -1,6 +1,34 @@
+import http from "node:http";
+import { limits } from "../lib/core/protocol";
 import { featurePageSchema, histogramsSchema } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
 import { expect, test } from "./site";
+
+/** Posts a JSON object of so many bytes without saying beforehand how many, under a name of this machine. */
+function postInChunks(url: URL, name: string, bytes: number): Promise<{ status: number; error: { code: string; message: string } }> {
+  return new Promise((resolve, reject) => {
+    const headers = { "Content-Type": "application/json", Host: `${name}:${url.port}` };
+    const sent = http.request(url, { method: "POST", headers }, async (answer) => {
+      let text = "";
+      for await (const chunk of answer.setEncoding("utf8")) text += chunk;
+      resolve({ status: answer.statusCode ?? 0, ...JSON.parse(text) });
+    });
+    sent.on("error", reject);
+    const [before, after] = ['{"padding":"', '"}'];
+    sent.write(before);
+    const block = "x".repeat(64 * 1024);
+    let left = bytes - before.length - after.length;
+    const write = () => {
+      while (left > 0) {
+        const part = block.slice(0, left);
+        left -= part.length;
+        if (!sent.write(part)) return void sent.once("drain", write);
+      }
+      sent.end(after);
+    };
+    write();
+  });
+}
 
 test.describe("the HTTP API", () => {
   test("says that it is well, and describes itself", async ({ request }) => {
@@ -114,6 +142,18 @@ test.describe("the HTTP API", () => {
     expect(broken.status()).toBe(400);
     expect((await broken.json()).error.code).toBe("invalid_request");
   });
+
+  // Requests under 127.0.0.1 pass the proxy by; under another name of this machine they go through it, which keeps a body in memory.
+  for (const name of ["127.0.0.1", "[::1]"]) {
+    test(`takes a body up to its limit whole, and says what is beyond it, under the name ${name}`, async ({ baseURL }) => {
+      const post = (bytes: number) => postInChunks(new URL(routes.api.steer(), baseURL), name, bytes);
+      // The whole body was read: it is JSON, of a request without a dictionary.
+      const near = await post(limits.requestBytes - 1024);
+      expect([near.status, near.error.code, near.error.message]).toEqual([400, "invalid_request", expect.stringContaining("dictionary")]);
+      const beyond = await post(limits.requestBytes + 1024);
+      expect([beyond.status, beyond.error.code, beyond.error.message]).toEqual([413, "too_large", expect.stringContaining("33 MB")]);
+    });
+  }
 });
 
 test.describe("the guard", () => {

@@ -81,4 +81,12 @@ describe("readJson", () => {
     expect(pulled.mock.calls.length).toBeLessThan(10);
     await expect(readJson(post('{"n":1}', { "content-length": "9999" }), schema, 200)).rejects.toMatchObject({ code: "too_large" });
   });
+
+  it("calls a client that leaves amid its body no fault of the server", async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new Uint8Array(64)),
+      pull: (controller) => controller.error(new Error("aborted")),
+    });
+    await expect(readJson(post(broken), schema, 200)).rejects.toMatchObject({ code: "cancelled" });
+  });
 });

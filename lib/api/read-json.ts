@@ -8,6 +8,15 @@ function tooLarge(maxBytes: number): FacetError {
   });
 }
 
+/** The chunks of a body. Throws `cancelled` where the client leaves before it has sent all. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body as unknown as AsyncIterable<Uint8Array>;
+  } catch (cause) {
+    throw new FacetError("cancelled", "The client left before its request was whole.", { cause });
+  }
+}
+
 async function readText(request: Request, maxBytes: number): Promise<string> {
   // What a client claims serves to refuse early; what it sends is counted all the same.
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
@@ -15,7 +24,7 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of chunksOf(request.body)) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     text += decoder.decode(chunk, { stream: true });
@@ -44,7 +53,7 @@ export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.in
   });
 }
 
-/** Throws `too_large` beyond `maxBytes`, `invalid_request` naming the field for everything that the schema refuses. */
+/** Throws `too_large` beyond `maxBytes`, `cancelled`, and `invalid_request` naming the field for everything that the schema refuses. */
 export async function readJson<S extends z.ZodType>(request: Request, schema: S, maxBytes: number): Promise<z.infer<S>> {
   const text = await readText(request, maxBytes);
   let json: unknown;

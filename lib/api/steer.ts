@@ -1,12 +1,9 @@
 /** `POST /api/steer`: a generate request in, the engine's events out, one a line. */
 import { FacetError } from "@/lib/core/errors";
-import { type EngineEvent, eventSchema, type GenerateRequestInput, limits } from "@/lib/core/protocol";
+import { type EngineEvent, eventSchema, type GenerateRequestInput } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
 import { errorFromResponse } from "./fetch-json";
 import { readNdjson } from "./ndjson";
-
-/** Two uploads in base64 and room for the rest. */
-export const maxSteerBytes = 2 * Math.ceil((limits.uploadBytes * 4) / 3) + 1024 * 1024;
 
 /**
  * Runs a request and yields its events up to and with `done`. An `error` event is thrown as the `FacetError` that it names, so callers have one

@@ -13,6 +13,8 @@ export const limits = {
   /** Largest |strength| in units of a feature's own maximum (or of raw activation). */
   value: 1_000,
   uploadBytes: 12 * 1024 * 1024,
+  /** A steering request's whole body: two uploads in base64 and room for the rest. */
+  requestBytes: 33 * 1024 * 1024,
 } as const;
 
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hexadecimal digits");

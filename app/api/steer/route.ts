@@ -1,10 +1,9 @@
 import { ndjsonResponse } from "@/lib/api/ndjson";
 import { readJson } from "@/lib/api/read-json";
-import { maxSteerBytes } from "@/lib/api/steer";
 import { getDatabase } from "@/lib/catalog/db";
 import { featureUnits } from "@/lib/catalog/feature-units";
 import { FacetError } from "@/lib/core/errors";
-import { type EngineEvent, generateRequestSchema } from "@/lib/core/protocol";
+import { type EngineEvent, generateRequestSchema, limits } from "@/lib/core/protocol";
 import { openEventStream } from "@/lib/engine/event-stream";
 import { log } from "@/lib/log";
 import { answer, noQuery, parseQuery } from "../_lib/handler";
@@ -15,7 +14,7 @@ export const dynamic = "force-dynamic";
 
 /** What is refused before the first event is thrown; what fails later is logged and ends the stream. */
 async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerator<EngineEvent, void, void>> {
-  const body = await readJson(request, generateRequestSchema, maxSteerBytes);
+  const body = await readJson(request, generateRequestSchema, limits.requestBytes);
   const db = await getDatabase();
   const { sha256, maxima } = await featureUnits(db, body.dictionary, body.version);
   const engine = await matchingEngine(body.dictionary, sha256);
