@@ -1,8 +1,8 @@
 /** Marks what of a text a query's term stands for, where the database cannot: substrings, and words that nearly match. */
+import { markStart, markStop } from "@/lib/core/highlight";
 import type { Term } from "./parse";
 
-export const markStart = "\uE000";
-export const markStop = "\uE001";
+export { markStart };
 
 /** The trigrams of a word as pg_trgm takes them: lower case, two blanks before and one after. */
 function trigrams(word: string): Set<string> {
