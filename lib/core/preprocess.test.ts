@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import fixture from "./fixtures/preprocess.json";
-import { pixelValues, type RgbImage, resizeBilinear } from "./preprocess";
+import { pixelValues, pixelValuesInTurns, type RgbImage, resizeBilinear } from "./preprocess";
 
 /** The picture that fixtures/make_preprocess.py draws. */
 function draw(width: number, height: number): RgbImage {
@@ -31,5 +31,23 @@ describe("pixelValues", () => {
     const bytes = Buffer.from(values, "base64");
     const expected = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
     expect(pixelValues(draw(width, height), size, { mean, std })).toEqual(expected);
+  });
+});
+
+describe("pixelValuesInTurns", () => {
+  const statistics = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] };
+
+  // Wide, and so tall that the columns come first.
+  it.each([
+    [4_000, 1_500],
+    [700, 8_000],
+  ])("gives the same of %i × %i, and lets others have their turn meanwhile", async (width, height) => {
+    const image = draw(width, height);
+    let turns = 0;
+    const others = setInterval(() => turns++, 0);
+    const values = await pixelValuesInTurns(image, 96, statistics);
+    clearInterval(others);
+    expect(turns).toBeGreaterThan(3);
+    expect(values).toEqual(pixelValues(image, 96, statistics));
   });
 });

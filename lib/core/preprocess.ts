@@ -17,6 +17,8 @@ export interface PixelStatistics {
 
 /** Pillow keeps 8 bits for the value and 2 for overshoot of a 32-bit accumulator. */
 const precisionBits = 32 - 8 - 2;
+/** Added before bits are cut off, so that they are rounded. */
+const half = 1 << (precisionBits - 1);
 
 interface Taps {
   /** Most source pixels that one output pixel reads. */
@@ -54,52 +56,84 @@ function bilinearTaps(input: number, output: number): Taps {
   return taps;
 }
 
-/** One pass along an axis: `stride` bytes between neighbours along it, `lines` starts of lines across it. */
-function resample(source: Uint8Array, target: Uint8Array, taps: Taps, lines: number, from: AxisSteps, to: AxisSteps): void {
-  const output = taps.first.length;
-  for (let line = 0; line < lines; line++) {
-    for (let x = 0; x < output; x++) {
-      const count = taps.count[x] as number;
-      const start = line * from.line + (taps.first[x] as number) * from.pixel;
-      const weights = x * taps.size;
-      for (let channel = 0; channel < 3; channel++) {
-        let sum = 1 << (precisionBits - 1);
-        for (let i = 0; i < count; i++) sum += (source[start + i * from.pixel + channel] as number) * (taps.weights[weights + i] as number);
-        target[line * to.line + x * to.pixel + channel] = Math.min(sum >> precisionBits, 255);
-      }
-    }
-  }
-}
+/**
+ * Multiplications after which a step ends: some milliseconds of work. Between the steps of a large picture whoever runs them can do other work.
+ */
+const stepSize = 1 << 21;
 
-interface AxisSteps {
-  /** Bytes from one line to the next. */
-  line: number;
-  /** Bytes from one pixel of a line to the next. */
-  pixel: number;
-}
+type Steps<T> = Generator<void, T, void>;
 
 /** `Image.resize((width, height), Resampling.BILINEAR)` of an RGB image, as Pillow 13 does it. */
 export function resizeBilinear(image: RgbImage, width: number, height: number): RgbImage {
+  const steps = resizeSteps(image, width, height);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+function* resizeSteps(image: RgbImage, width: number, height: number): Steps<RgbImage> {
   // Pillow since 13 starts with the columns where height shrinks much more than width; earlier versions always start with the rows.
   const columnsFirst = image.height > height && image.height - height > 2 * (image.width - width);
-  const passes = columnsFirst ? [alongColumns, alongRows] : [alongRows, alongColumns];
-  return passes.reduce((result, pass) => pass(result, pass === alongRows ? width : height), image);
+  if (columnsFirst) return yield* alongRows(yield* alongColumns(image, height), width);
+  return yield* alongColumns(yield* alongRows(image, width), height);
 }
 
-function alongRows(image: RgbImage, width: number): RgbImage {
+function* alongRows(image: RgbImage, width: number): Steps<RgbImage> {
   if (image.width === width) return image;
-  const data = new Uint8Array(width * image.height * 3);
-  const taps = bilinearTaps(image.width, width);
-  resample(image.data, data, taps, image.height, { line: image.width * 3, pixel: 3 }, { line: width * 3, pixel: 3 });
-  return { ...image, width, data };
+  const { data: source, height } = image;
+  const { size, first, count, weights } = bilinearTaps(image.width, width);
+  const data = new Uint8Array(width * height * 3);
+  let work = 0;
+  let target = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      let from = (y * image.width + (first[x] as number)) * 3;
+      let [red, green, blue] = [half, half, half];
+      const start = x * size;
+      const end = start + (count[x] as number);
+      for (let i = start; i < end; i++) {
+        const weight = weights[i] as number;
+        red += (source[from++] as number) * weight;
+        green += (source[from++] as number) * weight;
+        blue += (source[from++] as number) * weight;
+      }
+      data[target++] = Math.min(red >> precisionBits, 255);
+      data[target++] = Math.min(green >> precisionBits, 255);
+      data[target++] = Math.min(blue >> precisionBits, 255);
+      work += 3 * (end - start);
+    }
+    if (work >= stepSize) {
+      yield;
+      work = 0;
+    }
+  }
+  return { width, height, data };
 }
 
-function alongColumns(image: RgbImage, height: number): RgbImage {
+function* alongColumns(image: RgbImage, height: number): Steps<RgbImage> {
   if (image.height === height) return image;
-  const data = new Uint8Array(image.width * height * 3);
-  const steps = { line: 3, pixel: image.width * 3 };
-  resample(image.data, data, bilinearTaps(image.height, height), image.width, steps, steps);
-  return { ...image, height, data };
+  const stride = image.width * 3;
+  const { size, first, count, weights } = bilinearTaps(image.height, height);
+  const data = new Uint8Array(stride * height);
+  // Row by row of the source, in the order in which it lies in memory.
+  const sums = new Int32Array(stride);
+  let work = 0;
+  for (let y = 0; y < height; y++) {
+    sums.fill(half);
+    for (let i = 0; i < (count[y] as number); i++) {
+      const weight = weights[y * size + i] as number;
+      const from = ((first[y] as number) + i) * stride;
+      for (let x = 0; x < stride; x++) sums[x] = (sums[x] as number) + (image.data[from + x] as number) * weight;
+      work += stride;
+      if (work >= stepSize) {
+        yield;
+        work = 0;
+      }
+    }
+    for (let x = 0; x < stride; x++) data[y * stride + x] = Math.min((sums[x] as number) >> precisionBits, 255);
+  }
+  return { width: image.width, height, data };
 }
 
 /** uint8 RGB → (x/255 − mean)/std as float32, channels first: [3, height, width]. */
@@ -121,4 +155,14 @@ export function normalise(image: RgbImage, { mean, std }: PixelStatistics): Floa
 /** A picture as the vision tower takes it: squashed to `size` × `size`, normalised, [3, size, size]. */
 export function pixelValues(image: RgbImage, size: number, statistics: PixelStatistics): Float32Array {
   return normalise(resizeBilinear(image, size, size), statistics);
+}
+
+/** The same, with a turn for others every few milliseconds: 50 megapixels take most of a second. */
+export async function pixelValuesInTurns(image: RgbImage, size: number, statistics: PixelStatistics): Promise<Float32Array> {
+  const steps = resizeSteps(image, size, size);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return normalise(step.value, statistics);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
 }
