@@ -159,6 +159,33 @@ describe("OnnxEngine", () => {
     await holding.return?.();
   });
 
+  it("decodes one picture at a time, and none for an analysis that the full line turns away", async () => {
+    const { engine, dictionary } = await create({ concurrency: 2, bound: 0 });
+    let [open, most, decoded] = [0, 0, 0];
+    const slow = async () => {
+      decoded++;
+      most = Math.max(most, ++open);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      open--;
+      return resolveImage();
+    };
+    const image = { sha256: "0".repeat(64) };
+    const content = [
+      { type: "image", image },
+      { type: "text", text: "what ?" },
+    ];
+    const asked = ask(dictionary, { messages: [{ role: "user", content }], sampling: { maxTokens: 1 } });
+    const options = { signal, resolveImage: slow, unitOf: () => 1 };
+    const generated = async () => {
+      for await (const _ of engine.generate(asked, options));
+    };
+    const analysis = { dictionary, image, limit: 1 };
+    const all = Promise.all([generated(), generated(), engine.features(analysis, options)]);
+    await expect(engine.features(analysis, options)).rejects.toMatchObject({ code: "engine_busy" });
+    await all;
+    expect([most, decoded]).toEqual([1, 3]);
+  });
+
   it("gives its turn on where a request is refused after it had its place", async () => {
     const { engine, dictionary } = await create({ concurrency: 1, bound: 0 });
     await expect(

@@ -2,10 +2,10 @@
 import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
-import { pixelValues, type RgbImage } from "@/lib/core/preprocess";
-import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
+import { pixelValuesInTurns } from "@/lib/core/preprocess";
+import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest, ImageRef } from "@/lib/core/protocol";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
-import type { RequestQueue, Ticket } from "../queue";
+import { RequestQueue, type Ticket } from "../queue";
 import { ArmRun, type ArmSetting, type ReceiptFrame } from "./arm";
 import { type CutModel, gatherRows } from "./cut-model";
 import { groupByFeature } from "./image-features";
@@ -25,6 +25,9 @@ interface Prepared {
   images: string[];
   settings: ArmSetting[];
 }
+
+/** Pictures are decoded one at a time, whoever asks: one may fill 150 MB until it is squashed. */
+const decoding = new RequestQueue(1, Number.POSITIVE_INFINITY);
 
 export class OnnxEngine implements Engine {
   private loading: Promise<LoadedEngine> | null = null;
@@ -80,16 +83,13 @@ export class OnnxEngine implements Engine {
     };
   }
 
-  async features(
-    input: AnalyseRequest,
-    { signal, resolveImage }: Pick<GenerateOptions, "signal" | "resolveImage">,
-  ): Promise<ImageFeatures> {
+  async features(input: AnalyseRequest, options: Pick<GenerateOptions, "signal" | "resolveImage">): Promise<ImageFeatures> {
     this.refuseOther(input.dictionary, undefined);
     const { model, codec } = await this.loaded();
-    const pixels = this.pixels(await resolveImage(input.image));
-    const ticket = this.analysisQueue.enter(signal);
+    const ticket = this.analysisQueue.enter(options.signal);
     try {
       await drain(ticket);
+      const { pixels } = await this.picture(input.image, options);
       const prompt = imagePrompt(input.image, this.manifest, codec);
       const prefill = await Prefill.run(model, prompt, [pixels]);
       await prefill.release();
@@ -122,8 +122,19 @@ export class OnnxEngine implements Engine {
     }
   }
 
-  private pixels(picture: RgbImage): Float32Array {
-    return pixelValues(picture, this.manifest.image.size, this.manifest.image);
+  private async picture(
+    image: ImageRef,
+    { signal, resolveImage }: Pick<GenerateOptions, "signal" | "resolveImage">,
+  ): Promise<{ pixels: Float32Array; sha256: string }> {
+    const ticket = decoding.enter(signal);
+    try {
+      await drain(ticket);
+      const picture = await resolveImage(image);
+      const pixels = await pixelValuesInTurns(picture, this.manifest.image.size, this.manifest.image);
+      return { pixels, sha256: picture.sha256 };
+    } finally {
+      ticket.leave();
+    }
   }
 
   private refuseOther(ref: string, version: string | undefined): void {
@@ -137,12 +148,9 @@ export class OnnxEngine implements Engine {
   }
 
   /** Everything that can be refused without running the model. */
-  private async prepare(
-    loaded: LoadedEngine,
-    request: GenerateRequest,
-    { unitOf, resolveImage, tap = {} }: GenerateOptions,
-  ): Promise<Prepared> {
+  private async prepare(loaded: LoadedEngine, request: GenerateRequest, options: GenerateOptions): Promise<Prepared> {
     const { sampling, mode, interventions } = request;
+    const { unitOf, tap = {} } = options;
     const prompt = assemblePrompt(request.messages, sampling.maxTokens, this.manifest, loaded.codec);
     const numLatents = this.dictionary.num_latents;
     const context = { layout: prompt.layout, mode, numLatents, maxTokens: sampling.maxTokens, unitOf };
@@ -170,8 +178,8 @@ export class OnnxEngine implements Engine {
     const pixels: Float32Array[] = [];
     const images: string[] = [];
     for (const image of prompt.images) {
-      const picture = await resolveImage(image);
-      pixels.push(this.pixels(picture));
+      const picture = await this.picture(image, options);
+      pixels.push(picture.pixels);
       images.push(picture.sha256);
     }
     return { loaded, prompt, pixels, images, settings: arms.map(setting) };
