@@ -1,6 +1,6 @@
 // onnxruntime-node in a thread of its own: its `run` blocks the thread that calls it, which must not be the server's. Sessions, and the outputs
 // that the caller asks to keep (caches), stay here and are named by number; everything else travels as plain arrays.
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import ort from "onnxruntime-node";
 
 if (!parentPort) throw new Error("ort-worker.mjs runs as a worker thread only.");
@@ -12,6 +12,24 @@ const sessions = new Map();
 const kept = new Map();
 let lastNumber = 0;
 
+/** Shared with the server's thread: how many native calls are under way, and whether more may begin (see runtime-node.ts). */
+const calls = new Int32Array(workerData.calls);
+
+/**
+ * @template T
+ * @param {() => Promise<T>} call
+ */
+async function native(call) {
+  Atomics.add(calls, 0, 1);
+  try {
+    if (Atomics.load(calls, 1)) throw new Error("The engine is being stopped.");
+    return await call();
+  } finally {
+    Atomics.sub(calls, 0, 1);
+    Atomics.notify(calls, 0);
+  }
+}
+
 /** @type {Record<string, (message: any) => Promise<unknown>>} */
 const actions = {
   async version() {
@@ -20,7 +38,7 @@ const actions = {
 
   async open({ file, options }) {
     const number = ++lastNumber;
-    sessions.set(number, await ort.InferenceSession.create(file, options));
+    sessions.set(number, await native(() => ort.InferenceSession.create(file, options)));
     return number;
   },
 
@@ -31,7 +49,7 @@ const actions = {
         number === undefined ? new ort.Tensor(type, data, dims) : kept.get(number),
       ]),
     );
-    const outputs = await sessions.get(session).run(inputs);
+    const outputs = await native(() => sessions.get(session).run(inputs));
     const keeps = new Set(keep);
     return Object.entries(outputs).map(([name, tensor]) => {
       if (!keeps.has(name)) return [name, { dims: tensor.dims, data: tensor.data }];

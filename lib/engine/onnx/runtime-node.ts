@@ -19,9 +19,17 @@ interface Pending {
 
 type Reply = { id: number; result: unknown } | { id: number; error: string };
 
-/** Questions to the thread and its answers. Only while one is open does the thread keep the process alive. */
+const threads = new Set<Thread>();
+const longestCallMs = 10_000;
+
+/**
+ * Questions to the thread and its answers. Only while one is open does the thread keep the process alive. A thread that is ended amid a native
+ * call aborts the whole process ("terminate called after throwing an instance of 'Napi::Error'"), so whoever ends it waits for the call.
+ */
 class Thread {
   private readonly worker: Worker;
+  /** Shared with the thread: how many native calls are under way, and whether more may begin (0) or not (1). */
+  private readonly calls = new Int32Array(new SharedArrayBuffer(8));
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private failure: Error | null = null;
@@ -29,11 +37,17 @@ class Thread {
   constructor() {
     // Built from parts at run time: a bundler must leave the file where it is.
     const file = path.join(/* turbopackIgnore: true */ env.root, "lib", "engine", "onnx", "ort-worker.mjs");
-    this.worker = new Worker(/* turbopackIgnore: true */ file, { execArgv: [], name: "engine" });
+    this.worker = new Worker(/* turbopackIgnore: true */ file, { execArgv: [], name: "engine", workerData: { calls: this.calls.buffer } });
     this.worker.unref();
     this.worker.on("message", (reply: Reply) => this.settle(reply));
     this.worker.on("error", (error) => this.fail(error));
-    this.worker.on("exit", (code) => this.fail(new Error(`The engine's thread ended with code ${code}.`)));
+    this.worker.on("exit", (code) => {
+      threads.delete(this);
+      if (threads.size === 0) process.off("exit", settleAll);
+      this.fail(new Error(`The engine's thread ended with code ${code}.`));
+    });
+    if (threads.size === 0) process.on("exit", settleAll);
+    threads.add(this);
   }
 
   get alive(): boolean {
@@ -50,8 +64,21 @@ class Thread {
     });
   }
 
-  end(): Promise<number> {
-    return this.worker.terminate();
+  async end(): Promise<void> {
+    Atomics.store(this.calls, 1, 1);
+    while (Atomics.load(this.calls, 0) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await this.worker.terminate();
+  }
+
+  /** Lets no native call begin and holds this thread until none is under way: when the process ends, nothing else can wait. */
+  settleNow(): void {
+    Atomics.store(this.calls, 1, 1);
+    const deadline = performance.now() + longestCallMs;
+    for (let open = Atomics.load(this.calls, 0); open > 0; open = Atomics.load(this.calls, 0)) {
+      const left = deadline - performance.now();
+      if (left <= 0) return;
+      Atomics.wait(this.calls, 0, open, left);
+    }
   }
 
   private settle(reply: Reply): void {
@@ -69,6 +96,10 @@ class Thread {
   }
 }
 
+function settleAll(): void {
+  for (const thread of threads) thread.settleNow();
+}
+
 function typeOf(tensor: Tensor): "int64" | "float32" {
   return tensor.data instanceof BigInt64Array ? "int64" : "float32";
 }
@@ -76,7 +107,7 @@ function typeOf(tensor: Tensor): "int64" | "float32" {
 export interface NodeRuntime extends Runtime {
   /** Tensors that the thread keeps. */
   keptTensors(): Promise<number>;
-  /** Ends the thread; what is under way fails. */
+  /** Ends the thread after the step that it is in; whoever asks more of it fails. */
   end(): Promise<void>;
 }
 
@@ -106,8 +137,6 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
       if (numbers.length) thread.ask("release", { numbers }).catch(() => {});
     },
     keptTensors: async () => (await thread.ask("count")) as number,
-    end: async () => {
-      await thread.end();
-    },
+    end: () => thread.end(),
   };
 }
