@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient } from "./setup/build.mjs";
 import { ensureCatalogue } from "./setup/catalogue.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
-import { assertPortFree, listenAddress, pageUrl, startNext, untilServed } from "./setup/server.mjs";
+import { assertPortFree, exitCodeOf, listenAddress, pageUrl, startNext, untilServed } from "./setup/server.mjs";
 import { assertNode, duration, runMain, SetupError, step } from "./setup/step.mjs";
 
 const help = `npm start -- [--port 3000] [--host 127.0.0.1] [--dev] [--no-import]
@@ -52,7 +52,8 @@ await runMain(async () => {
 
   const url = pageUrl(host, port);
   const server = startNext({ host, port, dev: flags.dev });
-  const ended = new Promise((resolve) => server.once("exit", (code) => resolve(code ?? 0)));
+  /** @type {Promise<[number | null, NodeJS.Signals | null]>} */
+  const ended = new Promise((resolve) => server.once("exit", (code, signal) => resolve([code, signal])));
   const probe = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
   try {
     const served = await untilServed(`http://${probe}:${port}/`, server);
@@ -61,7 +62,5 @@ await runMain(async () => {
     server.kill();
     throw error;
   }
-  const code = Number(await ended);
-  // Next.js ends with 130 or 143 when asked to by a signal, which is no failure.
-  return code === 130 || code === 143 ? 0 : code;
+  return exitCodeOf(...(await ended));
 });

@@ -88,6 +88,18 @@ export function startNext({ host, port, dev = false, env = {} }) {
 }
 
 /**
+ * What the server's end means to whoever started it: its exit code, 0 where it was asked to end. Throws where it crashed.
+ * @param {number | null} code
+ * @param {NodeJS.Signals | null} signal
+ */
+export function exitCodeOf(code, signal) {
+  // Next.js ends with 130 or 143 when asked to by a signal, which is no failure.
+  if (code === 130 || code === 143 || (signal && ["SIGINT", "SIGTERM", "SIGHUP"].includes(signal))) return 0;
+  if (code === null) throw new SetupError(`The server crashed (${signal}).`, "The lines above are its log. Start it again.");
+  return code;
+}
+
+/**
  * Resolves when `url` answers with a page, or with false when the server ended first.
  * @param {string} url
  * @param {import("node:child_process").ChildProcess} server

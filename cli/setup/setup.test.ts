@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { chromiumCandidates, ensureChromium, findChromium } from "./chromium.mjs";
 import { installReason } from "./packages.mjs";
 import { isRecentPython, pythonVersion } from "./python.mjs";
-import { assertPortFree, freePort, listenAddress, pageUrl } from "./server.mjs";
+import { assertPortFree, exitCodeOf, freePort, listenAddress, pageUrl } from "./server.mjs";
 import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
 import { assertNode, duration, SetupError } from "./step.mjs";
 
@@ -86,6 +86,14 @@ describe("the address to listen on", () => {
     await new Promise((resolve) => other.once("listening", resolve));
     await expect(assertPortFree("127.0.0.1", port)).rejects.toThrow(`Port ${port} is taken`);
     await new Promise((resolve) => other.close(resolve));
+  });
+});
+
+describe("the server's end", () => {
+  it("is a success where it was asked for, and never where the server crashed", () => {
+    expect([exitCodeOf(0, null), exitCodeOf(130, null), exitCodeOf(143, null), exitCodeOf(null, "SIGTERM")]).toEqual([0, 0, 0, 0]);
+    expect(exitCodeOf(1, null)).toBe(1);
+    expect(() => exitCodeOf(null, "SIGABRT")).toThrow("The server crashed (SIGABRT).");
   });
 });
 
