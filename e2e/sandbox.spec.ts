@@ -199,7 +199,7 @@ test.describe("POST /api/analyse", () => {
     const known = await ask({ sha256: catalogue.card.top[0]?.image });
     expect(known.status()).toBe(200);
     const { source, rows, cols, features, total } = await known.json();
-    expect([source, rows, cols]).toEqual(["engine", catalogue.dictionary.model.grid.rows, catalogue.dictionary.model.grid.cols]);
+    expect([source, rows, cols]).toEqual(["engine", catalogue.dictionary.model.grid?.rows, catalogue.dictionary.model.grid?.cols]);
     expect(features).toHaveLength(8);
     expect(total).toBeGreaterThan(8);
     const whole = await (await ask({ sha256: catalogue.card.top[0]?.image }, 512)).json();

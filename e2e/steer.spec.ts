@@ -57,7 +57,7 @@ test("from a feature to a changed answer with its receipt, and back by a link", 
   const receipt = answer(page, "Steered");
   const sentence = await receipt.getByText(/Changed \d+ of \d+ image positions/).textContent();
   const [, changed, planned] = /Changed (\d+) of (\d+) image positions/.exec(sentence ?? "") ?? [];
-  const grid = dictionary.model.grid.rows * dictionary.model.grid.cols;
+  const grid = (dictionary.model.grid?.rows ?? 0) * (dictionary.model.grid?.cols ?? 0);
   expect(Number(planned)).toBe(grid);
   expect(Number(changed)).toBeGreaterThan(0);
   expect(Number(changed)).toBeLessThanOrEqual(grid);

@@ -1,6 +1,6 @@
 import path from "node:path";
-import type { ImportResult } from "@/lib/catalog/import-bundle";
 import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+import type { ImportResult } from "@/lib/catalog/import-source";
 import { knownUnchanged } from "@/lib/catalog/import-stamp";
 
 const number = new Intl.NumberFormat("en");
@@ -55,12 +55,12 @@ export async function importCommand(folder: string, { quiet }: { quiet: boolean 
   try {
     const result = await importBundle(db, bundle, { onProgress: printer?.show, signal: stop.signal });
     printer?.end();
-    if (quiet) return;
-    report(result);
-    if (result.rows) {
+    if (!quiet) report(result);
+    if (result.rows && !quiet) {
       const seconds = (performance.now() - started) / 1_000;
       console.log(`${number.format(result.rows)} rows and ${number.format(result.images)} new images in ${seconds.toFixed(1)} s`);
     }
+    await (await import("./embed")).embedAfterImport(db, { quiet, signal: stop.signal });
   } finally {
     printer?.end();
     await db.close();

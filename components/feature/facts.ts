@@ -22,12 +22,14 @@ export function rateOf(share: number | null, noun: string): string {
 export function facts(detail: FeatureDetail): Fact[] {
   const { feature, dictionary } = detail;
   const spread =
-    feature.images > 0
-      ? [
-          `on ${formatCount(feature.images)} of ${formatCount(dictionary.counts.images)} pictures`,
-          `${formatCount(detail.activeTokens)} image tokens in all`,
-        ]
-      : [`on none of ${formatCount(dictionary.counts.images)} pictures`];
+    feature.images === null
+      ? ["not counted on pictures"]
+      : feature.images > 0
+        ? [
+            `on ${formatCount(feature.images)} of ${formatCount(dictionary.counts.images)} pictures`,
+            ...(detail.activeTokens === null ? [] : [`${formatCount(detail.activeTokens)} image tokens in all`]),
+          ]
+        : [`on none of ${formatCount(dictionary.counts.images)} pictures`];
   return [
     {
       key: "density",

@@ -20,7 +20,7 @@ async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
       name: row.model.name,
       sha256: row.model.sha256,
       imageSize: row.model.imageSize,
-      grid: { rows: row.model.gridRows, cols: row.model.gridCols },
+      grid: row.model.gridRows === null || row.model.gridCols === null ? null : { rows: row.model.gridRows, cols: row.model.gridCols },
     },
     id: row.name,
     hook: row.hook,

@@ -15,7 +15,7 @@ import type { Database, Queryable } from "./db";
 import { locateDictionary } from "./dictionaries";
 import { type CardRow, cardColumns, type MapRow, mapColumns, toCard, toImageExample, toMap } from "./row-types";
 
-type FeatureRow = CardRow & { mean_activation: number | null; active_tokens: number };
+type FeatureRow = CardRow & { mean_activation: number | null; active_tokens: number | null };
 
 async function readExplanations(db: Queryable, id: number, index: number): Promise<Explanation[]> {
   const rows = await db.rows<Omit<Explanation, "scores" | "createdAt" | "concept"> & { concept: string | null; created_at: Date }>(

@@ -57,7 +57,7 @@ export function orderOf(query: FeatureQuery, found: boolean): Order {
   }
   const descending = query.direction === "desc";
   if (query.sort === "index") return { key: "f.index", type: "int", nullable: false, descending };
-  return { key: `f.${query.sort}`, type: columnTypes[query.sort], nullable: query.sort !== "images", descending };
+  return { key: `f.${query.sort}`, type: columnTypes[query.sort], nullable: true, descending };
 }
 
 /** Where a list's rows lie, in its order: those with the sort's key, then those without it that fire, then the dead ones without it. */

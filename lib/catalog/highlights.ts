@@ -18,7 +18,7 @@ export async function pickCards(db: Queryable, dictionaryId: number, count: numb
        SELECT f.*, coalesce(f.iou, 0) + coalesce(f.steer, 0) AS merit,
          row_number() OVER (PARTITION BY lower(coalesce(f.label, f.index::text)) ORDER BY coalesce(f.iou, 0) + coalesce(f.steer, 0) DESC, f.index) AS same
        FROM feature f
-       WHERE f.dictionary_id = $1 AND NOT f.dead AND NOT f.always_on AND NOT f.sink AND f.images >= 3
+       WHERE f.dictionary_id = $1 AND NOT f.dead AND NOT f.always_on AND NOT f.sink AND coalesce(f.images, 3) >= 3
      ), turn AS (
        SELECT *, row_number() OVER (PARTITION BY concept ORDER BY merit DESC, max_activation DESC, index) AS turn FROM good WHERE same = 1
      )

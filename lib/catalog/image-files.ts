@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { Database } from "./db";
 
 export function imagePath(imagesDir: string, sha256: string): string {
   return path.join(/* turbopackIgnore: true */ imagesDir, sha256.slice(0, 2), sha256);
@@ -39,4 +40,17 @@ export function readImage(imagesDir: string, sha256: string): Promise<Uint8Array
 
 export async function removeImages(imagesDir: string, hashes: Iterable<string>): Promise<void> {
   for (const sha256 of hashes) await rm(imagePath(imagesDir, sha256), { force: true });
+}
+
+/** How many images of the catalogue have no file. A folder at a time: there may be millions. */
+export async function missingImages(db: Pick<Database, "rows" | "imagesDir">): Promise<number> {
+  let missing = 0;
+  for (let i = 0; i < 256; i++) {
+    const prefix = i.toString(16).padStart(2, "0");
+    const rows = await db.rows<{ sha256: string }>("SELECT sha256 FROM image WHERE sha256 >= $1 AND sha256 < $2", [prefix, `${prefix}g`]);
+    if (rows.length === 0) continue;
+    const names = new Set(await readdir(path.join(/* turbopackIgnore: true */ db.imagesDir, prefix)).catch(() => []));
+    for (const row of rows) if (!names.has(row.sha256)) missing++;
+  }
+  return missing;
 }

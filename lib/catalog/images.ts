@@ -67,6 +67,6 @@ export async function storedActivations(db: Database, ref: string, sha256: strin
   );
   const features = rows.map((row): AnalysedFeature => ({ ...toFeatureName(row), mean: row.mean, peak: row.peak, map: toMap(row) }));
   features.sort((a, b) => b.mean - a.mean || a.index - b.index);
-  const { rows: gridRows, cols: gridCols } = rows[0] ?? dictionary.model.grid;
+  const { rows: gridRows, cols: gridCols } = rows[0] ?? dictionary.model.grid ?? { rows: 0, cols: 0 };
   return { dictionary: ref, source: "catalogue", rows: gridRows, cols: gridCols, total: features.length, features };
 }

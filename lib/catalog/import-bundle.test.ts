@@ -7,7 +7,8 @@ import { listDictionaries, locateDictionary } from "./dictionaries";
 import { findFeature } from "./feature-detail";
 import { featurePage } from "./feature-list";
 import { storedImages } from "./image-files";
-import { type ImportResult, importBundle } from "./import-bundle";
+import { importBundle } from "./import-bundle";
+import type { ImportResult } from "./import-source";
 import { parquetBytes, resealFile, type TestBundleOptions, writeTestBundle } from "./test-bundle";
 import { openTestCatalog, type TestCatalog } from "./test-catalog";
 
@@ -193,8 +194,8 @@ describe("refused bundles", () => {
     ["the same example twice", ({ activations = [] }) => activations.push({ ...activations[0] }), /same key/],
     [
       "nothing where a number is needed",
-      ({ features = [] }) => Object.assign(features[0] ?? {}, { images: null }),
-      /column images, row 0, holds nothing/,
+      ({ features = [] }) => Object.assign(features[0] ?? {}, { index: null }),
+      /column index, row 0, holds nothing/,
     ],
   ];
 

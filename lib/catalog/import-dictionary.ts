@@ -1,12 +1,16 @@
-/** The rows of one dictionary, from a bundle's tables into partitions of its own. Memory is that of one batch. */
+/** The rows of one dictionary, from a source's tables into partitions of its own. Memory is that of one batch. */
 import type { PoolClient } from "pg";
 import { conceptClasses } from "@/lib/core/records";
-import type { Bundle, BundleTables, DictionaryTables } from "@/lib/formats/bundle";
-import { invalidBundle, type ManifestDictionary } from "@/lib/formats/manifest";
+import type { DictionaryTables } from "@/lib/formats/bundle";
+import { invalidBundle } from "@/lib/formats/manifest";
 import type { Columns, Row, Table } from "@/lib/formats/parquet";
-import { checkMap, checkSource, type StoredText } from "./activation-rows";
-import { insertArrays } from "./bulk";
+import type { Source, SourceEntry } from "@/lib/formats/source";
+import { checkMap, checkSource } from "./activation-rows";
+import { type ColumnArrays, fillTable } from "./bulk";
+import type { Database } from "./db";
 import { computeHistograms } from "./histograms";
+import type { ImportMedia } from "./import-media";
+import { mergeOld, type OldDictionary } from "./import-merge";
 import { attachPartitions, createPartitions, partitionOf } from "./partitions";
 
 export interface ImportProgress {
@@ -22,18 +26,15 @@ export interface ImportOptions {
   signal?: AbortSignal;
 }
 
-interface DictionaryImport {
-  entry: ManifestDictionary;
+export interface DictionaryImport {
+  entry: SourceEntry;
   tables: DictionaryTables;
-  bundle: Bundle;
+  attribution: string | null;
   modelId: number;
   ref: string;
-  content: string;
   /** When this version was first imported; null: now. */
   importedAt: string | null;
-  /** By image hash, and by the bundle's text number. */
-  images: Map<string, number>;
-  texts: Map<number, StoredText>;
+  media: ImportMedia;
 }
 
 /** Bins of a feature's histogram (docs/formats.md). */
@@ -47,14 +48,15 @@ export class Importer {
   readonly #started = performance.now();
 
   constructor(
-    tables: BundleTables,
+    source: Source,
+    private readonly kind: Database["kind"],
     private readonly options: ImportOptions,
   ) {
-    const all = [tables.images, tables.texts, ...tables.dictionaries.flatMap((dictionary) => Object.values(dictionary.tables))];
+    const all = [source.images, source.texts, ...source.dictionaries.flatMap((dictionary) => Object.values(dictionary.tables))];
     this.#total = all.reduce((sum, table) => sum + table.rows, 0);
   }
 
-  #report(stage: string): void {
+  report(stage: string): void {
     const seconds = (performance.now() - this.#started) / 1_000;
     this.options.onProgress?.({
       stage,
@@ -66,31 +68,60 @@ export class Importer {
 
   /** A table's batches, with progress, stopping where the signal says so. */
   async *read<C extends Columns>(stage: string, table: Table<C>, size?: number): AsyncGenerator<Row<C>[]> {
-    this.#report(stage);
+    this.report(stage);
     for await (const batch of table.batches(size)) {
       this.options.signal?.throwIfAborted();
       yield batch;
       this.rows += batch.length;
-      this.#report(stage);
+      this.report(stage);
     }
   }
 
-  async importDictionary(client: PoolClient, job: DictionaryImport): Promise<void> {
-    const id = await this.#insertDictionary(client, job);
+  async importDictionary(client: PoolClient, job: DictionaryImport & { content: string }): Promise<void> {
+    await this.#load(client, await this.#insertDictionary(client, job), job, null);
+  }
+
+  /**
+   * A dictionary of the tables given and, where they say nothing, of the one with the number `old`, whose row it takes over. The caller drops
+   * the old one's partitions.
+   */
+  async addToDictionary(client: PoolClient, old: number, addedContents: string[], job: DictionaryImport): Promise<void> {
+    const { rows } = await client.query<{ id: number }>(
+      "UPDATE dictionary SET id = DEFAULT, added_contents = $2 WHERE id = $1 RETURNING id",
+      [old, addedContents],
+    );
+    await this.#load(client, (rows[0] as { id: number }).id, job, { id: old });
+  }
+
+  /** `old`: the dictionary that is added to; what the tables do not replace is taken over from it. */
+  async #load(client: PoolClient, id: number, job: DictionaryImport, old: OldDictionary | null): Promise<void> {
     await createPartitions(client, id);
     await this.#explanations(client, id, job);
+    if (old) await mergeOld.explanations(client, id, old);
     await this.#scores(client, id, job);
-    await this.#features(client, id, job);
+    if (old) await mergeOld.scores(client, id, old);
+    await this.#features(client, id, job, old);
     await this.#activations(client, id, job);
     await this.#ranked(client, id, job);
-    this.#report("indexes");
+    if (old) await mergeOld.payloads(client, id, old);
+    this.report("search words");
     await this.#searchDocuments(client, id);
     await this.#count(client, id);
-    await attachPartitions(client, id);
+    // Sorting an index's rows in memory; for this transaction only.
+    if (this.kind === "postgres") await client.query("SET LOCAL maintenance_work_mem = '256MB'");
+    await attachPartitions(client, id, (table) => {
+      this.options.signal?.throwIfAborted();
+      this.report(`indexes of ${table}`);
+    });
     await client.query("ANALYZE image");
   }
 
-  async #insertDictionary(client: PoolClient, { entry, bundle, modelId, ref, content, importedAt }: DictionaryImport): Promise<number> {
+  #fill(client: PoolClient, table: string, columns: ColumnArrays): Promise<void> {
+    return fillTable(client, this.kind, table, columns);
+  }
+
+  async #insertDictionary(client: PoolClient, job: DictionaryImport & { content: string }): Promise<number> {
+    const { entry, attribution, modelId, ref, content, importedAt } = job;
     const { metrics } = entry;
     const { rows } = await client.query<{ id: number }>(
       `INSERT INTO dictionary (model_id, ref, name, sha256, content_sha256, hook, layer, num_latents, width, activation, k,
@@ -119,14 +150,14 @@ export class Importer {
         entry.images,
         entry.image_tokens,
         entry.text_tokens,
-        bundle.manifest.attribution,
+        attribution,
         importedAt,
       ],
     );
     return (rows[0] as { id: number }).id;
   }
 
-  #checkIndex(table: { file: string }, entry: ManifestDictionary, index: number): void {
+  #checkIndex(table: { file: string }, entry: SourceEntry, index: number): void {
     if (index < 0 || index >= entry.num_latents) {
       throw invalidBundle(`${table.file}: column index holds ${index}; the dictionary has the features 0 to ${entry.num_latents - 1}.`);
     }
@@ -145,7 +176,7 @@ export class Importer {
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
       const first = next;
       next += batch.length;
-      await insertArrays(client, partitionOf("explanation", id), {
+      await this.#fill(client, partitionOf("explanation", id), {
         dictionary_id: ["int", batch.map(() => id)],
         id: ["int", batch.map((_, i) => first + i)],
         index: ["int", column("index")],
@@ -174,7 +205,7 @@ export class Importer {
     for await (const batch of this.read("scores", table)) {
       for (const row of batch) this.#checkIndex(table, entry, row.index);
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
-      await insertArrays(client, "staged_score", {
+      await this.#fill(client, "staged_score", {
         index: ["int", column("index")],
         explanation: ["text", column("explanation")],
         metric: ["text", column("metric")],
@@ -205,9 +236,16 @@ export class Importer {
   }
 
   /** Features get the label, concept and scores of their preferred explanation. */
-  async #features(client: PoolClient, id: number, { entry, tables: { features: table } }: DictionaryImport): Promise<void> {
-    await client.query("CREATE TEMP TABLE staged_feature (LIKE feature) ON COMMIT DROP");
-    for (const column of ["dictionary_id", "explained"]) await client.query(`ALTER TABLE staged_feature DROP COLUMN ${column}`);
+  async #features(
+    client: PoolClient,
+    id: number,
+    { entry, tables: { features: table } }: DictionaryImport,
+    old: OldDictionary | null,
+  ): Promise<void> {
+    await client.query(
+      `CREATE TEMP TABLE staged_feature (index int, density float8, text_density float8, max_activation real, mean_activation real,
+         image_share float8, images int, active_tokens bigint, dead boolean, always_on boolean, sink boolean) ON COMMIT DROP`,
+    );
     for await (const batch of this.read("features", table)) {
       for (const row of batch) {
         this.#checkIndex(table, entry, row.index);
@@ -217,7 +255,7 @@ export class Importer {
         }
       }
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
-      await insertArrays(client, "staged_feature", {
+      await this.#fill(client, "staged_feature", {
         index: ["int", column("index")],
         density: ["float8", column("density")],
         text_density: ["float8", column("text_density")],
@@ -231,12 +269,13 @@ export class Importer {
         sink: ["boolean", column("sink")],
       });
       const counted = batch.filter((row) => row.hist_counts?.some((count) => count > 0));
-      await client.query(
-        `INSERT INTO ${partitionOf("histogram", id)} (dictionary_id, index, counts)
-         SELECT $1::int, index, counts::bigint[] FROM unnest($2::int[], $3::text[]) AS row (index, counts)`,
-        [id, counted.map((row) => row.index), counted.map((row) => `{${row.hist_counts?.join(",")}}`)],
-      );
+      await this.#fill(client, partitionOf("histogram", id), {
+        dictionary_id: ["int", counted.map(() => id)],
+        index: ["int", counted.map((row) => row.index)],
+        counts: ["bigint[]", counted.map((row) => row.hist_counts)],
+      });
     }
+    if (old) await mergeOld.features(client, id, old);
     const explanation = partitionOf("explanation", id);
     const score = partitionOf("score", id);
     await client.query(
@@ -245,7 +284,7 @@ export class Importer {
        SELECT $1::int, f.index, e.label, e.concept, f.density, f.text_density, f.max_activation, f.mean_activation, f.image_share,
          (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'iou'),
          (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'steer'),
-         f.images, f.active_tokens, f.dead, f.always_on, f.sink, e.text IS NOT NULL
+         f.images, f.active_tokens, coalesce(f.dead, false), coalesce(f.always_on, false), coalesce(f.sink, false), e.text IS NOT NULL
        FROM staged_feature f LEFT JOIN ${explanation} e ON e.index = f.index AND e.preferred
        ORDER BY f.index`,
       [id],
@@ -261,9 +300,10 @@ export class Importer {
     }
   }
 
-  async #activations(client: PoolClient, id: number, { entry, tables, images, texts }: DictionaryImport): Promise<void> {
+  async #activations(client: PoolClient, id: number, { entry, tables, media }: DictionaryImport): Promise<void> {
     const table = tables.activations;
     for await (const batch of this.read("activations", table, 2_048)) {
+      const { images, texts } = await media.numbersFor(batch);
       for (const row of batch) {
         this.#checkIndex(table, entry, row.index);
         const where = `${table.file}: feature ${row.index}, band ${row.band}, rank ${row.rank}`;
@@ -271,7 +311,7 @@ export class Importer {
         checkMap(where, row);
       }
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((row) => row[key]);
-      await insertArrays(client, partitionOf("activation", id), {
+      await this.#fill(client, partitionOf("activation", id), {
         dictionary_id: ["int", batch.map(() => id)],
         index: ["int", column("index")],
         band: ["band", column("band")],
@@ -298,7 +338,7 @@ export class Importer {
         this.#checkIndex(tables.neighbours, entry, row.index);
         this.#checkIndex(tables.neighbours, entry, row.neighbour);
       }
-      await insertArrays(client, "staged_rank", {
+      await this.#fill(client, "staged_rank", {
         index: ["int", batch.map((row) => row.index)],
         kind: ["text", batch.map((row) => row.kind)],
         rank: ["int", batch.map((row) => row.rank)],
@@ -314,7 +354,7 @@ export class Importer {
     await client.query("TRUNCATE staged_rank");
     for await (const batch of this.read("tokens", tables.tokens)) {
       for (const row of batch) this.#checkIndex(tables.tokens, entry, row.index);
-      await insertArrays(client, "staged_rank", {
+      await this.#fill(client, "staged_rank", {
         index: ["int", batch.map((row) => row.index)],
         kind: ["text", batch.map((row) => row.kind)],
         rank: ["int", batch.map((row) => row.rank)],

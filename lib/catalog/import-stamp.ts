@@ -8,7 +8,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { env } from "@/lib/env";
 import { storedImages } from "./image-files";
-import type { ImportResult } from "./import-bundle";
+import type { ImportResult } from "./import-source";
 import { knownMigrations } from "./migrations";
 
 interface Stamp {

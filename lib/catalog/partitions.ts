@@ -26,8 +26,13 @@ export async function createPartitions(client: PoolClient, dictionaryId: number)
 }
 
 /** Makes the filled tables partitions, which builds their indexes, and takes statistics for the planner. */
-export async function attachPartitions(client: PoolClient, dictionaryId: number): Promise<void> {
+export async function attachPartitions(
+  client: PoolClient,
+  dictionaryId: number,
+  onTable: (table: PartitionedTable) => void = () => {},
+): Promise<void> {
   for (const table of partitionedTables) {
+    onTable(table);
     const partition = partitionOf(table, dictionaryId);
     await client.query(`ALTER TABLE ${table} ATTACH PARTITION ${partition} FOR VALUES IN (${dictionaryId})`);
     await client.query(`ANALYZE ${partition}`);

@@ -18,7 +18,7 @@ export interface CardRow {
   dead: boolean;
   always_on: boolean;
   sink: boolean;
-  images: number;
+  images: number | null;
 }
 
 export function toCard(row: CardRow): FeatureCard {

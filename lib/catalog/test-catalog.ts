@@ -10,7 +10,8 @@ import path from "node:path";
 import { Client } from "pg";
 import { env } from "@/lib/env";
 import { type Database, openDatabase } from "./db";
-import { type ImportResult, importBundle } from "./import-bundle";
+import { importBundle } from "./import-bundle";
+import type { ImportResult } from "./import-source";
 import { type TestBundleOptions, writeTestBundle } from "./test-bundle";
 
 export interface TestCatalog {

@@ -71,8 +71,8 @@ export const featureCardSchema = z.strictObject({
   dead: z.boolean(),
   alwaysOn: z.boolean(),
   sink: z.boolean(),
-  /** Number of catalogue images on which it fires. */
-  images: z.number().int(),
+  /** Number of catalogue images on which it fires; null where nobody counted. */
+  images: z.number().int().nullable(),
   top: z.array(imageExampleSchema),
   match: matchSchema.nullable(),
 });
@@ -91,10 +91,12 @@ export const dictionarySchema = z.strictObject({
   model: z.strictObject({
     id: z.string(),
     name: z.string(),
-    sha256: sha256Schema,
+    /** Of its weights; null where the files that were imported do not say. */
+    sha256: sha256Schema.nullable(),
     /** Side of the model's square input, in pixels; null where it varies. */
     imageSize: z.number().int().nullable(),
-    grid: z.strictObject({ rows: z.number().int(), cols: z.number().int() }),
+    /** Of image tokens; null where it has none, or where it varies. */
+    grid: z.strictObject({ rows: z.number().int(), cols: z.number().int() }).nullable(),
   }),
   /** e.g. `model.layers.1`. */
   id: z.string(),
@@ -102,7 +104,8 @@ export const dictionarySchema = z.strictObject({
   layer: z.number().int(),
   sha256: sha256Schema,
   numLatents: z.number().int(),
-  width: z.number().int(),
+  /** Of the residual stream; null where only names of the dictionary are known, no weights. */
+  width: z.number().int().nullable(),
   activation: z.string(),
   k: z.number().int().nullable(),
   metrics: z.strictObject({
@@ -167,8 +170,8 @@ export const featureDetailSchema = z.strictObject({
   dictionary: dictionarySchema.omit({ examples: true }),
   feature: featureCardSchema.omit({ match: true }),
   meanActivation: metric,
-  /** Image tokens on which it is active. */
-  activeTokens: z.number().int(),
+  /** Image tokens on which it is active; null where nobody counted. */
+  activeTokens: z.number().int().nullable(),
   explanations: z.array(explanationSchema),
   /** Activation histogram over active image tokens: `counts[i]` lies in [edges[i], edges[i+1]). */
   histogram: z.strictObject({ edges: z.array(z.number()), counts: z.array(z.number().int()) }).nullable(),

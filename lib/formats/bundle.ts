@@ -22,11 +22,11 @@ export const featureColumns = {
   max_activation: "float?",
   mean_activation: "float?",
   image_share: "float?",
-  images: "int",
-  active_tokens: "int",
-  dead: "bool",
-  always_on: "bool",
-  sink: "bool",
+  images: "int?",
+  active_tokens: "int?",
+  dead: "bool?",
+  always_on: "bool?",
+  sink: "bool?",
   hist_counts: "ints?",
 } as const;
 

@@ -18,7 +18,7 @@ const dictionarySchema = z.object({
   layer: z.number().int(),
   sha256: sha256Schema,
   num_latents: count,
-  width: count,
+  width: count.nullable().default(null),
   activation: z.string(),
   k: count.nullable().default(null),
   metrics: z.object({
@@ -39,9 +39,12 @@ export const manifestSchema = z.object({
   model: z.object({
     id: slug,
     name: z.string(),
-    sha256: sha256Schema,
+    sha256: sha256Schema.nullable().default(null),
     image_size: z.number().int().nullable().default(null),
-    grid: z.object({ rows: z.number().int().min(1), cols: z.number().int().min(1) }),
+    grid: z
+      .object({ rows: z.number().int().min(1), cols: z.number().int().min(1) })
+      .nullable()
+      .default(null),
   }),
   attribution: z.string().nullable().default(null),
   dictionaries: z.array(dictionarySchema).min(1),
@@ -119,9 +122,10 @@ export async function sha256OfFile(file: string): Promise<string> {
 }
 
 /** Checks the size and the hash of every file that the manifest lists. Throws `bundle_invalid`, naming the first that differs. */
-export async function verifyFiles(folder: string, manifest: Manifest): Promise<void> {
+export async function verifyFiles(folder: string, manifest: Manifest, onProgress?: (done: number, total: number) => void): Promise<void> {
   const remedy = "Copy or download the bundle again; nothing of it was imported.";
-  for (const [name, expected] of Object.entries(manifest.files)) {
+  const files = Object.entries(manifest.files);
+  for (const [name, expected] of files) {
     const file = path.join(folder, name);
     const size = await stat(file).then(
       (stats) => stats.size,
@@ -130,7 +134,8 @@ export async function verifyFiles(folder: string, manifest: Manifest): Promise<v
     if (size === null) throw invalidBundle(`${file} is missing.`, remedy);
     if (size !== expected.bytes) throw invalidBundle(`${file} has ${size} bytes; the manifest says ${expected.bytes}.`, remedy);
   }
-  for (const [name, expected] of Object.entries(manifest.files)) {
+  for (const [i, [name, expected]] of files.entries()) {
+    onProgress?.(i, files.length);
     const file = path.join(folder, name);
     if ((await sha256OfFile(file)) !== expected.sha256)
       throw invalidBundle(`${file} is damaged: its SHA-256 is not the manifest's.`, remedy);

@@ -52,7 +52,7 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
 
 function choice(dictionary: Dictionary): DictionaryChoice {
   const { ref, id, model, numLatents } = dictionary;
-  return { ref, id, model: model.name, numLatents, grid: model.grid };
+  return { ref, id, model: model.name, numLatents, grid: model.grid ?? { rows: 0, cols: 0 } };
 }
 
 export default async function ImagePage({ params, searchParams }: PageProps) {

@@ -1,0 +1,200 @@
+/**
+ * The one importer: whatever format was read, its tables go into the catalogue in one transaction, which readers see whole or not at all. A
+ * dictionary that is there already with the same content is left alone; the same weights with other content are replaced, since links name
+ * a dictionary by its weights; other weights under the same name become a new version beside the old.
+ */
+import type { PoolClient } from "pg";
+import { FacetError } from "@/lib/core/errors";
+import { invalidBundle } from "@/lib/formats/manifest";
+import { invalidFile, type Source, type SourceDictionary } from "@/lib/formats/source";
+import type { Database } from "./db";
+import { missingImages } from "./image-files";
+import { Importer, type ImportOptions } from "./import-dictionary";
+import { ImportMedia, WrittenImages } from "./import-media";
+import { clearStamp } from "./import-stamp";
+import { dropPartitions } from "./partitions";
+
+export interface ImportResult {
+  dictionaries: {
+    ref: string;
+    sha256: string;
+    /** `unchanged`: it was there already; `replaced`: same weights, other content; `added`: new. */
+    outcome: "unchanged" | "replaced" | "added";
+  }[];
+  /** Image files written. */
+  images: number;
+  rows: number;
+}
+
+/** A dictionary that files are added to, as its row has it (`--into`). */
+export interface Target {
+  id: number;
+  ref: string;
+}
+
+interface Existing {
+  id: number;
+  ref: string;
+  model_id: number;
+  name: string;
+  sha256: string;
+  num_latents: number;
+  content_sha256: string;
+  added_contents: string[];
+  imported_at: string;
+}
+
+type Query = <R extends object>(sql: string, values: unknown[]) => Promise<R[]>;
+
+const columns = `d.id, d.ref, d.model_id, d.name, d.sha256, d.num_latents, d.content_sha256, d.added_contents, d.imported_at::text`;
+
+async function findExisting(query: Query, source: Source, { entry }: SourceDictionary, into?: Target): Promise<Existing | undefined> {
+  if (into) return (await query<Existing>(`SELECT ${columns} FROM dictionary d WHERE d.id = $1`, [into.id]))[0];
+  const rows = await query<Existing>(
+    `SELECT ${columns} FROM dictionary d JOIN model m ON m.id = d.model_id
+     WHERE m.slug = $1 AND ($2::text IS NULL OR m.sha256 = $2) AND d.name = $3 AND d.sha256 = $4 ORDER BY d.id DESC`,
+    [source.model.id, source.model.sha256, entry.id, entry.sha256],
+  );
+  return rows[0];
+}
+
+const holds = (existing: Existing | undefined, content: string) =>
+  existing !== undefined && (existing.content_sha256 === content || existing.added_contents.includes(content));
+
+const refOf = (source: Source, { entry }: SourceDictionary) => `${source.model.id}/${entry.id}`;
+
+/** Whether every dictionary of the source is in the catalogue as it is, with every image on disk. */
+async function isPresent(db: Database, source: Source, into?: Target): Promise<boolean> {
+  for (const dictionary of source.dictionaries) {
+    const existing = await findExisting((sql, values) => db.rows(sql, values), source, dictionary, into);
+    if (!holds(existing, dictionary.content)) return false;
+  }
+  return (await missingImages(db)) === 0;
+}
+
+/**
+ * Imports what was read. `into`: adds the source's one dictionary to one that is there. Throws what the source throws, naming file, column
+ * and remedy, with nothing written; `cancelled` when the signal is aborted, with the catalogue as it was.
+ */
+export async function importSource(db: Database, source: Source, options: ImportOptions & { into?: Target } = {}): Promise<ImportResult> {
+  const { into, signal } = options;
+  if (await isPresent(db, source, into)) {
+    const unchanged = source.dictionaries.map((dictionary) => ({
+      ref: into?.ref ?? refOf(source, dictionary),
+      sha256: dictionary.entry.sha256,
+      outcome: "unchanged" as const,
+    }));
+    return { dictionaries: unchanged, images: 0, rows: 0 };
+  }
+  await clearStamp(db.stampFile);
+  const checking = (done: number, total: number) => options.onProgress?.({ stage: "checking files", done, total, rowsPerSecond: 0 });
+  checking(0, 0);
+  await source.verify(checking);
+  const importer = new Importer(source, db.kind, options);
+  const written = new WrittenImages(db.imagesDir);
+  try {
+    return await db.transaction(async (client) => {
+      // Two imports at once would make each other's rows; the second waits.
+      await client.query("SELECT pg_advisory_xact_lock(hashtext('facet import'))");
+      try {
+        const media = new ImportMedia(client, db, (stage, table, size) => importer.read(stage, table, size), written);
+        await media.importImages(source.images);
+        await media.importTexts(source.texts);
+        const dictionaries: ImportResult["dictionaries"] = [];
+        for (const dictionary of source.dictionaries) {
+          dictionaries.push(await importOne(client, source, dictionary, importer, media, into));
+        }
+        signal?.throwIfAborted();
+        return { dictionaries, images: written.count, rows: importer.rows };
+      } catch (error) {
+        // While the lock is held: the next import would count on these files.
+        await written.takeBack();
+        throw error;
+      }
+    });
+  } catch (error) {
+    throw asImportError(error, signal);
+  } finally {
+    await written.forget();
+  }
+}
+
+/** One dictionary, on a connection that is in a transaction. */
+async function importOne(
+  client: PoolClient,
+  source: Source,
+  dictionary: SourceDictionary,
+  importer: Importer,
+  media: ImportMedia,
+  into?: Target,
+): Promise<ImportResult["dictionaries"][number]> {
+  const { content, tables } = dictionary;
+  const query: Query = async <R extends object>(sql: string, values: unknown[]) => (await client.query(sql, values)).rows as R[];
+  const existing = await findExisting(query, source, dictionary, into);
+  if (into && !existing) throw new FacetError("dictionary_not_found", `${into.ref} was dropped meanwhile.`);
+  const ref = existing?.ref ?? refOf(source, dictionary);
+  const said = { ref, sha256: existing?.sha256 ?? dictionary.entry.sha256 };
+  if (holds(existing, content)) return { ...said, outcome: "unchanged" };
+  if (existing && into && existing.num_latents !== dictionary.entry.num_latents) {
+    throw invalidFile(`The files are of ${dictionary.entry.num_latents} features; ${ref} has ${existing.num_latents}.`);
+  }
+  const modelId = into && existing ? existing.model_id : await importModel(client, source);
+  const job = {
+    tables,
+    attribution: source.attribution,
+    modelId,
+    ref,
+    // A version keeps its place among the others: an old one with a better explanation does not become the latest.
+    importedAt: existing?.imported_at ?? null,
+    media,
+  };
+  if (existing && into) {
+    await importer.addToDictionary(client, existing.id, [...existing.added_contents, content], { ...job, entry: dictionary.entry });
+  } else {
+    if (existing) await client.query("DELETE FROM dictionary WHERE id = $1", [existing.id]);
+    await importer.importDictionary(client, { ...job, entry: dictionary.entry, content });
+  }
+  // Last, because readers of the old rows wait from here to the end.
+  if (existing) await dropPartitions(client, existing.id);
+  return { ...said, outcome: existing ? "replaced" : "added" };
+}
+
+function asImportError(error: unknown, signal?: AbortSignal): unknown {
+  if (error instanceof FacetError) return error;
+  if (signal?.aborted) {
+    return new FacetError("cancelled", "The import was stopped; the catalogue is as it was before.", {
+      fix: "Run the import again.",
+      cause: error,
+    });
+  }
+  const { code, detail, table } = error as { code?: string; detail?: string; table?: string };
+  if (code === "23505") return invalidBundle(`Two rows have the same key (${table}: ${detail}).`, undefined, error);
+  if (code?.startsWith("23") || code?.startsWith("22")) {
+    return invalidBundle(`A row cannot be stored (${table ?? "value"}: ${(error as Error).message}).`, undefined, error);
+  }
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "53100") {
+    return new FacetError("disk_full", "The disk is full; the catalogue is as it was before.", {
+      fix: "Free some space and import again.",
+      cause: error,
+    });
+  }
+  return error;
+}
+
+/** The model's number. Files that do not say which weights it has belong to the one of that name that is there. */
+async function importModel(client: PoolClient, { model }: Source): Promise<number> {
+  if (model.sha256 === null) {
+    const known = await client.query<{ id: number }>("SELECT id FROM model WHERE slug = $1 ORDER BY (sha256 IS NULL), id DESC LIMIT 1", [
+      model.id,
+    ]);
+    if (known.rows[0]) return known.rows[0].id;
+  }
+  const { rows } = await client.query<{ id: number }>(
+    `INSERT INTO model (slug, name, sha256, image_size, grid_rows, grid_cols) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (slug, sha256) DO UPDATE SET name = excluded.name, image_size = excluded.image_size,
+       grid_rows = excluded.grid_rows, grid_cols = excluded.grid_cols
+     RETURNING id`,
+    [model.id, model.name, model.sha256, model.image_size, model.grid?.rows ?? null, model.grid?.cols ?? null],
+  );
+  return (rows[0] as { id: number }).id;
+}
