@@ -1,10 +1,11 @@
 /**
  * Reading safetensors: 8 bytes little-endian header length, a JSON header, then raw tensors. Only the bytes asked for are read, so that one
- * tensor of a large checkpoint costs its own size.
+ * tensor of a large checkpoint costs its own size, and a block of its rows (tensor-rows.ts) that of the block.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { FacetError } from "@/lib/core/errors";
 import { halfToFloat } from "@/lib/core/sparse-map";
+import { repeatedKey } from "./json-text";
 
 export interface TensorEntry {
   /** As the file spells it: F32, F16, BF16, I64, … */
@@ -29,7 +30,7 @@ export interface Tensor {
 }
 
 /** Bytes of one element, for every type that the format defines and a header may name. */
-const widths: Record<string, number> = {
+export const elementBytes: Readonly<Record<string, number>> = {
   F64: 8,
   F32: 4,
   F16: 2,
@@ -57,15 +58,25 @@ function invalid(file: string, what: string, cause?: unknown): FacetError {
   });
 }
 
-async function readAt(handle: FileHandle, file: string, start: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
+export async function withFile<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(file, "r");
+  try {
+    return await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Bytes of an open file, in a buffer of their own (not from Node's pool), so that typed arrays over it are aligned. */
+export async function readBytes(handle: FileHandle, file: string, start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {
-    const { bytesRead } = await handle.read(buffer, done, Math.min(length - done, 1 << 30), start + done);
+    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 1 << 30), start + done);
     if (bytesRead === 0) throw invalid(file, `it ends ${length - done} bytes early.`);
     done += bytesRead;
   }
-  return buffer;
+  return bytes;
 }
 
 function parseEntry(file: string, name: string, value: unknown, dataStart: number, size: number): TensorEntry {
@@ -75,7 +86,7 @@ function parseEntry(file: string, name: string, value: unknown, dataStart: numbe
     throw invalid(file, `the header's entry for "${name}" lacks dtype, shape or data_offsets.`);
   }
   const [from, to] = data_offsets as [number, number];
-  const width = widths[dtype];
+  const width = Object.hasOwn(elementBytes, dtype) ? elementBytes[dtype] : undefined;
   if (width === undefined) throw invalid(file, `"${name}" has the unknown type ${dtype}.`);
   const bytes = shape.reduce((product, n) => product * n, 1) * width;
   if (to - from !== bytes) throw invalid(file, `"${name}" should take ${bytes} bytes and takes ${to - from}.`);
@@ -86,18 +97,21 @@ function parseEntry(file: string, name: string, value: unknown, dataStart: numbe
 async function headerOf(handle: FileHandle, file: string): Promise<SafetensorsHeader> {
   const { size } = await handle.stat();
   if (size < 8) throw invalid(file, `it has ${size} bytes.`);
-  const length = Number((await readAt(handle, file, 0, 8)).readBigUInt64LE());
+  const length = Number(Buffer.from((await readBytes(handle, file, 0, 8)).buffer).readBigUInt64LE());
   if (length > maxHeaderBytes || 8 + length > size) throw invalid(file, `its header claims ${length} bytes of a file of ${size}.`);
+  const text = Buffer.from(await readBytes(handle, file, 8, length)).toString("utf8");
   let json: Record<string, unknown>;
   try {
-    json = JSON.parse((await readAt(handle, file, 8, length)).toString("utf8")) as Record<string, unknown>;
+    json = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof FacetError) throw error;
     throw invalid(file, "its header is not JSON.", error);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid(file, "its header is not an object.");
+  const twice = repeatedKey(text);
+  if (twice !== null) throw invalid(file, `its header names "${twice}" twice.`);
   const dataStart = 8 + length;
-  const header: SafetensorsHeader = { tensors: {}, metadata: {}, dataStart };
+  // A tensor may be called "__proto__".
+  const header: SafetensorsHeader = { tensors: Object.create(null) as Record<string, TensorEntry>, metadata: {}, dataStart };
   for (const [name, value] of Object.entries(json)) {
     if (name === "__metadata__") header.metadata = (value ?? {}) as Record<string, string>;
     else header.tensors[name] = parseEntry(file, name, value, dataStart, size);
@@ -106,13 +120,8 @@ async function headerOf(handle: FileHandle, file: string): Promise<SafetensorsHe
 }
 
 /** The header alone. Throws `bundle_invalid` for a truncated or inconsistent file. */
-export async function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
-  const handle = await open(file, "r");
-  try {
-    return await headerOf(handle, file);
-  } finally {
-    await handle.close();
-  }
+export function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
+  return withFile(file, (handle) => headerOf(handle, file));
 }
 
 let halves: Float32Array | undefined;
@@ -154,9 +163,8 @@ export function toFloat32(dtype: string, bytes: Uint8Array): Float32Array {
 }
 
 /** One tensor as float32 (F32, F16, BF16, F64). Throws `bundle_invalid` when the file lacks it or is truncated. */
-export async function readTensor(file: string, name: string): Promise<Tensor> {
-  const handle = await open(file, "r");
-  try {
+export function readTensor(file: string, name: string): Promise<Tensor> {
+  return withFile(file, async (handle) => {
     const header = await headerOf(handle, file);
     const entry = header.tensors[name];
     if (!entry) {
@@ -165,16 +173,6 @@ export async function readTensor(file: string, name: string): Promise<Tensor> {
         fix: "Check that this is the right file.",
       });
     }
-    // A buffer of its own (not from Node's pool), so that typed arrays over it are aligned.
-    const bytes = new Uint8Array(entry.end - entry.start);
-    let done = 0;
-    while (done < bytes.byteLength) {
-      const { bytesRead } = await handle.read(bytes, done, Math.min(bytes.byteLength - done, 1 << 30), entry.start + done);
-      if (bytesRead === 0) throw invalid(file, `it ends within "${name}".`);
-      done += bytesRead;
-    }
-    return { shape: entry.shape, data: toFloat32(entry.dtype, bytes) };
-  } finally {
-    await handle.close();
-  }
+    return { shape: entry.shape, data: toFloat32(entry.dtype, await readBytes(handle, file, entry.start, entry.end - entry.start)) };
+  });
 }
