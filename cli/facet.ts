@@ -2,6 +2,7 @@
 /** The `facet` command: thin over lib. */
 import { Command } from "commander";
 import { FacetError } from "@/lib/core/errors";
+import type { ImportCommandOptions } from "./commands/import";
 
 const program = new Command("facet")
   .description("Facet: an explorer for the features that sparse autoencoders find inside multimodal models")
@@ -9,10 +10,20 @@ const program = new Command("facet")
 
 program
   .command("import")
-  .description("import a bundle into the catalogue; one that is there already changes nothing")
-  .argument("<path>", "folder of a bundle (the one with manifest.json)")
+  .description("import a bundle, or files of other tools, into the catalogue; what is there already changes nothing")
+  .argument("<path...>", "a bundle's folder, or weights, caches, explanations and scores of one model (docs/formats.md)")
+  .option("--model <slug>", "the model's name in addresses, where the files do not say")
+  .option("--name <name>", "the dictionary's name in addresses (default: its hook)")
+  .option("--hook <hook>", "the hook, where the files do not say: model.layers.24")
+  .option("--into <ref>", "add the files to this dictionary: <model>/<dictionary>[@version]")
   .option("--quiet", "say only what went wrong", false)
-  .action(async (folder: string, options: { quiet: boolean }) => (await import("./commands/import")).importCommand(folder, options));
+  .action(async (paths: string[], options: ImportCommandOptions) => (await import("./commands/import")).importCommand(paths, options));
+
+program
+  .command("drop")
+  .description("take a dictionary out of the catalogue, with the images that no other one shows")
+  .argument("<ref>", "<model>/<dictionary>, with @<first digits of its hash> where there are several versions")
+  .action(async (ref: string) => (await import("./commands/drop")).dropCommand(ref));
 
 program
   .command("migrate")

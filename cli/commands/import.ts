@@ -1,32 +1,20 @@
 import path from "node:path";
-import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+import type { Database } from "@/lib/catalog/db";
 import type { ImportResult } from "@/lib/catalog/import-source";
 import { knownUnchanged } from "@/lib/catalog/import-stamp";
+import type { ReadOptions, Source } from "@/lib/formats/source";
+import { progressPrinter } from "./progress";
+import { splitVersion } from "./version-ref";
+
+export interface ImportCommandOptions {
+  quiet: boolean;
+  model?: string;
+  name?: string;
+  hook?: string;
+  into?: string;
+}
 
 const number = new Intl.NumberFormat("en");
-
-/** One line that rewrites itself on a terminal; a line a stage elsewhere. */
-function progressPrinter(): { show(progress: ImportProgress): void; end(): void } {
-  const live = process.stdout.isTTY;
-  let stage = "";
-  let shown = 0;
-  return {
-    show(progress) {
-      const now = Date.now();
-      if (progress.stage === stage && (!live || now - shown < 100)) return;
-      const line = `  ${progress.stage}: ${number.format(progress.done)} of ${number.format(progress.total)}${
-        progress.rowsPerSecond ? `, ${number.format(progress.rowsPerSecond)} rows/s` : ""
-      }`;
-      if (live) process.stdout.write(`\r\x1b[2K${line}`);
-      else console.log(line);
-      stage = progress.stage;
-      shown = now;
-    },
-    end() {
-      if (live && stage) process.stdout.write("\r\x1b[2K");
-    },
-  };
-}
 
 function report(result: ImportResult): void {
   for (const dictionary of result.dictionaries) {
@@ -35,34 +23,72 @@ function report(result: ImportResult): void {
   }
 }
 
-/** Imports one bundle, applying pending migrations first. What is there already is not even opened. */
-export async function importCommand(folder: string, { quiet }: { quiet: boolean }): Promise<void> {
+/** What the dictionary that is added to says of itself. */
+async function readInto(db: Database, named: string) {
+  const { locateDictionary } = await import("@/lib/catalog/dictionaries");
+  const { ref, version } = splitVersion(named);
+  const { id, dictionary } = await locateDictionary(db, ref, version);
+  const options: ReadOptions = {
+    model: dictionary.model.id,
+    name: dictionary.id,
+    hook: dictionary.hook,
+    into: { ref, sha256: dictionary.sha256, num_latents: dictionary.numLatents },
+  };
+  return { target: { id, ref }, options };
+}
+
+async function importPaths(db: Database, paths: string[], options: ImportCommandOptions, signal: AbortSignal): Promise<void> {
   const started = performance.now();
-  const bundle = path.resolve(folder);
-  const known = await knownUnchanged(bundle);
-  if (known) {
-    if (!quiet) report(known);
-    return;
-  }
-  const [{ openDatabase }, { importBundle }] = await Promise.all([import("@/lib/catalog/db"), import("@/lib/catalog/import-bundle")]);
-  const stop = new AbortController();
-  // The first interrupt ends the import cleanly; a second one ends the process.
-  const interrupt = () => stop.abort();
-  process.once("SIGINT", interrupt);
-  process.once("SIGTERM", interrupt);
+  const [{ openSource }, { importSource }, { noteImport }] = await Promise.all([
+    import("@/lib/formats/readers"),
+    import("@/lib/catalog/import-source"),
+    import("@/lib/catalog/import-bundle"),
+  ]);
+  const { model, name, hook, quiet } = options;
+  const into = options.into === undefined ? undefined : await readInto(db, options.into);
+  const source: Source = await openSource(paths, { model, name, hook, signal, ...into?.options });
+  if (!quiet) for (const sentence of source.found) console.log(sentence);
   const printer = quiet ? undefined : progressPrinter();
-  const db = await openDatabase({ migrate: "apply" });
+  let result: ImportResult;
   try {
-    const result = await importBundle(db, bundle, { onProgress: printer?.show, signal: stop.signal });
-    printer?.end();
-    if (!quiet) report(result);
-    if (result.rows && !quiet) {
-      const seconds = (performance.now() - started) / 1_000;
-      console.log(`${number.format(result.rows)} rows and ${number.format(result.images)} new images in ${seconds.toFixed(1)} s`);
-    }
-    await (await import("./embed")).embedAfterImport(db, { quiet, signal: stop.signal });
+    result = await importSource(db, source, { onProgress: printer?.show, signal, into: into?.target });
   } finally {
     printer?.end();
+  }
+  if (source.format === "facet-bundle/1" && paths[0]) await noteImport(db, paths[0], result);
+  if (quiet) return;
+  report(result);
+  if (result.rows) {
+    const seconds = (performance.now() - started) / 1_000;
+    const rate = number.format(Math.round(result.rows / seconds));
+    console.log(
+      `${number.format(result.rows)} rows and ${number.format(result.images)} new images in ${seconds.toFixed(1)} s (${rate} rows/s)`,
+    );
+  }
+}
+
+/** Imports what lies at the paths, applying pending migrations first. A bundle that is there already is not even opened. */
+export async function importCommand(given: string[], options: ImportCommandOptions): Promise<void> {
+  const paths = given.map((one) => path.resolve(one));
+  const plain = paths.length === 1 && !options.model && !options.name && !options.hook && !options.into;
+  const known = plain && paths[0] ? await knownUnchanged(paths[0]) : null;
+  if (known) {
+    if (!options.quiet) report(known);
+    return;
+  }
+  const { openDatabase } = await import("@/lib/catalog/db");
+  const stop = new AbortController();
+  // The first interrupt ends the import cleanly; a second one ends the process, which leaves the catalogue as it was too.
+  const interrupt = () => {
+    if (!stop.signal.aborted) console.error("Stopping; once more ends at once.");
+    stop.abort();
+  };
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  const db = await openDatabase({ migrate: "apply" });
+  try {
+    await importPaths(db, paths, options, stop.signal);
+  } finally {
     await db.close();
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);

@@ -1,0 +1,17 @@
+import { openDatabase } from "@/lib/catalog/db";
+import { dropDictionary } from "@/lib/catalog/drop-dictionary";
+import { splitVersion } from "./version-ref";
+
+/** Drops `<model>/<dictionary>[@version]` and says what is gone. */
+export async function dropCommand(named: string): Promise<void> {
+  const { ref, version } = splitVersion(named);
+  const db = await openDatabase();
+  try {
+    const { sha256, features, images } = await dropDictionary(db, ref, version);
+    console.log(
+      `${ref} (${sha256.slice(0, 12)}) dropped: ${features.toLocaleString("en")} features, ${images.toLocaleString("en")} images`,
+    );
+  } finally {
+    await db.close();
+  }
+}

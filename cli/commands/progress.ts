@@ -1,0 +1,26 @@
+import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+
+const number = new Intl.NumberFormat("en");
+
+/** One line that rewrites itself on a terminal; elsewhere a line a stage, and one every ten seconds of a long one. */
+export function progressPrinter(): { show(progress: ImportProgress): void; end(): void } {
+  const live = process.stdout.isTTY;
+  let stage = "";
+  let shown = 0;
+  return {
+    show(progress) {
+      const now = Date.now();
+      if (progress.stage === stage && now - shown < (live ? 100 : 10_000)) return;
+      const line = `  ${progress.stage}: ${number.format(progress.done)} of ${number.format(progress.total)}${
+        progress.rowsPerSecond ? `, ${number.format(progress.rowsPerSecond)} rows/s` : ""
+      }`;
+      if (live) process.stdout.write(`\r\x1b[2K${line}`);
+      else console.log(line);
+      stage = progress.stage;
+      shown = now;
+    },
+    end() {
+      if (live && stage) process.stdout.write("\r\x1b[2K");
+    },
+  };
+}
