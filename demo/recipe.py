@@ -1,6 +1,6 @@
 """The whole recipe of the embedded demo: model → dictionaries → cache → explanations → scores → ONNX → bundle → manifest.
 
-    python -m demo.recipe --seed 0 --work DIR --out demo [--from-checkpoint DIR] [--layers 1 2] [--reduced] [--stage NAME …]
+    python -m demo.recipe --seed 0 --work DIR --out demo [--from-checkpoint DIR] [--layers 0 1] [--reduced] [--stage NAME …]
 
 Every stage leaves its result in the work folder and is skipped when it is there already; `--stage` names those to do again.
 """
@@ -24,7 +24,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--out", type=Path, default=Path("demo"), help="where model/, dictionaries/, bundle/, results/ and manifest.json go"
     )
     parser.add_argument("--from-checkpoint", type=Path, help="take this trained checkpoint instead of training one")
-    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2], help="blocks whose outputs get a dictionary")
+    parser.add_argument("--layers", type=int, nargs="+", default=[0, 1], help="blocks whose outputs get a dictionary")
     parser.add_argument("--reduced", action="store_true", help="a two-minute run: a small model, few steps, 128 latents")
     parser.add_argument("--images", type=int, help="how many catalogue images")
     parser.add_argument("--latents", type=int)

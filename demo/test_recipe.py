@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_makes_everything(made: Path) -> None:
     out = made / "out"
     manifest = check_bundle(out / "bundle")
-    assert [d["id"] for d in manifest["dictionaries"]] == ["model.layers.1", "model.layers.2"]
+    assert [d["id"] for d in manifest["dictionaries"]] == ["model.layers.0", "model.layers.1"]
     assert manifest["model"]["sha256"] == load_checkpoint(out / "model").sha256
     engine = json.loads((out / "model/engine.json").read_text())
     for about in engine["dictionaries"]:
@@ -37,7 +37,7 @@ def test_makes_everything(made: Path) -> None:
     parity = json.loads((out / "results/onnx.json").read_text())
     assert all(p["same_text"] == p["prompts"] and p["hidden"] <= 1e-3 for p in parity.values())
     reports = json.loads((out / "results/explanations.json").read_text())
-    assert set(reports) == {"model.layers.1", "model.layers.2"}
+    assert set(reports) == {"model.layers.0", "model.layers.1"}
 
 
 def test_every_living_feature_has_an_explanation_or_a_reason(made: Path) -> None:
