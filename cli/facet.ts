@@ -26,6 +26,12 @@ program
   .action(async (ref: string) => (await import("./commands/drop")).dropCommand(ref));
 
 program
+  .command("embed")
+  .description("make the vectors that search by meaning needs, where they are missing or another embedder's")
+  .option("--quiet", "say only what went wrong", false)
+  .action(async (options: { quiet: boolean }) => (await import("./commands/embed")).embedCommand(options));
+
+program
   .command("migrate")
   .description("bring the database to this version's tables")
   .action(async () => (await import("./commands/migrate")).migrateCommand());

@@ -27,6 +27,7 @@ function findRoot(): string {
 }
 
 const root = read("FACET_ROOT") ?? findRoot();
+const embeddingsUrl = read("FACET_EMBEDDINGS_URL");
 
 export const env = {
   root,
@@ -37,4 +38,8 @@ export const env = {
   /** The exported model that this process runs: its engine.json lies there. */
   engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
   logLevel: read("FACET_LOG_LEVEL") ?? "info",
+  /** An OpenAI-compatible endpoint that embeds texts in place of models/minilm; undefined = none. The key stays in this process. */
+  embeddings: embeddingsUrl
+    ? { url: embeddingsUrl, model: read("FACET_EMBEDDINGS_MODEL") ?? "text-embedding-3-small", key: read("FACET_EMBEDDINGS_KEY") }
+    : undefined,
 } as const;

@@ -88,6 +88,7 @@ export async function importCommand(given: string[], options: ImportCommandOptio
   const db = await openDatabase({ migrate: "apply" });
   try {
     await importPaths(db, paths, options, stop.signal);
+    await (await import("./embed")).embedAfterImport(db, { quiet: options.quiet, signal: stop.signal });
   } finally {
     await db.close();
     process.off("SIGINT", interrupt);

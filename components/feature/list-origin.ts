@@ -31,15 +31,21 @@ const sortNames: Record<SortKey, string> = {
   density: "density",
   text_density: "text density",
   max_activation: "maximum",
+  mean_activation: "mean activation",
   image_share: "image share",
   iou: "IoU",
   steer: "steering effect",
+  clip: "CLIP score",
+  consistency: "consistency",
+  detection: "detection",
+  fuzzing: "fuzzing",
   images: "pictures",
 };
 
 /** "312 features · “yellow fruit” · by IoU". */
 export function originWords(query: FeatureQuery, total: number | null): string {
-  const filters = query.concepts.length + Object.keys(query.ranges).length + Object.keys(query.flags).length;
+  const filters =
+    query.concepts.length + Object.keys(query.ranges).length + Object.keys(query.flags).length + (query.scoredBy.length ? 1 : 0);
   return [
     total === null ? "All features" : formatNoun(total, "feature"),
     query.q ? `“${query.q}”` : null,

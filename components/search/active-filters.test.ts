@@ -10,6 +10,7 @@ const query = {
   concepts: ["object" as const, "colour" as const],
   ranges: { density: { min: 0.0042 }, iou: { max: 0.5 }, max_activation: { min: 1, max: 12.34 } },
   flags: { dead: false, sink: true },
+  scoredBy: ["iou" as const],
 };
 
 describe("active filters", () => {
@@ -23,12 +24,13 @@ describe("active filters", () => {
       "IoU ≤ .50",
       "Not dead",
       "Sink",
+      "Scored by IoU",
     ]);
   });
 
   it("each know what takes them off, and only them", () => {
     let left = query as typeof emptyFeatureQuery;
-    for (let n = 8; n > 0; n--) {
+    for (let n = 9; n > 0; n--) {
       const filters = activeFilters(left, { withSearch: true });
       expect(filters).toHaveLength(n);
       left = { ...left, ...filters[0]?.without };

@@ -41,8 +41,15 @@ export function activeFilters(query: FeatureQuery, { withSearch = false } = {}):
     const { [key]: _, ...rest } = query.flags;
     filters.push({ key, text: flag ? flagNames[key].name : `Not ${flagNames[key].name.toLowerCase()}`, without: { flags: rest } });
   }
+  for (const key of query.scoredBy) {
+    filters.push({
+      key: `scored-${key}`,
+      text: `Scored by ${metrics[key].name}`,
+      without: { scoredBy: query.scoredBy.filter((other) => other !== key) },
+    });
+  }
   return filters;
 }
 
 /** The query with nothing but its dictionary and its words. */
-export const noFilters: Partial<FeatureQuery> = { concepts: [], ranges: {}, flags: {} };
+export const noFilters: Partial<FeatureQuery> = { concepts: [], ranges: {}, flags: {}, scoredBy: [] };

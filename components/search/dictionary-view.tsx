@@ -16,6 +16,7 @@ import { downloadRows } from "./download";
 import { FeatureGrid, GridSkeleton } from "./feature-grid";
 import { FeatureTable } from "./feature-table";
 import { FilterPanel } from "./filter-panel";
+import { ListNotes } from "./list-notes";
 import { useListState } from "./list-state";
 import { FilterButton, ListToolbar } from "./list-toolbar";
 import { fromParam } from "./list-url";
@@ -110,6 +111,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
               )}
             </div>
           )}
+          <ListNotes query={query} meaning={pages.meaning} total={pages.total} />
           {pages.error && pages.items.length === 0 ? (
             <ErrorState
               error={pages.error}

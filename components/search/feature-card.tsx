@@ -173,7 +173,7 @@ function CardPicture({
 
 function MatchReason({ card }: { card: Card }) {
   const match = card.match;
-  const reasons = { key: "by its index", words: "by its words", typo: "by similar words", meaning: "by meaning" } as const;
+  const reasons = { key: "by its index", words: "by its words", typo: "by similar words", meaning: "by similar meaning" } as const;
   const elsewhere = match?.highlight && withoutHighlight(match.highlight) !== card.label ? match.highlight : null;
   return (
     <p dir="auto" className="mt-1 h-[1.125rem] truncate text-muted text-xs" title={elsewhere ? withoutHighlight(elsewhere) : undefined}>

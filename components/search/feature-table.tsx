@@ -14,8 +14,21 @@ import { FeatureLabel } from "./feature-label";
 import { HealthGlyphs } from "./health";
 import { metrics } from "./metrics";
 import { type FeatureListProps, useFeatureList } from "./use-feature-list";
+import { useMeasured } from "./use-measured";
 
-const columns: readonly MetricKey[] = ["iou", "steer", "density", "text_density", "image_share", "max_activation", "images"];
+const columnOrder: readonly MetricKey[] = [
+  "iou",
+  "steer",
+  "clip",
+  "consistency",
+  "detection",
+  "fuzzing",
+  "density",
+  "text_density",
+  "image_share",
+  "max_activation",
+  "images",
+];
 /** Columns that narrow windows leave out; the rest scroll sideways. */
 const wideOnly = new Set<MetricKey>(["text_density", "images"]);
 
@@ -39,6 +52,8 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
     layoutKey: `${compact}`,
     serverItems: 40,
   });
+  const measured = useMeasured(query.dictionary);
+  const columns = columnOrder.filter((key) => measured.includes(key));
   const blankColumns = columns.length + 4;
   return (
     <div
@@ -86,6 +101,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
               key={card.index}
               card={card}
               dictionary={dictionary}
+              columns={columns}
               from={from}
               heat={heat}
               compact={compact}
@@ -111,6 +127,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
 interface TableRowProps {
   card: Card;
   dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  columns: readonly MetricKey[];
   from: string;
   heat: boolean;
   compact: boolean;
@@ -118,7 +135,7 @@ interface TableRowProps {
   onFocus: (index: number) => void;
 }
 
-function TableRow({ card, dictionary, from, heat, compact, picture, onFocus }: TableRowProps) {
+function TableRow({ card, dictionary, columns, from, heat, compact, picture, onFocus }: TableRowProps) {
   const example = card.top[picture] ?? card.top[0];
   const side = compact ? "size-8" : "size-12";
   return (

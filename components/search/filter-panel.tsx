@@ -11,7 +11,7 @@ import { Term } from "@/components/ui/term";
 import { histogramsQueryOptions } from "@/lib/api/histograms";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount } from "@/lib/core/format";
-import { conceptClasses, type FlagKey, type Histograms, type MetricKey } from "@/lib/core/records";
+import { conceptClasses, type FlagKey, type Histograms, type MetricKey, scoreKeys } from "@/lib/core/records";
 import { ConceptGlyph } from "./concept";
 import { conceptExplanations, flagNames, metrics } from "./metrics";
 
@@ -20,8 +20,8 @@ interface FilterPanelProps {
   setQuery: (change: Partial<FeatureQuery>) => void;
 }
 
-const first: readonly MetricKey[] = ["iou", "steer", "density", "image_share"];
-const more: readonly MetricKey[] = ["max_activation", "text_density", "images"];
+const first: readonly MetricKey[] = [...scoreKeys, "density", "image_share"];
+const more: readonly MetricKey[] = ["max_activation", "mean_activation", "text_density", "images"];
 const flagOrder: readonly FlagKey[] = ["explained", "always_on", "sink", "dead"];
 
 /** What narrows a list down: concept classes with their counts, a histogram to brush for each metric, and flags. */
@@ -42,6 +42,7 @@ export function FilterPanel({ query, setQuery }: FilterPanelProps) {
           More filters
         </Button>
       )}
+      <ScoredBy query={query} setQuery={setQuery} data={data} />
       <Flags query={query} setQuery={setQuery} counts={data.flags} />
     </div>
   );
@@ -50,7 +51,9 @@ export function FilterPanel({ query, setQuery }: FilterPanelProps) {
 function MetricFilter({ metric: key, data, query, setQuery }: FilterPanelProps & { metric: MetricKey; data: Histograms }) {
   const histogram = data.metrics[key];
   const metric = metrics[key];
-  if (!histogram || histogram.edges.length < 3) return null;
+  // What no feature has cannot be filtered by, unless an address does so already.
+  const measured = histogram?.counts.some((count) => count > 0) || query.ranges[key];
+  if (!histogram || histogram.edges.length < 3 || !measured) return null;
   return (
     <HistogramBrush
       name={metric.name}
@@ -91,6 +94,36 @@ function Concepts({ query, setQuery, counts }: FilterPanelProps & { counts: Reco
               }
             >
               {concept}
+            </Chip>
+          );
+        })}
+      </div>
+    </section>
+  );
+}
+
+/** Which scores a feature must have, whatever they are: any of the chosen. */
+function ScoredBy({ data, query, setQuery }: FilterPanelProps & { data: Histograms }) {
+  const count = (key: MetricKey) => data.metrics[key]?.counts.reduce((sum, n) => sum + n, 0) ?? 0;
+  const present = scoreKeys.filter((key) => count(key) > 0 || query.scoredBy.includes(key));
+  if (present.length === 0) return null;
+  return (
+    <section>
+      <h3 className="mb-2 text-sm">
+        <Term explain="By what its explanation was scored. Choose any number; a feature with any of these scores passes.">Scored by</Term>
+      </h3>
+      <div className="flex flex-wrap gap-1.5">
+        {present.map((key) => {
+          const pressed = query.scoredBy.includes(key);
+          return (
+            <Chip
+              key={key}
+              pressed={pressed}
+              count={formatCount(count(key))}
+              title={metrics[key].explain}
+              onClick={() => setQuery({ scoredBy: pressed ? query.scoredBy.filter((other) => other !== key) : [...query.scoredBy, key] })}
+            >
+              {metrics[key].name}
             </Chip>
           );
         })}

@@ -29,6 +29,7 @@ import { formatCount, formatNoun } from "@/lib/core/format";
 import { type MetricKey, type SortKey, sortKeys } from "@/lib/core/records";
 import type { View } from "./list-url";
 import { metrics, sortNames } from "./metrics";
+import { useMeasured } from "./use-measured";
 
 interface ListToolbarProps {
   query: FeatureQuery;
@@ -109,7 +110,10 @@ export function ListToolbar({
 function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuery">) {
   const searching = query.q.trim() !== "";
   const ascending = query.direction === "asc";
-  const keys = sortKeys.filter((key) => key !== "relevance" || searching);
+  const measured = useMeasured(query.dictionary);
+  const keys = sortKeys.filter((key) =>
+    key === "relevance" ? searching : key === "index" || key === query.sort || (measured as readonly string[]).includes(key),
+  );
   const Arrow = ascending ? ArrowUpNarrowWide : ArrowDownWideNarrow;
   const metric = query.sort in metrics ? metrics[query.sort as MetricKey] : null;
   return (

@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/re
 import { useEffect, useMemo, useState } from "react";
 import { featuresInfiniteOptions } from "@/lib/api/features";
 import type { FeatureQuery } from "@/lib/core/feature-query";
-import type { FeatureCard } from "@/lib/core/records";
+import type { FeatureCard, Meaning } from "@/lib/core/records";
 import { listKey as keyOf } from "./list-url";
 
 /** The words that are searched for: a moment behind the typing, so that not every letter is a request. */
@@ -23,6 +23,8 @@ export interface FeaturePages {
   cursorOf: (position: number) => string | null;
   /** Features that pass; null until known. */
   total: number | null;
+  /** Whether the search went by meaning; null where nothing was asked for so, or until known. */
+  meaning: Meaning | null;
   hasNext: boolean;
   hasPrevious: boolean;
   fetchNext: () => void;
@@ -69,6 +71,7 @@ export function useFeaturePages(query: FeatureQuery): FeaturePages {
       return (pageParams[page] as string | null | undefined) ?? null;
     },
     total: pages[0]?.total ?? null,
+    meaning: pages[0]?.meaning ?? null,
     hasNext: result.hasNextPage,
     hasPrevious: result.hasPreviousPage,
     fetchNext: () => {

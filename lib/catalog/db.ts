@@ -8,6 +8,7 @@ import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResu
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
 import type { PrismaClient } from "@/lib/generated/prisma/client";
+import { asCatalogueError } from "./database-errors";
 import { stampName } from "./import-stamp";
 import { type Lock, takeLock } from "./lock";
 import { migrate, pendingMigrations } from "./migrations";
@@ -78,23 +79,6 @@ export class Database implements Queryable {
     await this.pool.end();
     await this.onClose();
   }
-}
-
-/** Errors of the connection (not of a statement) by their PostgreSQL class or Node code. */
-function asCatalogueError(error: unknown, kind: Database["kind"]): unknown {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== "string") return error;
-  if (code === "42P01") {
-    return new FacetError("catalogue_outdated", "The database does not have this version's tables.", { cause: error });
-  }
-  if (/^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_)/.test(code) || /^(08|28|3D|57P)/.test(code)) {
-    return new FacetError(
-      "catalogue_unreachable",
-      kind === "postgres" ? "The database that DATABASE_URL names does not answer." : "The embedded catalogue does not answer.",
-      { fix: "Run `npm run facet doctor`, which says what is wrong.", cause: error },
-    );
-  }
-  return error;
 }
 
 /** Awaits a query of Prisma's; a connection that fails becomes the catalogue's own error, whose code Prisma keeps in its message's cause. */
@@ -213,10 +197,15 @@ async function settleMigrations(db: Database, policy: "apply" | "refuse" | "neve
   }
 }
 
-/** How near a word must be to count as a typo of another. Set on every connection before its first query. */
+/**
+ * Set on every connection before its first query: how near a word must be to count as a typo of another; how many candidates a search by
+ * meaning weighs (no fewer than it returns), and that it goes on until enough of them pass the filters.
+ */
 const session = {
   onConnect: async (client: ClientBase) => {
-    await client.query("SET pg_trgm.strict_word_similarity_threshold = 0.35");
+    await client.query(
+      "SET pg_trgm.strict_word_similarity_threshold = 0.35; SET hnsw.ef_search = 200; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 60000",
+    );
   },
 };
 

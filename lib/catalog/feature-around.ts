@@ -1,7 +1,7 @@
 /** Which features stand before and after one in a list: what "previous" and "next" on its page mean. */
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { Queryable } from "./db";
-import { edgeOf, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
+import { countRows, edgeOf, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
 
 export interface Around {
   /** Both null when the list does not hold the feature. */
@@ -20,9 +20,8 @@ export async function around(
   index: number,
 ): Promise<Around> {
   const order = orderOf(query, match?.found != null);
-  const source = sourceOf(dictionaryId, query, match);
-  const counted = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${source.sql}`, source.parameters.values);
-  const total = counted[0]?.total ?? 0;
+  const source = await sourceOf(dictionaryId, query, match);
+  const total = await countRows(db, source);
   const place = `$${source.parameters.values.length + 1}`;
   const [row] = await db.rows<{ key: number | null; index: number; dead: boolean }>(
     `SELECT ${order.key} AS key, f.index, f.dead ${source.sql} AND f.index = ${place}::int`,

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { FacetError } from "@/lib/core/errors";
 import type { FeatureQuery } from "@/lib/core/feature-query";
-import { type FeatureCard, type FeaturePage, flagKeys, type MetricKey, metricKeys } from "@/lib/core/records";
+import { type FeatureCard, type FeaturePage, flagKeys, type Meaning, type MetricKey, metricKeys } from "@/lib/core/records";
 import type { Queryable } from "./db";
 import { type CardRow, cardColumns, toCard } from "./row-types";
 import { attachTop } from "./top-maps";
@@ -20,14 +20,23 @@ export class Parameters {
   }
 }
 
+/** A feature that a search found otherwise than by SQL's own means, at a cost that the search gives it. */
+export interface Hit {
+  index: number;
+  cost: number;
+}
+
 /** A search as SQL. */
 export interface FeatureMatch {
   /** A SELECT of `(index int, cost float8)` of what is found, best = lowest cost; null when the search only excludes. */
   found: ((parameters: Parameters) => string) | null;
+  /** Features that are found beside those, given the conditions on `f` that every feature of the list meets. */
+  beside: ((filter: FeatureFilter) => Promise<Hit[]>) | null;
   /** A condition on `f` (feature); null when nothing is excluded. */
   condition: ((parameters: Parameters) => string) | null;
   /** Says on each card why it was found. */
-  explain: (db: Queryable, cards: FeatureCard[]) => Promise<void>;
+  explain: (db: Queryable, cards: FeatureCard[], beside: Hit[]) => Promise<void>;
+  meaning: Meaning | null;
 }
 
 /** Types of the sort columns, to compare without losing a bit. */
@@ -35,9 +44,14 @@ const columnTypes: Record<MetricKey, string> = {
   density: "float8",
   text_density: "float8",
   max_activation: "real",
+  mean_activation: "real",
   image_share: "float8",
   iou: "float8",
   steer: "float8",
+  clip: "float8",
+  consistency: "float8",
+  detection: "float8",
+  fuzzing: "float8",
   images: "int",
 };
 
@@ -111,13 +125,15 @@ function isKeyOf(order: Order, value: Edge["value"]): boolean {
   return order.type !== "real" || value === 0 || (Number.isFinite(Math.fround(value)) && Math.fround(value) !== 0);
 }
 
-export interface Source {
-  /** FROM and WHERE. */
+/** Conditions on `f` (feature), its dictionary among them. */
+export interface FeatureFilter {
   sql: string;
   parameters: Parameters;
+  /** Whether they leave anything of the dictionary out. */
+  narrows: boolean;
 }
 
-export function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Source {
+function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): FeatureFilter {
   const parameters = new Parameters();
   const where = [`f.dictionary_id = ${parameters.bind(dictionaryId)}`];
   if (query.concepts.length) where.push(`f.concept = ANY(${parameters.bind(query.concepts)}::text[])`);
@@ -132,9 +148,50 @@ export function sourceOf(dictionaryId: number, query: FeatureQuery, match: Featu
     const flag = query.flags[key];
     if (flag !== undefined) where.push(flag ? `f.${key}` : `NOT f.${key}`);
   }
+  if (query.scoredBy.length) where.push(`(${query.scoredBy.map((key) => `f.${key} IS NOT NULL`).join(" OR ")})`);
   if (match?.condition) where.push(match.condition(parameters));
-  const join = match?.found ? `JOIN (${match.found(parameters)}) m ON m.index = f.index` : "";
-  return { sql: `FROM feature f ${join} WHERE ${where.join(" AND ")}`, parameters };
+  return { sql: where.join(" AND "), parameters, narrows: where.length > 1 };
+}
+
+export interface Source {
+  /** FROM and WHERE. */
+  sql: string;
+  parameters: Parameters;
+  /** What was found beside the SQL: part of it, and needed to say why. */
+  beside: Hit[];
+  /** Whether anything is left out of the dictionary. */
+  narrows: boolean;
+}
+
+/** Every condition of the list, search included, asked before any limit. */
+export async function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Promise<Source> {
+  const filter = filterOf(dictionaryId, query, match);
+  const { parameters } = filter;
+  if (!match?.found) return { sql: `FROM feature f WHERE ${filter.sql}`, parameters, beside: [], narrows: filter.narrows };
+  const beside = (await match.beside?.(filter)) ?? [];
+  let found = match.found(parameters);
+  if (beside.length) {
+    const indices = parameters.bind(beside.map((hit) => hit.index));
+    const costs = parameters.bind(beside.map((hit) => hit.cost));
+    found = `SELECT index, min(cost) AS cost FROM (${found} UNION ALL SELECT * FROM unnest(${indices}::int[], ${costs}::float8[])) either GROUP BY index`;
+  }
+  return { sql: `FROM feature f JOIN (${found}) m ON m.index = f.index WHERE ${filter.sql}`, parameters, beside, narrows: true };
+}
+
+const counts = new WeakMap<Queryable, Map<string, number>>();
+const mostCounts = 500;
+
+/** How many features a list has. The rows of a dictionary's number never change, so that each page of a list need not count again. */
+export async function countRows(db: Queryable, { sql, parameters }: Pick<Source, "sql" | "parameters">): Promise<number> {
+  const known = counts.get(db) ?? new Map<string, number>();
+  counts.set(db, known);
+  const key = JSON.stringify([sql, parameters.values]);
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const [row] = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${sql}`, parameters.values);
+  if (known.size >= mostCounts) known.delete(known.keys().next().value as string);
+  known.set(key, row?.total ?? 0);
+  return row?.total ?? 0;
 }
 
 type KeyedRow = CardRow & { key: number | null };
@@ -203,16 +260,16 @@ export async function featurePage(
   const order = orderOf(query, match?.found != null);
   const cursor = readCursor(query);
   if (cursor && !isKeyOf(order, cursor.edge.value)) throw new FacetError("invalid_request", "The cursor is not one of this API.");
-  const source = sourceOf(dictionaryId, query, match);
+  const source = await sourceOf(dictionaryId, query, match);
   const backwards = cursor?.side === "before";
   const rows = await readRows(db, source, order, cursor?.edge ?? null, backwards, query.limit + 1);
   const more = rows.length > query.limit;
   if (more) rows.pop();
   if (backwards) rows.reverse();
-  const counted = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${source.sql}`, source.parameters.values);
+  const total = await countRows(db, source);
   const items = rows.map(toCard);
   await attachTop(db, dictionaryId, items);
-  await match?.explain(db, items);
+  await match?.explain(db, items, source.beside);
   const [first, last] = [rows[0], rows.at(-1)];
   // Where one came from there is at least the row of the cursor.
   const hasNext = backwards ? true : more;
@@ -221,6 +278,7 @@ export async function featurePage(
     items,
     next: hasNext && last ? writeCursor(query, edgeOf(last), "after") : null,
     previous: hasPrevious && first ? writeCursor(query, edgeOf(first), "before") : null,
-    total: counted[0]?.total ?? 0,
+    total,
+    meaning: match?.meaning ?? null,
   };
 }

@@ -7,7 +7,7 @@ import { locateDictionary } from "./dictionaries";
 const bins = 32;
 
 /** Metrics that spread over orders of magnitude: equal bins of their logarithm. The others are shares from 0 to 1. */
-const logarithmic = new Set<MetricKey>(["density", "text_density", "max_activation", "images"]);
+const logarithmic = new Set<MetricKey>(["density", "text_density", "max_activation", "mean_activation", "images"]);
 
 interface Extent {
   smallest: number | null;

@@ -8,6 +8,7 @@ import type { Source, SourceEntry } from "@/lib/formats/source";
 import { checkMap, checkSource } from "./activation-rows";
 import { type ColumnArrays, fillTable } from "./bulk";
 import type { Database } from "./db";
+import { scoreColumns, scoreColumnsSql } from "./feature-scores";
 import { computeHistograms } from "./histograms";
 import type { ImportMedia } from "./import-media";
 import { mergeOld, type OldDictionary } from "./import-merge";
@@ -87,7 +88,7 @@ export class Importer {
    */
   async addToDictionary(client: PoolClient, old: number, addedContents: string[], job: DictionaryImport): Promise<void> {
     const { rows } = await client.query<{ id: number }>(
-      "UPDATE dictionary SET id = DEFAULT, added_contents = $2 WHERE id = $1 RETURNING id",
+      "UPDATE dictionary SET id = DEFAULT, added_contents = $2, embedder = NULL, embedding_size = NULL, embeddings = 0 WHERE id = $1 RETURNING id",
       [old, addedContents],
     );
     await this.#load(client, (rows[0] as { id: number }).id, job, { id: old });
@@ -280,12 +281,11 @@ export class Importer {
     const score = partitionOf("score", id);
     await client.query(
       `INSERT INTO ${partitionOf("feature", id)} (dictionary_id, index, label, concept, density, text_density, max_activation, mean_activation,
-         image_share, iou, steer, images, active_tokens, dead, always_on, sink, explained)
+         image_share, ${scoreColumns()}, images, active_tokens, dead, always_on, sink, explained)
        SELECT $1::int, f.index, e.label, e.concept, f.density, f.text_density, f.max_activation, f.mean_activation, f.image_share,
-         (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'iou'),
-         (SELECT value FROM ${score} WHERE explanation_id = e.id AND metric = 'steer'),
-         f.images, f.active_tokens, coalesce(f.dead, false), coalesce(f.always_on, false), coalesce(f.sink, false), e.text IS NOT NULL
+         ${scoreColumns("s")}, f.images, f.active_tokens, coalesce(f.dead, false), coalesce(f.always_on, false), coalesce(f.sink, false), e.text IS NOT NULL
        FROM staged_feature f LEFT JOIN ${explanation} e ON e.index = f.index AND e.preferred
+       LEFT JOIN (${scoreColumnsSql(score)}) s ON s.explanation_id = e.id
        ORDER BY f.index`,
       [id],
     );
@@ -392,7 +392,7 @@ export class Importer {
     await client.query(
       `UPDATE dictionary SET (features, alive, explained, scored) = (
          SELECT count(*), count(*) FILTER (WHERE NOT dead), count(*) FILTER (WHERE explained),
-           count(*) FILTER (WHERE iou IS NOT NULL OR steer IS NOT NULL) FROM ${feature}
+           count(*) FILTER (WHERE num_nonnulls(${scoreColumns()}) > 0) FROM ${feature}
        ), histograms = $2 WHERE id = $1`,
       [id, JSON.stringify(histograms)],
     );

@@ -1,50 +1,19 @@
 /** Rows as the database gives them → records as the API sends them. */
 import type { AnalysedFeature, Concept, EncodedMap, FeatureCard, ImageExample } from "@/lib/core/records";
 
-/** The columns of a card, for a query over `feature f`. */
-export const cardColumns = `f.index, f.label, f.concept, f.density, f.text_density, f.max_activation, f.image_share, f.iou, f.steer,
-  f.dead, f.always_on, f.sink, f.images`;
+/** What every list says of a feature, for a query over `feature f`. */
+export const nameColumns = "f.index, f.label, f.concept, f.density, f.always_on, f.sink, f.max_activation";
 
-export interface CardRow {
+export interface NameRow {
   index: number;
   label: string | null;
   concept: string | null;
   density: number | null;
-  text_density: number | null;
-  max_activation: number | null;
-  image_share: number | null;
-  iou: number | null;
-  steer: number | null;
-  dead: boolean;
   always_on: boolean;
   sink: boolean;
-  images: number | null;
+  max_activation: number | null;
 }
 
-export function toCard(row: CardRow): FeatureCard {
-  return {
-    index: row.index,
-    label: row.label,
-    concept: row.concept as Concept | null,
-    density: row.density,
-    textDensity: row.text_density,
-    maxActivation: row.max_activation,
-    imageShare: row.image_share,
-    iou: row.iou,
-    steer: row.steer,
-    dead: row.dead,
-    alwaysOn: row.always_on,
-    sink: row.sink,
-    images: row.images,
-    top: [],
-    match: null,
-  };
-}
-
-/** What an activation on a picture says of its feature, for a query over `feature f`. */
-export const nameColumns = "f.index, f.label, f.concept, f.density, f.always_on, f.sink, f.max_activation";
-
-export type NameRow = Pick<CardRow, "index" | "label" | "concept" | "density" | "always_on" | "sink" | "max_activation">;
 export type FeatureName = Omit<AnalysedFeature, "mean" | "peak" | "map">;
 
 export function toFeatureName(row: NameRow): FeatureName {
@@ -56,6 +25,43 @@ export function toFeatureName(row: NameRow): FeatureName {
     alwaysOn: row.always_on,
     sink: row.sink,
     maxActivation: row.max_activation,
+  };
+}
+
+/** The columns of a card, for a query over `feature f`. */
+export const cardColumns = `${nameColumns}, f.text_density, f.mean_activation, f.image_share, f.iou, f.steer, f.clip, f.consistency, f.detection,
+  f.fuzzing, f.dead, f.images`;
+
+export interface CardRow extends NameRow {
+  text_density: number | null;
+  mean_activation: number | null;
+  image_share: number | null;
+  iou: number | null;
+  steer: number | null;
+  clip: number | null;
+  consistency: number | null;
+  detection: number | null;
+  fuzzing: number | null;
+  dead: boolean;
+  images: number | null;
+}
+
+export function toCard(row: CardRow): FeatureCard {
+  return {
+    ...toFeatureName(row),
+    textDensity: row.text_density,
+    meanActivation: row.mean_activation,
+    imageShare: row.image_share,
+    iou: row.iou,
+    steer: row.steer,
+    clip: row.clip,
+    consistency: row.consistency,
+    detection: row.detection,
+    fuzzing: row.fuzzing,
+    dead: row.dead,
+    images: row.images,
+    top: [],
+    match: null,
   };
 }
 

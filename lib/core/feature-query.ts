@@ -3,7 +3,18 @@
  * what a person sees is what a link restores.
  */
 import { FacetError } from "./errors";
-import { type Concept, conceptClasses, type FlagKey, flagKeys, type MetricKey, metricKeys, type SortKey, sortKeys } from "./records";
+import {
+  type Concept,
+  conceptClasses,
+  type FlagKey,
+  flagKeys,
+  type MetricKey,
+  metricKeys,
+  type ScoreKey,
+  type SortKey,
+  scoreKeys,
+  sortKeys,
+} from "./records";
 
 export type { FlagKey, SortKey } from "./records";
 export type Direction = "asc" | "desc";
@@ -24,6 +35,8 @@ export interface FeatureQuery {
   /** Both ends included. A feature without the metric passes no range of it. */
   ranges: Partial<Record<MetricKey, Range>>;
   flags: Partial<Record<FlagKey, boolean>>;
+  /** Has a score by any of these; empty = all. */
+  scoredBy: ScoreKey[];
   /** Rows a page, 1 to `queryLimits.page`. */
   limit: number;
   cursor: string | null;
@@ -51,6 +64,7 @@ export const emptyFeatureQuery: FeatureQuery = {
   concepts: [],
   ranges: {},
   flags: {},
+  scoredBy: [],
   limit: queryLimits.defaultPage,
   cursor: null,
 };
@@ -60,6 +74,7 @@ const known = new Set<string>([
   "q",
   "sort",
   "concept",
+  "scored_by",
   "limit",
   "cursor",
   ...flagKeys,
@@ -68,6 +83,7 @@ const known = new Set<string>([
 export const featureQueryKeys: readonly string[] = [...known];
 
 const isSortKey = (key: string): key is SortKey => (sortKeys as readonly string[]).includes(key);
+const isScoreKey = (key: string): key is ScoreKey => (scoreKeys as readonly string[]).includes(key);
 const isConcept = (key: string): key is Concept => (conceptClasses as readonly string[]).includes(key);
 
 function bad(key: string, message: string): FacetError {
@@ -116,6 +132,7 @@ export function parseFeatureQuery(params: URLSearchParams | Record<string, strin
     concepts: [],
     ranges: {},
     flags: {},
+    scoredBy: [],
     cursor: values.get("cursor") ?? null,
   };
   for (const concept of new Set((values.get("concept") ?? "").split(",").filter(Boolean))) {
@@ -137,6 +154,10 @@ export function parseFeatureQuery(params: URLSearchParams | Record<string, strin
     if (value === undefined) continue;
     if (value !== "1" && value !== "0") throw bad(key, `"${key}" is 1 or 0, not "${value.slice(0, 40)}".`);
     query.flags[key] = value === "1";
+  }
+  for (const score of new Set((values.get("scored_by") ?? "").split(",").filter(Boolean))) {
+    if (!isScoreKey(score)) throw bad("scored_by", `"${score.slice(0, 40)}" is not a score; known are ${scoreKeys.join(", ")}.`);
+    query.scoredBy.push(score);
   }
   const limit = values.get("limit");
   if (limit !== undefined) {
@@ -168,6 +189,7 @@ export function featureQueryParams(query: FeatureQuery): Record<string, string> 
     const flag = query.flags[key];
     if (flag !== undefined) params[key] = flag ? "1" : "0";
   }
+  if (query.scoredBy.length) params.scored_by = query.scoredBy.join(",");
   if (query.limit !== queryLimits.defaultPage) params.limit = String(query.limit);
   if (query.cursor) params.cursor = query.cursor;
   return params;

@@ -62,12 +62,19 @@ export const featureCardSchema = z.strictObject({
   /** Share of text tokens on which it is active, 0..1. */
   textDensity: metric,
   maxActivation: metric,
+  /** Mean over the tokens on which it is active. */
+  meanActivation: metric,
   /** Share of its total activation that lies on image tokens, 0..1; null when it never fires. */
   imageShare: metric,
   /** Intersection over union of its mask with the truth of its label, 0..1. */
   iou: metric,
   /** How often clamping it makes the model name its label, 0..1. */
   steer: metric,
+  /** What other tools measure of the explanation, 0..1: likeness of image and label, agreement of judges, and how well it tells active examples. */
+  clip: metric,
+  consistency: metric,
+  detection: metric,
+  fuzzing: metric,
   dead: z.boolean(),
   alwaysOn: z.boolean(),
   sink: z.boolean(),
@@ -77,12 +84,26 @@ export const featureCardSchema = z.strictObject({
   match: matchSchema.nullable(),
 });
 
+/** Whether a search went by meaning too, and if not, why. */
+export const meaningSchema = z.strictObject({
+  /**
+   * `used`; `not_read`: no feature has words, or the question is in a script that the embedder does not read; `no_vectors`: none were made
+   * for this dictionary; `other_embedder`: they are another one's; `no_embedder`: this server has none; `unavailable`: it does not answer.
+   */
+  state: z.enum(["used", "not_read", "no_vectors", "other_embedder", "no_embedder", "unavailable"]),
+  /** Who made the stored vectors, and who would embed the question. */
+  stored: z.string().nullable(),
+  here: z.string().nullable(),
+});
+
 export const featurePageSchema = z.strictObject({
   items: z.array(featureCardSchema),
   next: z.string().nullable(),
   previous: z.string().nullable(),
-  /** Features that pass the filters and the search. */
+  /** Features that pass the filters and the search, counted. */
   total: z.number().int(),
+  /** Null where nothing was asked for by meaning: no words, a key, a quoted phrase. */
+  meaning: meaningSchema.nullable(),
 });
 
 export const dictionarySchema = z.strictObject({
@@ -230,8 +251,24 @@ export const analysisSchema = z.strictObject({
 });
 
 /** Names of the sort keys and of the range filters (`<name>_min`, `<name>_max`), in URLs and in the API alike. */
-export const metricKeys = ["density", "text_density", "max_activation", "image_share", "iou", "steer", "images"] as const;
+export const metricKeys = [
+  "density",
+  "text_density",
+  "max_activation",
+  "mean_activation",
+  "image_share",
+  "iou",
+  "steer",
+  "clip",
+  "consistency",
+  "detection",
+  "fuzzing",
+  "images",
+] as const;
 export type MetricKey = (typeof metricKeys)[number];
+/** Those that score the preferred explanation: what `scored_by` names. */
+export const scoreKeys = ["iou", "steer", "clip", "consistency", "detection", "fuzzing"] as const satisfies readonly MetricKey[];
+export type ScoreKey = (typeof scoreKeys)[number];
 /** `relevance`: best match first, by index where nothing is searched for; the default of a search, as `-steer` is of a whole list. */
 export const sortKeys = ["relevance", "index", ...metricKeys] as const;
 export type SortKey = (typeof sortKeys)[number];
@@ -243,6 +280,7 @@ export type ImageExample = z.infer<typeof imageExampleSchema>;
 export type TextExample = z.infer<typeof textExampleSchema>;
 export type FeatureCard = z.infer<typeof featureCardSchema>;
 export type FeaturePage = z.infer<typeof featurePageSchema>;
+export type Meaning = z.infer<typeof meaningSchema>;
 export type Dictionary = z.infer<typeof dictionarySchema>;
 export type Explanation = z.infer<typeof explanationSchema>;
 export type Score = z.infer<typeof scoreSchema>;

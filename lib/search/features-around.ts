@@ -3,12 +3,12 @@ import type { Database } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { type Around, around } from "@/lib/catalog/feature-around";
 import type { FeatureQuery } from "@/lib/core/feature-query";
-import { matchOf } from "./list-features";
-import { isEmptySearch, parseSearch } from "./parse";
+import { type ListOptions, matchOf } from "./list-features";
+import { parseSearch } from "./parse";
 
 /** Throws `dictionary_not_found`. */
-export async function featuresAround(db: Database, query: FeatureQuery, index: number): Promise<Around> {
+export async function featuresAround(db: Database, query: FeatureQuery, index: number, options: ListOptions = {}): Promise<Around> {
   const { id, dictionary } = await locateDictionary(db, query.dictionary);
   const parsed = parseSearch(query.q);
-  return around(db, id, query, isEmptySearch(parsed) ? null : matchOf(parsed, id, dictionary), index);
+  return around(db, id, query, await matchOf(db, parsed, id, dictionary, options.embedder), index);
 }

@@ -14,7 +14,12 @@ beforeAll(async () => {
   await catalog.add({
     features: 120,
     images: 60,
-    edit: ({ explanations = [] }) => {
+    edit: ({ explanations = [], scores = [] }) => {
+      // As delphi scores: of every fourth feature, with many equal values.
+      for (const row of [...scores]) {
+        if (row.metric !== "steer" || (row.index as number) % 4) continue;
+        scores.push({ ...row, metric: "detection", value: ((row.index as number) % 3) / 2, failure: null });
+      }
       const say = (index: number, label: string, text: string) => {
         for (const row of explanations) if (row.index === index && row.preferred) Object.assign(row, { label, text });
       };
@@ -66,9 +71,14 @@ const metricOf: Record<MetricKey, (card: FeatureCard) => number | null> = {
   density: (card) => card.density,
   text_density: (card) => card.textDensity,
   max_activation: (card) => card.maxActivation,
+  mean_activation: (card) => card.meanActivation,
   image_share: (card) => card.imageShare,
   iou: (card) => card.iou,
   steer: (card) => card.steer,
+  clip: (card) => card.clip,
+  consistency: (card) => card.consistency,
+  detection: (card) => card.detection,
+  fuzzing: (card) => card.fuzzing,
   images: (card) => card.images,
 };
 
@@ -156,6 +166,20 @@ describe("filters", () => {
     expect(items).toHaveLength(2);
     for (const card of items) expect(card).toMatchObject({ concept: "colour", label: "green things" });
     expect((await list({ concept: "emotion" })).total).toBe(0);
+  });
+
+  it("keeps what was scored by any of the scores named, whatever the score", async () => {
+    const detected = await list({ scored_by: "detection", limit: "100" });
+    expect(detected.total).toBeGreaterThan(10);
+    expect(detected.items.map((card) => card.detection)).toContain(0);
+    for (const card of detected.items) expect(card.detection).not.toBeNull();
+    const either = await list({ scored_by: "detection,iou", limit: "100" });
+    expect(either.total).toBeGreaterThan(detected.total);
+    for (const card of either.items) expect(card.detection ?? card.iou).not.toBeNull();
+    expect((await list({ scored_by: "fuzzing" })).total).toBe(0);
+    const above = await list({ detection_min: "0.5", limit: "100" });
+    expect(above.total).toBeGreaterThan(0);
+    for (const card of above.items) expect(card.detection).toBeGreaterThanOrEqual(0.5);
   });
 
   it("names an unknown dictionary", async () => {

@@ -7,6 +7,8 @@ export interface Term {
   /** `word`: found by its stem; `phrase`: words in this order; `substring`: characters as they stand (scripts without spaces, symbols). */
   kind: "word" | "phrase" | "substring";
   text: string;
+  /** It stood in quotes: whatever else is found must have it. */
+  quoted?: true;
 }
 
 export interface ParsedSearch {
@@ -18,6 +20,8 @@ export interface ParsedSearch {
   without: Term[];
   /** The last word may be the beginning of one that is still being typed. */
   prefix: string | null;
+  /** What was asked in words, to be compared by meaning; null where all of it is a key, quoted or excluded. */
+  meaning: string | null;
 }
 
 /** Terms beyond these are ignored: a query of thousands of words asks nothing more precisely. */
@@ -40,8 +44,9 @@ const quotes: Record<string, string> = { '"': '"', "“": "”", "„": "“", "
 function termOf(text: string, quoted: boolean): Term | null {
   const trimmed = text.replace(/\s+/g, " ").trim();
   if (!trimmed) return null;
-  if (!wordLike.test(trimmed) || unspaced.test(trimmed)) return { kind: "substring", text: trimmed };
-  return { kind: quoted && /\s/.test(trimmed) ? "phrase" : "word", text: trimmed };
+  const mark = quoted ? { quoted: true as const } : {};
+  if (!wordLike.test(trimmed) || unspaced.test(trimmed)) return { kind: "substring", text: trimmed, ...mark };
+  return { kind: quoted && /\s/.test(trimmed) ? "phrase" : "word", text: trimmed, ...mark };
 }
 
 /** Splits into pieces: quoted ones (a quote that is never closed is a plain character) and runs without spaces, each maybe negated. */
@@ -82,7 +87,7 @@ function keyOf(text: string): Pick<ParsedSearch, "key" | "keyOnly"> {
 export function parseSearch(q: string): ParsedSearch {
   // PostgreSQL's text cannot hold NUL.
   const text = q.replaceAll("\0", " ").normalize("NFC").trim();
-  const parsed: ParsedSearch = { ...keyOf(text), terms: [], without: [], prefix: null };
+  const parsed: ParsedSearch = { ...keyOf(text), terms: [], without: [], prefix: null, meaning: null };
   if (parsed.keyOnly) return parsed;
   const found = pieces(text);
   for (const piece of found) {
@@ -100,6 +105,10 @@ export function parseSearch(q: string): ParsedSearch {
   if (meaningful.length) parsed.terms = meaningful;
   if (last && !last.quoted && !last.negated && parsed.terms.at(-1)?.kind === "word" && parsed.terms.at(-1)?.text === last.text.trim()) {
     parsed.prefix = last.text.trim();
+  }
+  const asked = found.filter((piece) => !piece.negated);
+  if (!parsed.key && asked.some((piece) => !piece.quoted && wordLike.test(piece.text))) {
+    parsed.meaning = asked.map((piece) => piece.text).join(" ");
   }
   return parsed;
 }

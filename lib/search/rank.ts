@@ -1,8 +1,9 @@
 /**
  * A parsed search as SQL over `search_document`: a key first, then words (all of them, by stem, phrase, prefix or substring), and where no
- * feature has them all, words that nearly match (trigrams). Costs: a key 0; words 1 to 2; typos 2 to 3; lower is better.
+ * feature has them all, words that nearly match (trigrams). What is quoted must be there as it stands. Costs, the lowest best: a key 0; words
+ * 1 to 2; typos 2 to 3; after these come features of a similar meaning (list-features.ts).
  */
-import type { Parameters } from "@/lib/catalog/feature-list";
+import { type FeatureFilter, Parameters } from "@/lib/catalog/feature-list";
 import type { ParsedSearch, Term } from "./parse";
 
 export interface Target {
@@ -31,7 +32,7 @@ function contains(term: Term, prefix: string | null, parameters: Parameters): st
 }
 
 /** Whether the term is long enough that a near miss means something. */
-const canMistype = (term: Term) => term.kind === "word" && [...term.text].length >= 4;
+const canMistype = (term: Term) => term.kind === "word" && !term.quoted && [...term.text].length >= 4;
 
 /** As `contains`, or nearly. */
 function nearlyContains(term: Term, prefix: string | null, parameters: Parameters): string {
@@ -79,14 +80,26 @@ export function withoutSql(without: Term[], dictionaryId: number, parameters: Pa
     AND (${without.map((term) => contains(term, null, parameters)).join(" OR ")}))`;
 }
 
+/** The filter, and that the feature's words hold every quoted term. */
+export function quotedSql(quoted: Term[], dictionaryId: number, filter: FeatureFilter): FeatureFilter {
+  if (quoted.length === 0) return filter;
+  const parameters = new Parameters();
+  parameters.values.push(...filter.parameters.values);
+  const has = quoted.map((term) => contains(term, null, parameters)).join(" AND ");
+  const dictionary = parameters.bind(dictionaryId);
+  const sql = `${filter.sql} AND EXISTS (SELECT FROM search_document s WHERE s.dictionary_id = ${dictionary}::int AND s.index = f.index AND ${has})`;
+  return { sql, parameters, narrows: true };
+}
+
 /** Whether each document has every term exactly, and its text with the words marked (U+E000 … U+E001). */
 export function explainSql(parsed: ParsedSearch, dictionaryId: number, indices: number[], parameters: Parameters): string {
   const words = parsed.terms.filter((term) => term.kind !== "substring");
   const query = words.length ? words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" || ") : "''::tsquery";
   const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
+  const nearly = parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ");
   const options = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, HighlightAll=true")}::text`;
   const excerpt = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, MaxWords=28, MinWords=12, MaxFragments=1")}::text`;
-  return `SELECT s.index, s.label, left(s.body, 400) AS body, (${exact}) AS exact,
+  return `SELECT s.index, s.label, left(s.body, 400) AS body, (${exact}) AS exact, (${nearly}) AS nearly,
       ts_headline('english', s.label, q.query, ${options}) AS marked_label, ts_headline('english', s.body, q.query, ${excerpt}) AS marked_body
     FROM search_document s CROSS JOIN (SELECT ${query} AS query) q
     WHERE s.dictionary_id = ${parameters.bind(dictionaryId)}::int AND s.index = ANY(${parameters.bind(indices)}::int[])`;

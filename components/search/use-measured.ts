@@ -1,0 +1,28 @@
+"use client";
+import { useQuery } from "@tanstack/react-query";
+import { histogramsQueryOptions } from "@/lib/api/histograms";
+import type { Histograms, MetricKey } from "@/lib/core/records";
+import { metricKeys } from "@/lib/core/records";
+
+/** Shown until it is known what was measured: what this project's own pipeline measures. */
+const usual: readonly MetricKey[] = [
+  "density",
+  "text_density",
+  "max_activation",
+  "mean_activation",
+  "image_share",
+  "iou",
+  "steer",
+  "images",
+];
+
+/** Metrics that at least one feature has. */
+export function measuredIn(histograms: Histograms): MetricKey[] {
+  return metricKeys.filter((key) => histograms.metrics[key]?.counts.some((count) => count > 0));
+}
+
+/** What can be sorted by in this dictionary. Reads what the filters read. */
+export function useMeasured(dictionary: string): readonly MetricKey[] {
+  const { data } = useQuery(histogramsQueryOptions(dictionary));
+  return data ? measuredIn(data) : usual;
+}
