@@ -268,7 +268,7 @@ for (const width of [1440, 390]) {
     await page.setViewportSize({ width, height: 900 });
     const odd = oddCards(catalogue.card);
     await page.route(/\/api\/features\?.*q=odd/, (route) =>
-      route.fulfill({ json: { items: odd, next: null, previous: null, total: odd.length } }),
+      route.fulfill({ json: { items: odd, next: null, previous: null, total: odd.length, meaning: null } }),
     );
     await open(page, routes.dictionary(catalogue.dictionary.ref));
     await page.getByRole("searchbox", { name: "Search features" }).and(page.locator(":visible")).fill("odd");

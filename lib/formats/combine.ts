@@ -1,6 +1,7 @@
 /** The parts that other tools leave apart (weights, caches, explanations, scores), put together into what one import reads. */
 import { createHash } from "node:crypto";
 import type { DictionaryTables, featureColumns } from "./bundle";
+import { decoderNeighbourTable } from "./decoder-neighbours";
 import type { Columns, Row, Table } from "./parquet";
 import { emptyTable, type FeatureRow, invalidFile, madeTable, type Part, type ReadOptions, type Source, unmeasured } from "./source";
 
@@ -138,6 +139,12 @@ function modelOf(parts: Part[], options: ReadOptions): { id: string; name: strin
 /** Number of the block in a hook's name; -1 where it names none. */
 const layerOf = (hook: string) => Number(/(\d+)(?!.*\d)/.exec(hook)?.[1] ?? -1);
 
+/** As the files give them; where they give none and the weights are here, by the decoder's rows. */
+function neighboursOf(given: DictionaryTables["neighbours"][], part: Weights | undefined, { signal }: ReadOptions) {
+  if (given.length || !part) return concatenated(given);
+  return decoderNeighbourTable(part.path, part.weights, { signal });
+}
+
 function dictionaryOf(hook: string, parts: Part[], model: { id: string }, options: ReadOptions, bases: Map<Part, number>) {
   const weights = parts.filter((part): part is Weights => part.kind === "weights");
   const others = parts.filter((part): part is Tables => part.kind === "tables");
@@ -195,7 +202,7 @@ function dictionaryOf(hook: string, parts: Part[], model: { id: string }, option
       activations: concatenated(activations),
       explanations: concatenated(tables("explanations")),
       scores: concatenated(tables("scores")),
-      neighbours: concatenated(tables("neighbours")),
+      neighbours: neighboursOf(tables("neighbours"), weights[0], options),
       tokens: concatenated(tables("tokens")),
     },
   };
