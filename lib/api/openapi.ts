@@ -11,6 +11,7 @@ import {
   histogramsSchema,
   imageInfoSchema,
   metricKeys,
+  scoreKeys,
   sortKeys,
 } from "@/lib/core/records";
 import { dictionariesSchema } from "./dictionaries";
@@ -41,7 +42,11 @@ const sorts = sortKeys.flatMap((key) => (key === "relevance" ? [key] : [key, `-$
 /** The list's keys as `parseFeatureQuery` reads them. */
 const featuresQuery = z.strictObject({
   dictionary: dictionaryRefSchema,
-  q: z.string().max(queryLimits.text).optional().describe('#14, words, "a phrase", -without; typing mistakes are forgiven'),
+  q: z
+    .string()
+    .max(queryLimits.text)
+    .optional()
+    .describe('#14, words, "a phrase", -without; typing mistakes are forgiven, and what means the same is found after the words'),
   sort: z
     .enum(sorts as [string, ...string[]])
     .optional()
@@ -52,6 +57,7 @@ const featuresQuery = z.strictObject({
     .string()
     .optional()
     .describe(`Any of these, with commas between: ${conceptClasses.join(", ")}`),
+  scored_by: text.describe(`Has a score by any of these, with commas between: ${scoreKeys.join(", ")}`),
   limit: z.number().int().min(1).max(queryLimits.page).default(queryLimits.defaultPage),
   cursor: text.describe("`next` or `previous` of a page"),
   ...Object.fromEntries(flagKeys.map((key) => [key, z.enum(["1", "0"]).optional()])),
@@ -75,6 +81,13 @@ const endpoints: Endpoint[] = [
     summary: "A page of feature cards: sorted, filtered, searched",
     query: featuresQuery,
     answer: json(featurePageSchema),
+  },
+  {
+    method: "get",
+    path: "/api/features.csv",
+    summary: "The whole list as comma-separated values, streamed (docs/formats.md gives the columns)",
+    query: featuresQuery.omit({ limit: true, cursor: true }),
+    answer: { "text/csv": null },
   },
   {
     method: "get",
