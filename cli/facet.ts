@@ -2,6 +2,7 @@
 /** The `facet` command: thin over lib. */
 import { Command } from "commander";
 import { FacetError } from "@/lib/core/errors";
+import type { ExportCommandOptions } from "./commands/export";
 import type { ImportCommandOptions } from "./commands/import";
 
 const program = new Command("facet")
@@ -15,9 +16,20 @@ program
   .option("--model <slug>", "the model's name in addresses, where the files do not say")
   .option("--name <name>", "the dictionary's name in addresses (default: its hook)")
   .option("--hook <hook>", "the hook, where the files do not say: model.layers.24")
+  .option("--grid <rows>x<cols>", "how an image's tokens lie, where an activation cache does not say: 24x24")
+  .option("--tokenizer <file>", "the model's tokenizer.json, where a cache holds the numbers of tokens only")
   .option("--into <ref>", "add the files to this dictionary: <model>/<dictionary>[@version]")
   .option("--quiet", "say only what went wrong", false)
   .action(async (paths: string[], options: ImportCommandOptions) => (await import("./commands/import")).importCommand(paths, options));
+
+program
+  .command("export")
+  .description("write dictionaries of one model as files (docs/formats.md): a bundle, the paper's, Neuronpedia's, or a list as CSV")
+  .argument("<ref...>", "<model>/<dictionary>[@version]")
+  .option("--format <format>", "bundle, paper, neuronpedia or csv", "bundle")
+  .option("--out <path>", "a folder that is not there yet; for csv a file (default: standard output)")
+  .option("--query <query>", 'csv only: the list as its page\'s address has it, "sort=-density&concept=object&q=lemon"')
+  .action(async (refs: string[], options: ExportCommandOptions) => (await import("./commands/export")).exportCommand(refs, options));
 
 program
   .command("drop")

@@ -11,6 +11,8 @@ export interface ImportCommandOptions {
   model?: string;
   name?: string;
   hook?: string;
+  grid?: string;
+  tokenizer?: string;
   into?: string;
 }
 
@@ -44,9 +46,9 @@ async function importPaths(db: Database, paths: string[], options: ImportCommand
     import("@/lib/catalog/import-source"),
     import("@/lib/catalog/import-bundle"),
   ]);
-  const { model, name, hook, quiet } = options;
+  const { model, name, hook, grid, tokenizer, quiet } = options;
   const into = options.into === undefined ? undefined : await readInto(db, options.into);
-  const source: Source = await openSource(paths, { model, name, hook, signal, ...into?.options });
+  const source: Source = await openSource(paths, { model, name, hook, grid, tokenizer, signal, ...into?.options });
   if (!quiet) for (const sentence of source.found) console.log(sentence);
   const printer = quiet ? undefined : progressPrinter();
   let result: ImportResult;
@@ -70,7 +72,8 @@ async function importPaths(db: Database, paths: string[], options: ImportCommand
 /** Imports what lies at the paths, applying pending migrations first. A bundle that is there already is not even opened. */
 export async function importCommand(given: string[], options: ImportCommandOptions): Promise<void> {
   const paths = given.map((one) => path.resolve(one));
-  const plain = paths.length === 1 && !options.model && !options.name && !options.hook && !options.into;
+  const { quiet: _, ...asked } = options;
+  const plain = paths.length === 1 && Object.values(asked).every((value) => value === undefined);
   const known = plain && paths[0] ? await knownUnchanged(paths[0]) : null;
   if (known) {
     if (!options.quiet) report(known);

@@ -8,7 +8,17 @@ import type { Part, Reader, ReadOptions, Source } from "./source";
 const sources: (() => Promise<Reader<Source>>)[] = [async () => (await import("./bundle-source")).bundleReader];
 
 /** Formats of files that are parts of a dictionary, the more particular before the more general. */
-const parts: (() => Promise<Reader<Part[]>>)[] = [];
+const parts: (() => Promise<Reader<Part[]>>)[] = [
+  async () => (await import("./data/delphi-texts")).delphiReader,
+  async () => (await import("./data/safetensors-cache")).safetensorsCacheReader,
+  async () => (await import("./data/csr-cache")).csrCacheReader,
+  async () => (await import("./data/paper")).paperReader,
+  async () => (await import("./data/neuronpedia")).neuronpediaReader,
+  async () => (await import("./data/beside")).imageSetReader,
+  async () => (await import("./data/beside")).tokenizerReader,
+  // Last: it speaks of pickles where nothing else is known.
+  async () => (await import("./dictionaries/reader")).dictionaryReader,
+];
 
 async function firstThatKnows<T>(
   readers: (() => Promise<Reader<T>>)[],
