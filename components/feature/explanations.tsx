@@ -1,9 +1,10 @@
+import { useState } from "react";
 import { ScoreBar } from "@/components/charts/score-bar";
 import { Badge } from "@/components/ui/badge";
 import { Term } from "@/components/ui/term";
 import { formatCount, formatScore } from "@/lib/core/format";
 import type { Explanation, Score } from "@/lib/core/records";
-import { againstRandom, dayOf, methodOf, orderExplanations, scoreName } from "./facts";
+import { againstRandom, dayOf, methodOf, orderExplanations, scoreName, scoreScale } from "./facts";
 
 /** Every explanation with who wrote it, how, when, and how well it does. Failures are shown as failures. */
 export function Explanations({ explanations, dead }: { explanations: Explanation[]; dead: boolean }) {
@@ -21,6 +22,28 @@ export function Explanations({ explanations, dead }: { explanations: Explanation
   );
 }
 
+/** Beyond this an explanation would push everything else off the page; some explainers go on for pages. */
+const longText = 1_200;
+const shownOfLong = 600;
+
+function ExplanationText({ text }: { text: string }) {
+  const [open, setOpen] = useState(false);
+  const long = text.length > longText;
+  const shown = long && !open ? `${Array.from(text.slice(0, shownOfLong)).slice(0, -1).join("")}…` : text;
+  return (
+    <div>
+      <p dir="auto" className="break-words">
+        {shown}
+      </p>
+      {long && (
+        <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="rounded-sm py-1 text-accent text-sm">
+          {open ? "Show its beginning" : `Show all ${formatCount(text.length)} characters`}
+        </button>
+      )}
+    </div>
+  );
+}
+
 function ExplanationEntry({ explanation }: { explanation: Explanation }) {
   const method = methodOf(explanation.method);
   const failed = explanation.text === null;
@@ -31,9 +54,7 @@ function ExplanationEntry({ explanation }: { explanation: Explanation }) {
           <Badge tone="bad">Failed</Badge> {explanation.failure ?? "No text came back, and no reason was recorded."}
         </p>
       ) : (
-        <p dir="auto" className="break-words">
-          {explanation.text}
-        </p>
+        <ExplanationText text={explanation.text ?? ""} />
       )}
       <p className="break-words text-[0.8125rem] text-muted">
         {method.explains ? <Term explain={method.explains}>{method.name}</Term> : method.name}
@@ -65,6 +86,7 @@ function ExplanationEntry({ explanation }: { explanation: Explanation }) {
 const standing = { above: "above random", level: "no better than random", below: "below random" } as const;
 
 function ScoreLine({ score }: { score: Score }) {
+  const scale = scoreScale(score.metric);
   const { name, explains } = scoreName(score.metric);
   const against = againstRandom(score);
   return (
@@ -80,7 +102,7 @@ function ScoreLine({ score }: { score: Score }) {
       ) : (
         <>
           <dd aria-hidden>
-            <ScoreBar value={score.value} baseline={score.baseline} />
+            <ScoreBar value={score.value / scale} baseline={score.baseline === null ? null : score.baseline / scale} />
           </dd>
           <dd className="num whitespace-nowrap text-right">
             {formatScore(score.value)}{" "}

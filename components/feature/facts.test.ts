@@ -84,6 +84,21 @@ describe("health", () => {
   });
 });
 
+describe("a feature of which other tools' files say little", () => {
+  it("over texts alone is told by its texts", () => {
+    const overTexts = { density: null, textDensity: 0.01, imageShare: null, images: null };
+    expect(facts(detail(overTexts)).find((fact) => fact.key === "share")?.lines).toEqual(["not measured"]);
+    expect(facts(detail({ ...overTexts, dead: true })).find((fact) => fact.key === "share")?.lines).toEqual(["it never fires"]);
+    expect(health(detail(overTexts))[0]?.text).toBe("Neither dead nor always on.");
+    expect(health(detail({ ...overTexts, dead: true }))[0]?.text).not.toContain("pictures");
+    expect(summarise(detail(overTexts)).description).toContain("1 in 100 text tokens");
+  });
+  it("without activations is not called sound", () => {
+    const bare = detail({ density: null, textDensity: null, imageShare: null, images: null, maxActivation: null });
+    expect(health(bare)).toMatchObject([{ key: "unmeasured", name: "Not measured" }]);
+  });
+});
+
 describe("explanations and scores", () => {
   it("puts the preferred first and failures last", () => {
     const list = [

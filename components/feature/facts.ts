@@ -42,7 +42,7 @@ export function facts(detail: FeatureDetail): Fact[] {
       key: "share",
       term: "Image or text",
       explains: "Where its summed activation lies: on the picture's tokens or on words.",
-      lines: [shareWords(feature.imageShare)],
+      lines: [feature.imageShare === null && !feature.dead ? "not measured" : shareWords(feature.imageShare)],
     },
     {
       key: "max",
@@ -65,8 +65,8 @@ export function shareWords(imageShare: number | null): string {
 }
 
 export interface Health {
-  key: "dead" | "always_on" | "sink" | "sound";
-  tone: "good" | "warn" | "bad";
+  key: "dead" | "always_on" | "sink" | "sound" | "unmeasured";
+  tone: "good" | "warn" | "bad" | "neutral";
   name: string;
   text: string;
 }
@@ -75,8 +75,14 @@ export interface Health {
 export function health(detail: FeatureDetail): Health[] {
   const { feature, dictionary } = detail;
   if (feature.dead) {
-    const pictures = formatCount(dictionary.counts.images);
-    return [{ key: "dead", tone: "bad", name: "Dead", text: `It fired on no token of ${pictures} pictures and their texts.` }];
+    const where =
+      feature.density === null ? "the texts that were looked at" : `${formatCount(dictionary.counts.images)} pictures and their texts`;
+    return [{ key: "dead", tone: "bad", name: "Dead", text: `It fired on no token of ${where}.` }];
+  }
+  if (feature.density === null && feature.textDensity === null) {
+    return [
+      { key: "unmeasured", tone: "neutral", name: "Not measured", text: "The files of this dictionary do not say how often it fires." },
+    ];
   }
   const found: Health[] = [];
   if (feature.alwaysOn) {
@@ -97,7 +103,9 @@ export function health(detail: FeatureDetail): Health[] {
       text: "Most of its activation falls on template tokens or a few fixed positions.",
     });
   }
-  if (found.length === 0) found.push({ key: "sound", tone: "good", name: "Sound", text: "Neither dead, nor always on, nor a sink." });
+  // Over texts alone other tools do not look for sinks.
+  const text = feature.density === null ? "Neither dead nor always on." : "Neither dead, nor always on, nor a sink.";
+  if (found.length === 0) found.push({ key: "sound", tone: "good", name: "Sound", text });
   return found;
 }
 
@@ -130,6 +138,11 @@ export function scoreName(metric: string): { name: string; explains: string | nu
   return scoreWords[metric] ?? { name: metric, explains: null };
 }
 
+/** What a bar of a score ends at: CLIP scores go to 100, the others are shares. */
+export function scoreScale(metric: string): number {
+  return metric === "clip" ? 100 : 1;
+}
+
 /** How a score stands against random features. A difference under .05 is none worth a word. */
 export function againstRandom(score: Pick<Score, "value" | "baseline">): "above" | "level" | "below" | null {
   if (score.value === null || score.baseline === null) return null;
@@ -149,7 +162,9 @@ export function summarise(detail: FeatureDetail): { title: string; description: 
   const name = feature.label ?? (feature.dead ? "dead feature" : "unexplained feature");
   const shown = detail.explanations.find((explanation) => explanation.preferred)?.text;
   const where = `Feature ${formatCount(feature.index)} of ${dictionary.id} in ${dictionary.model.name}`;
-  const density = feature.dead ? "It never fires" : `It fires on ${rateOf(feature.density, "image tokens")}`;
+  const density = feature.dead
+    ? "It never fires"
+    : `It fires on ${feature.density === null && feature.textDensity !== null ? rateOf(feature.textDensity, "text tokens") : rateOf(feature.density, "image tokens")}`;
   const sentences = [shown && shown !== name ? shown : null, where, density].filter((text) => text !== null);
   return {
     title: `${name} · #${feature.index}`,

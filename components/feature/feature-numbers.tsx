@@ -1,4 +1,4 @@
-import { CircleCheck, CircleOff, TriangleAlert } from "lucide-react";
+import { CircleCheck, CircleHelp, CircleOff, TriangleAlert } from "lucide-react";
 import { ActivationHistogram } from "@/components/charts/activation-histogram";
 import { cn } from "@/components/ui/cn";
 import { Term } from "@/components/ui/term";
@@ -8,13 +8,23 @@ import { facts, type Health, health } from "./facts";
 /** The histogram with what is looked at marked. */
 export function FeatureHistogram({ detail, mark }: { detail: FeatureDetail; mark: { value: number; name: string } | null }) {
   if (!detail.histogram || detail.histogram.counts.every((count) => count === 0)) {
-    return <p className="text-muted text-sm">It is active on no image token, so there is nothing to count.</p>;
+    const { dead, density, textDensity } = detail.feature;
+    const measured = density !== null || textDensity !== null;
+    return (
+      <p className="text-muted text-sm">
+        {dead || density === 0
+          ? `It is active on no ${density === null ? "text" : "image"} token, so there is nothing to count.`
+          : measured
+            ? "The files of this dictionary hold no histogram."
+            : "The files of this dictionary hold no activations."}
+      </p>
+    );
   }
   return <ActivationHistogram histogram={detail.histogram} mark={mark} />;
 }
 
-const icons: Record<Health["tone"], typeof CircleCheck> = { good: CircleCheck, warn: TriangleAlert, bad: CircleOff };
-const inks: Record<Health["tone"], string> = { good: "text-good", warn: "text-warn", bad: "text-bad" };
+const icons: Record<Health["tone"], typeof CircleCheck> = { good: CircleCheck, warn: TriangleAlert, bad: CircleOff, neutral: CircleHelp };
+const inks: Record<Health["tone"], string> = { good: "text-good", warn: "text-warn", bad: "text-bad", neutral: "text-muted" };
 
 /** Density, share, maximum and health, in words with numbers. */
 export function FeatureFacts({ detail }: { detail: FeatureDetail }) {

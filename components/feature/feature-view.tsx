@@ -226,7 +226,7 @@ function NoExamples({ detail }: { detail: FeatureDetail }) {
   return (
     <EmptyState title={detail.feature.dead ? "This feature never fires" : "No example is stored"} icon={<ImageOff />} className="py-24">
       {detail.feature.dead
-        ? `Over ${formatCount(detail.dictionary.counts.images)} pictures and their texts it was not active once, so there is no picture to show.`
+        ? `Over ${detail.feature.density === null ? "the texts that were looked at" : `${formatCount(detail.dictionary.counts.images)} pictures and their texts`} it was not active once, so there is nothing to show.`
         : "Pictures and texts on which it fires would be here. Its numbers are beside."}
     </EmptyState>
   );

@@ -50,6 +50,10 @@ describe("tabs and scales", () => {
       ["text", 0],
     ]);
   });
+  it("shows texts alone where no picture was looked at", () => {
+    expect(pictureTabs({ examples: examples({}), texts: [text(1)] }).map((tab) => tab.key)).toEqual(["text"]);
+    expect(pictureTabs({ examples: examples({}), texts: [] })).toHaveLength(6);
+  });
   it("puts the picture of a link first, and only where there is one", () => {
     const detail = { examples: { ...examples({ top: [picture("a")] }), here: [picture("e", 12)] }, texts: [] };
     expect(pictureTabs(detail)[0]).toMatchObject({ key: "here", count: 1 });

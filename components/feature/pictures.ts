@@ -29,11 +29,16 @@ export interface Examples {
   texts: FeatureDetail["texts"];
 }
 
-/** The tabs in their fixed order, empty ones included, so that the row never moves; `here` only where there is one. */
+/**
+ * The tabs in their fixed order, empty ones included, so that the row never moves; `here` only where there is one, and texts alone where no
+ * picture was looked at: on a phone the one tab with something in it lay beyond the edge.
+ */
 export function pictureTabs(detail: Examples): PictureTab[] {
-  return tabKeys
+  const tabs = tabKeys
     .map((key) => ({ key, ...tabWords[key], count: key === "text" ? detail.texts.length : picturesOf(detail, key).length }))
     .filter((tab) => tab.key !== "here" || tab.count > 0);
+  const filled = tabs.filter((tab) => tab.count > 0);
+  return filled.length === 1 && filled[0]?.key === "text" ? filled : tabs;
 }
 
 /** One feature's map on an analysed picture as an example; null when it does not fire there. */

@@ -7,11 +7,20 @@ export function densityLength(density: number | null): number {
   return Math.min(1, Math.max(0.04, 1 + Math.log10(density) / 5));
 }
 
-export function DensityBar({ density, className }: { density: number | null; className?: string }) {
+/** `noun`: the tokens that it is a share of. */
+export function DensityBar({
+  density,
+  noun = "image",
+  className,
+}: {
+  density: number | null;
+  noun?: "image" | "text";
+  className?: string;
+}) {
   const words =
     density === null
       ? "density not measured"
-      : `density ${formatPercent(density)}: active on ${density > 0 ? formatRate(density) : "none"} of the image tokens`;
+      : `density ${formatPercent(density)}: active on ${density > 0 ? formatRate(density) : "none"} of the ${noun} tokens`;
   return (
     <span
       role="img"

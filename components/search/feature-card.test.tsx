@@ -41,6 +41,7 @@ const card: Card = {
       map: encodeMap({ positions: Uint16Array.from([1]), values: Float32Array.from([9]) }),
     },
   ],
+  text: null,
   match: null,
 };
 const dictionary = { ref: "m/d", numLatents: 2048 };
@@ -85,4 +86,14 @@ it("stays calm without label or pictures", () => {
   );
   expect(screen.getByRole("link", { name: "#0417 never fires" })).toBeTruthy();
   expect(screen.getByText("fired on nothing")).toBeTruthy();
+});
+
+it("shows the words around its peak where it has no picture, and its share of text tokens", () => {
+  const map = encodeMap({ positions: Uint16Array.from([1]), values: Float32Array.from([4]) });
+  const text = { tokens: ["the", " cat", "\n", " sat"], image: null, peak: 4, map };
+  render(<FeatureCard card={{ ...card, density: null, textDensity: 0.01, top: [], text }} dictionary={dictionary} heat />);
+  expect(screen.getByText("cat").style.background).not.toBe("");
+  expect(screen.getByText("sat").style.background).toBe("");
+  expect(screen.getByText("↵")).toBeTruthy();
+  expect(screen.getByLabelText(/of the text tokens/)).toBeTruthy();
 });

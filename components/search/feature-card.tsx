@@ -9,6 +9,7 @@ import { formatActivation, formatIndex, formatPercent, formatScore } from "@/lib
 import { withoutHighlight } from "@/lib/core/highlight";
 import type { FeatureCard as Card, Dictionary, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
+import { CardText } from "./card-text";
 import { ConceptGlyph } from "./concept";
 import { DensityBar } from "./density-bar";
 import { FeatureLabel, nameOf } from "./feature-label";
@@ -51,6 +52,9 @@ export const FeatureCard = memo(function FeatureCard({
   const [hovered, setHovered] = useState<number | null>(null);
   const index = formatIndex(card.index, dictionary.numLatents);
   const last = Math.max(0, card.top.length - 1);
+  // Of a feature over texts the share of text tokens is the one there is.
+  const noun = card.density === null && card.textDensity !== null ? "text" : "image";
+  const density = noun === "text" ? card.textDensity : card.density;
 
   // The pointer's place across the card picks the picture. The link lies over the whole card, so the card listens.
   const scrub = (event: PointerEvent<HTMLElement>) => {
@@ -92,7 +96,7 @@ export const FeatureCard = memo(function FeatureCard({
             <HealthGlyphs card={card} />
             {compact && (
               <span className="hidden @[12.5rem]:inline-flex">
-                <DensityBar density={card.density} />
+                <DensityBar density={density} noun={noun} />
               </span>
             )}
             {card.iou !== null && (
@@ -108,9 +112,9 @@ export const FeatureCard = memo(function FeatureCard({
         </div>
         {!compact && (
           <div className="num relative z-10 flex h-5 items-center gap-1.5 whitespace-nowrap text-muted text-xs">
-            <DensityBar density={card.density} className="@max-[9.5rem]:sr-only" />
+            <DensityBar density={density} noun={noun} className="@max-[9.5rem]:sr-only" />
             <span aria-hidden className="min-w-0 truncate">
-              {formatPercent(card.density)}
+              {formatPercent(density)}
             </span>
             <span className="ml-auto" title={metrics.max_activation.explain}>
               max {formatActivation(card.maxActivation)}
@@ -134,6 +138,7 @@ function CardPicture({
   const pictures = card.top;
   const example: ImageExample | undefined = pictures[picture];
   const show = heat !== flipped;
+  if (!example && card.text) return <CardText text={card.text} compact={compact} />;
   if (!example) {
     return (
       <div className="flex aspect-square items-center justify-center rounded-md bg-sunken text-center text-muted text-xs">

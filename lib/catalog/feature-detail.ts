@@ -119,7 +119,7 @@ export async function findFeature(db: Database, ref: string, index: number, vers
     throw new FacetError("feature_not_found", `${ref} has the features 0 to ${dictionary.numLatents - 1}; there is no ${index}.`);
   }
   const examples = await readExamples(db, id, index);
-  const { match, ...card } = toCard(row);
+  const { match, text, ...card } = toCard(row);
   const { examples: _, ...described } = dictionary;
   return {
     dictionary: described,

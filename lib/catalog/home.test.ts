@@ -22,6 +22,7 @@ const card = (index: number, change: Partial<FeatureCard>): FeatureCard => ({
   sink: false,
   images: index,
   top: [{ image: "0".repeat(64), rows: 1, cols: 1, peak: 1, mean: 1, map: { p: "", v: "" } }],
+  text: null,
   match: null,
   ...change,
 });

@@ -61,6 +61,7 @@ export function toCard(row: CardRow): FeatureCard {
     dead: row.dead,
     images: row.images,
     top: [],
+    text: null,
     match: null,
   };
 }

@@ -81,6 +81,8 @@ export const featureCardSchema = z.strictObject({
   /** Number of catalogue images on which it fires; null where nobody counted. */
   images: z.number().int().nullable(),
   top: z.array(imageExampleSchema),
+  /** Where it fires on no picture: the words around the peak of its strongest text. */
+  text: textExampleSchema.nullable(),
   match: matchSchema.nullable(),
 });
 
@@ -189,7 +191,7 @@ export const neighbourSchema = z.strictObject({
 
 export const featureDetailSchema = z.strictObject({
   dictionary: dictionarySchema.omit({ examples: true }),
-  feature: featureCardSchema.omit({ match: true }),
+  feature: featureCardSchema.omit({ match: true, text: true }),
   meanActivation: metric,
   /** Image tokens on which it is active; null where nobody counted. */
   activeTokens: z.number().int().nullable(),
