@@ -60,8 +60,10 @@ export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
   if (kind !== "PNG" && kind !== "JPEG" && kind !== "WebP" && kind !== "GIF") {
     throw new FacetError("unsupported_image", `Facet does not read ${kind} pictures.`);
   }
+  // The header alone, which says how large it is whatever that is.
+  const header = sharp(bytes, { failOn: "error", limitInputPixels: false, autoOrient: true });
   const picture = sharp(bytes, { failOn: "error", limitInputPixels: maxPixels, autoOrient: true, sequentialRead: true });
-  const metadata = await picture.metadata().catch((cause: unknown) => {
+  const metadata = await header.metadata().catch((cause: unknown) => {
     throw damaged(kind, cause);
   });
   const { width, height } = metadata.autoOrient;
