@@ -19,14 +19,16 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
   };
   return (
     <div className="flex flex-wrap gap-2">
-      <LinkButton
-        variant="primary"
-        size="sm"
-        href={routes.steer({ dictionary: dictionary.ref, feature: feature.index, image: image ?? undefined })}
-      >
-        <FlaskConical aria-hidden />
-        Steer this
-      </LinkButton>
+      {dictionary.engine === "ready" && (
+        <LinkButton
+          variant="primary"
+          size="sm"
+          href={routes.steer({ dictionary: dictionary.ref, feature: feature.index, image: image ?? undefined })}
+        >
+          <FlaskConical aria-hidden />
+          Steer this
+        </LinkButton>
+      )}
       <CopyButton text={() => address(false)} icon={<Link2 aria-hidden />}>
         Copy link
       </CopyButton>
@@ -39,6 +41,11 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
           JSON
         </a>
       </Button>
+      {dictionary.engine === "none" && (
+        <p className="w-full text-muted text-sm">
+          No engine on this server runs this dictionary: its features can be browsed, not steered with.
+        </p>
+      )}
     </div>
   );
 }

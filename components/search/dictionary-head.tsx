@@ -37,6 +37,13 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
       ? null
       : { name: "Dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
     { name: "Images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
+    dictionary.engine === "ready"
+      ? null
+      : {
+          name: "Engine",
+          explain: "No engine on this server runs this dictionary. Its features can be browsed, not steered with.",
+          value: "none, browse only",
+        },
   ];
   return facts.filter((fact) => fact !== null);
 }
