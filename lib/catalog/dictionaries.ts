@@ -4,7 +4,7 @@ import { dictionaryRefSchema } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import type { Prisma } from "@/lib/generated/prisma/client";
 import { catalogueErrors, type Database } from "./db";
-import { runnableDictionaries } from "./engine-files";
+import { isRunnable } from "./engine-files";
 import { pickCards } from "./highlights";
 
 /** What a dictionary's record is made of; its histograms are read by the filters only. */
@@ -12,7 +12,6 @@ const shape = { omit: { histograms: true }, include: { model: true } } satisfies
 type DictionaryRow = Prisma.DictionaryGetPayload<typeof shape>;
 
 async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
-  const runnable = await runnableDictionaries();
   return {
     ref: row.ref,
     model: {
@@ -38,7 +37,7 @@ async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
       lossRecovered: row.lossRecovered,
     },
     counts: { features: row.features, alive: row.alive, explained: row.explained, scored: row.scored, images: row.images },
-    engine: runnable.has(row.sha256) ? "ready" : "none",
+    engine: (await isRunnable(row.ref, row.sha256)) ? "ready" : "none",
     examples: [],
     importedAt: row.importedAt.toISOString(),
     attribution: row.attribution,
