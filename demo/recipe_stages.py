@@ -178,7 +178,9 @@ def _train_one(recipe: Recipe, layer: int) -> dict[str, Any]:
     checkpoint = recipe.load()
     _, items = split_items("train", TRAIN_START, s.train_scenes, s.train_texts, recipe.seed)
     data = collect(checkpoint, items, [layer])[layer]
-    config = TrainConfig(num_latents=s.latents, spare=s.spare, k=s.k, steps=s.steps, batch=s.batch, seed=recipe.seed)
+    # twice as many latents die at the first block
+    spare = s.spare * (2 if layer == 0 else 1)
+    config = TrainConfig(num_latents=s.latents, spare=spare, k=s.k, steps=s.steps, batch=s.batch, seed=recipe.seed)
     sae = train(data, config, lambda line: print(f"[{hook_name(layer)}] {line}", flush=True))
     folder = recipe.dictionary(layer)
     shutil.rmtree(folder, ignore_errors=True)
