@@ -19,7 +19,7 @@ await runMain(async () => {
   });
   // npm test has begun the log already, with the build.
   if (!process.env.FACET_GUARD_LOG) clearGuardLog();
-  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "", ...guardedEnv };
+  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "", FACET_EMBEDDINGS_URL: "", ...guardedEnv };
   await step("Database", ensurePrismaClient);
   await step("Build", (say) => ensureBuild(say, guardedEnv));
   await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));

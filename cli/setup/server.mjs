@@ -74,6 +74,9 @@ export async function assertPortFree(host, port) {
   }
 }
 
+/** A search of 2,000 characters is up to 24 kB of address, which pages send on in a header of theirs; Node takes 16 kB unless told. */
+const longAddresses = "--max-http-header-size=131072";
+
 /**
  * Starts Next.js; its own output follows ours.
  * @param {{ host: string, port: number, dev?: boolean, env?: Record<string, string | undefined> }} options
@@ -81,9 +84,10 @@ export async function assertPortFree(host, port) {
 export function startNext({ host, port, dev = false, env = {} }) {
   // Told to listen to the network, the server answers under whatever names it has there (see refusal in lib/core/security-headers).
   const allowed = process.env.FACET_ALLOWED_HOSTS || (["127.0.0.1", "::1", "localhost"].includes(host) ? "" : "*");
+  const nodeOptions = `${env.NODE_OPTIONS ?? process.env.NODE_OPTIONS ?? ""} ${longAddresses}`.trim();
   return start(process.execPath, [nextBin, dev ? "dev" : "start", "-H", host, "-p", String(port)], {
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, ...nextEnv, FACET_ALLOWED_HOSTS: allowed, ...env },
+    env: { ...process.env, ...nextEnv, FACET_ALLOWED_HOSTS: allowed, ...env, NODE_OPTIONS: nodeOptions },
   });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { emptyFeatureQuery } from "@/lib/core/feature-query";
-import { activeFilters } from "./active-filters";
+import { activeFilters, quotedWords } from "./active-filters";
 
 const query = {
   ...emptyFeatureQuery,
@@ -26,6 +26,11 @@ describe("active filters", () => {
       "Sink",
       "Scored by IoU",
     ]);
+  });
+
+  it("name a long query by its beginning", () => {
+    expect(quotedWords("x".repeat(2_000))).toBe(`“${"x".repeat(59)}…”`);
+    expect(quotedWords(" 🥳 ")).toBe("“🥳”");
   });
 
   it("each know what takes them off, and only them", () => {

@@ -10,13 +10,19 @@ export interface ActiveFilter {
   without: Partial<FeatureQuery>;
 }
 
+/** The words that were searched for, in quotes; a long query by its beginning. */
+export function quotedWords(q: string): string {
+  const words = [...q.trim()];
+  return `“${words.length > 60 ? `${words.slice(0, 59).join("")}…` : words.join("")}”`;
+}
+
 /** The search words are one of them only where `withSearch`: their own box shows them. */
 export function activeFilters(query: FeatureQuery, { withSearch = false } = {}): ActiveFilter[] {
   const filters: ActiveFilter[] = [];
   if (withSearch && query.q.trim())
     filters.push({
       key: "q",
-      text: `the words “${query.q.trim()}”`,
+      text: `the words ${quotedWords(query.q)}`,
       without: { q: "", ...(query.sort === "relevance" && defaultSort("")) },
     });
   for (const concept of query.concepts) {

@@ -27,6 +27,7 @@ import { Segmented } from "@/components/ui/segmented";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatNoun } from "@/lib/core/format";
 import { type MetricKey, type SortKey, sortKeys } from "@/lib/core/records";
+import { quotedWords } from "./active-filters";
 import type { View } from "./list-url";
 import { metrics, sortNames } from "./metrics";
 import { useMeasured } from "./use-measured";
@@ -76,7 +77,7 @@ export function ListToolbar({
           <>
             <span className="font-semibold">{narrowed ? formatCount(total) : formatNoun(total, "feature")}</span>
             {narrowed && <span className="text-muted"> of {formatNoun(numLatents, "feature")}</span>}
-            {query.q.trim() && <span className="text-muted max-xl:sr-only"> match “{query.q.trim()}”</span>}
+            {query.q.trim() && <span className="text-muted max-xl:sr-only"> match {quotedWords(query.q)}</span>}
           </>
         )}
       </p>

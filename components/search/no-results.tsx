@@ -6,7 +6,7 @@ import { EmptyState } from "@/components/ui/empty-state";
 import { fetchFeatures } from "@/lib/api/features";
 import { defaultSort, type FeatureQuery } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
-import { activeFilters, noFilters } from "./active-filters";
+import { activeFilters, noFilters, quotedWords } from "./active-filters";
 
 interface NoResultsProps {
   query: FeatureQuery;
@@ -32,7 +32,7 @@ export function NoResults({ query, setQuery }: NoResultsProps) {
   return (
     <EmptyState
       icon={<SearchX aria-hidden />}
-      title={onlyWords ? `No feature matches “${query.q.trim()}”.` : "No feature passes all of this."}
+      title={onlyWords ? `No feature matches ${quotedWords(query.q)}.` : "No feature passes all of this."}
     >
       {helps ? (
         <>
