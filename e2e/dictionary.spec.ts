@@ -56,6 +56,57 @@ test("a typo still finds, and a key finds exactly", async ({ page, catalogue, re
   await expect(cards(page).first()).toHaveAttribute("data-feature", String(card.index));
 });
 
+test("what means the same is found without its words, and the page says that that is why", async ({ page, catalogue, request }) => {
+  const { dictionary } = catalogue;
+  const ask = async (q: string) =>
+    (await (await request.get(routes.api.features({ dictionary: dictionary.ref, q }))).json()) as FeaturePage;
+  // Whatever things the catalogue knows, some of these ask for them in other words.
+  const questions = ["sea creature", "a pet that barks", "musical instrument", "furniture to sit on", "something to cut paper", "vehicle"];
+  let question = "";
+  for (const q of questions) {
+    const { items, meaning } = await ask(q);
+    expect(meaning?.state).toBe("used");
+    if (items[0]?.match?.kind === "meaning") question = q;
+  }
+  expect(question).not.toBe("");
+  const { items, total } = await ask(question);
+  await open(page, routes.dictionary(dictionary.ref, { q: question }));
+  await expect(cards(page).first()).toHaveAttribute("data-feature", String(items[0]?.index));
+  await expect(page.getByText("found by similar meaning").first()).toBeVisible();
+  await expect(count(page)).toContainText(total.toLocaleString("en"));
+  await expect(page.getByText("By words alone")).toHaveCount(0);
+
+  // A filter counts before the limit; the list still says its order where a metric gives it.
+  await page.goto(routes.dictionary(dictionary.ref, { q: question, sort: "-density", explained: 1 }));
+  await expect(page.getByText("From the greatest Density; features without one come last.")).toBeVisible();
+});
+
+test("a script that the embedder does not read is searched by words, and the page says so", async ({ page, catalogue }) => {
+  await open(page, routes.dictionary(catalogue.dictionary.ref, { q: "собака" }));
+  await expect(page.getByText("By words alone: the embedder does not read this script.")).toBeVisible();
+});
+
+test("only what was scored is asked for, and taken back", async ({ page, catalogue }) => {
+  await open(page, routes.dictionary(catalogue.dictionary.ref));
+  const before = (await count(page).textContent()) ?? "";
+  await page.getByRole("complementary", { name: "Filters" }).getByRole("button", { name: /^IoU/ }).click();
+  await expect(page).toHaveURL(/scored_by=iou/);
+  await expect(count(page)).toContainText(" of ");
+  await page.getByRole("button", { name: "Remove the filter Scored by IoU" }).click();
+  await expect(count(page)).toHaveText(before);
+});
+
+for (const letter of ["a ", "黄", "🥳", "ش"]) {
+  test(`2,000 characters of ${letter} are answered by page and API`, async ({ page, catalogue, request }) => {
+    const q = letter.repeat(2_000 / [...letter].length);
+    const answer = await request.get(routes.api.features({ dictionary: catalogue.dictionary.ref, q }));
+    expect(answer.status()).toBe(200);
+    const response = await page.goto(routes.dictionary(catalogue.dictionary.ref, { q }));
+    expect(response?.status()).toBe(200);
+    await expectNoSidewaysScrolling(page);
+  });
+}
+
 test("a list that nothing passes says what to drop", async ({ page, catalogue }) => {
   await open(page, routes.dictionary(catalogue.dictionary.ref, { q: "zzqxv wkjhg", iou_min: 0.1 }));
   await expect(page.getByText("No feature passes all of this.")).toBeVisible();
