@@ -73,6 +73,8 @@ it("marks why it was found, in the label or under it", () => {
   );
   expect(screen.getByText("lemon").tagName).toBe("MARK");
   expect(screen.getByText("found by its words")).toBeTruthy();
+  rerender(<FeatureCard card={{ ...card, match: { kind: "meaning", highlight: null } }} dictionary={dictionary} heat searching />);
+  expect(screen.getByText("similar meaning")).toBeTruthy();
   rerender(
     <FeatureCard card={{ ...card, match: { kind: "typo", highlight: "sour \uE000fruit\uE001" } }} dictionary={dictionary} heat searching />,
   );

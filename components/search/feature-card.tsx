@@ -6,7 +6,6 @@ import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { Badge } from "@/components/ui/badge";
 import { cn } from "@/components/ui/cn";
 import { formatActivation, formatIndex, formatPercent, formatScore } from "@/lib/core/format";
-import { withoutHighlight } from "@/lib/core/highlight";
 import type { FeatureCard as Card, Dictionary, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { CardText } from "./card-text";
@@ -14,7 +13,7 @@ import { ConceptGlyph } from "./concept";
 import { DensityBar } from "./density-bar";
 import { FeatureLabel, nameOf } from "./feature-label";
 import { HealthGlyphs } from "./health";
-import { Highlighted } from "./highlighted";
+import { MatchReason } from "./match-reason";
 import { metrics } from "./metrics";
 
 export interface FeatureCardProps {
@@ -87,7 +86,7 @@ export const FeatureCard = memo(function FeatureCard({
         >
           <FeatureLabel card={card} className={cn("break-words text-sm leading-5", compact ? "line-clamp-1 h-5" : "line-clamp-2 h-10")} />
         </Link>
-        {searching && <MatchReason card={card} />}
+        {searching && <MatchReason card={card} className="mt-1 h-[1.125rem]" />}
         <div className="mt-1.5 flex h-6 items-center gap-2 text-muted text-xs">
           <ConceptGlyph concept={card.concept} />
           {card.concept && <span className="sr-only">{card.concept}</span>}
@@ -173,16 +172,5 @@ function CardPicture({
         </button>
       </div>
     </div>
-  );
-}
-
-function MatchReason({ card }: { card: Card }) {
-  const match = card.match;
-  const reasons = { key: "by its index", words: "by its words", typo: "by similar words", meaning: "by similar meaning" } as const;
-  const elsewhere = match?.highlight && withoutHighlight(match.highlight) !== card.label ? match.highlight : null;
-  return (
-    <p dir="auto" className="mt-1 h-[1.125rem] truncate text-muted text-xs" title={elsewhere ? withoutHighlight(elsewhere) : undefined}>
-      {match && (elsewhere ? <Highlighted text={elsewhere} /> : <>found {reasons[match.kind]}</>)}
-    </p>
   );
 }

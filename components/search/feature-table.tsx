@@ -12,6 +12,7 @@ import { routes } from "@/lib/core/routes";
 import { ConceptGlyph } from "./concept";
 import { FeatureLabel } from "./feature-label";
 import { HealthGlyphs } from "./health";
+import { MatchReason } from "./match-reason";
 import { metrics } from "./metrics";
 import { type FeatureListProps, useFeatureList } from "./use-feature-list";
 import { useMeasured } from "./use-measured";
@@ -42,7 +43,7 @@ function measureTable(container: HTMLElement) {
   return row ? { columns: 1, rowHeight: row.getBoundingClientRect().height } : null;
 }
 
-export function FeatureTable({ compact, heat, from, query, setQuery, searching: _, ...list }: FeatureTableProps) {
+export function FeatureTable({ compact, heat, from, query, setQuery, searching, ...list }: FeatureTableProps) {
   const { pages, dictionary } = list;
   const container = useRef<HTMLTableSectionElement>(null);
   const { shown, blanks, above, below, pictureOf, setActive } = useFeatureList({
@@ -102,6 +103,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching: 
               card={card}
               dictionary={dictionary}
               columns={columns}
+              searching={searching}
               from={from}
               heat={heat}
               compact={compact}
@@ -128,6 +130,7 @@ interface TableRowProps {
   card: Card;
   dictionary: Pick<Dictionary, "ref" | "numLatents">;
   columns: readonly MetricKey[];
+  searching: boolean;
   from: string;
   heat: boolean;
   compact: boolean;
@@ -135,7 +138,7 @@ interface TableRowProps {
   onFocus: (index: number) => void;
 }
 
-function TableRow({ card, dictionary, columns, from, heat, compact, picture, onFocus }: TableRowProps) {
+function TableRow({ card, dictionary, columns, searching, from, heat, compact, picture, onFocus }: TableRowProps) {
   const example = card.top[picture] ?? card.top[0];
   const side = compact ? "size-8" : "size-12";
   return (
@@ -159,6 +162,7 @@ function TableRow({ card, dictionary, columns, from, heat, compact, picture, onF
           <ConceptGlyph concept={card.concept} />
           <FeatureLabel card={card} className="truncate" />
         </Link>
+        {searching && <MatchReason card={card} className="pl-6 leading-4" />}
       </td>
       {columns.map((key) => (
         <td key={key} className={cn("num whitespace-nowrap pl-4 text-right", wideOnly.has(key) && "max-xl:hidden")}>

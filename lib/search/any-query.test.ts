@@ -124,7 +124,7 @@ describe("any query", () => {
     const random = generator(20_261_125);
     for (let i = 0; i < 250; i++) {
       const q = query(random);
-      const sort = random() < 0.2 ? { sort: "-density" } : {};
+      const sort: Record<string, string> = random() < 0.2 ? { sort: "-density" } : {};
       const page = await list({ q, limit: "100", ...sort }).catch((error) => {
         throw new Error(`${JSON.stringify(q)}: ${error}`);
       });
