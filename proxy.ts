@@ -1,9 +1,26 @@
 import { type NextRequest, NextResponse } from "next/server";
+import { getDatabase } from "@/lib/catalog/db";
+import { missingAt } from "@/lib/catalog/missing";
 import { FacetError } from "@/lib/core/errors";
+import { type Missing, missingHeader, writeMissing } from "@/lib/core/missing";
 import { contentSecurityPolicy, refusal } from "@/lib/core/security-headers";
 
-/** Runs before every page: refuses requests from elsewhere, and gives the page a nonce and the policy that names it. */
-export function proxy(request: NextRequest): Response {
+/** What of the page's address the catalogue lacks. Where it cannot be asked, the page says why. */
+async function missing(pathname: string): Promise<Missing | null> {
+  if (!/^\/[di]\//.test(pathname)) return null;
+  try {
+    return await missingAt(await getDatabase(), pathname);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Runs before every page: refuses requests from elsewhere, gives the page a nonce and the policy that names it, and the status 404 where its
+ * address names nothing of the catalogue. A page itself can choose that status only by throwing, upon which Next.js sends an empty page and
+ * leaves its words to the browser.
+ */
+export async function proxy(request: NextRequest): Promise<Response> {
   const refused = refusal(
     { method: request.method, host: request.headers.get("host"), fetchSite: request.headers.get("sec-fetch-site") },
     process.env.FACET_ALLOWED_HOSTS ?? "",
@@ -24,7 +41,10 @@ export function proxy(request: NextRequest): Response {
   // Next.js reads the nonce from the policy and puts it on its own scripts; the layout reads `x-nonce` for ours.
   headers.set("x-nonce", nonce);
   headers.set("Content-Security-Policy", policy);
-  const response = NextResponse.next({ request: { headers } });
+  const lacks = await missing(request.nextUrl.pathname);
+  headers.delete(missingHeader);
+  if (lacks) headers.set(missingHeader, writeMissing(lacks));
+  const response = NextResponse.next({ status: lacks ? 404 : 200, request: { headers } });
   response.headers.set("Content-Security-Policy", policy);
   return response;
 }

@@ -7,7 +7,7 @@ export const metadata = { title: "Not found" };
 export default function NotFound() {
   return (
     <EmptyState title="There is no page at this address." page action={<LinkButton href={routes.home()}>See the dictionaries</LinkButton>}>
-      The link may be from another catalogue, or its dictionary is no longer imported.
+      The address may be mistyped, or from another version of Facet.
     </EmptyState>
   );
 }

@@ -191,12 +191,47 @@ for (const viewport of [desktop, phone]) {
   });
 }
 
-test("an unknown address is a page of its own", async ({ browser, baseURL }) => {
-  const page = await (await browser.newContext({ baseURL })).newPage();
-  const answer = await page.goto("/nothing-here");
-  expect(answer?.status()).toBe(404);
-  await expect(page.getByRole("main").getByRole("link").first()).toBeVisible();
-  await page.context().close();
+/** Addresses of pages that name nothing here, and what their page says. */
+const unknown: [string, (ref: string) => string, RegExp][] = [
+  ["page", () => "/nothing-here", /^There is no page at this address\.$/],
+  ["dictionary", () => routes.dictionary("no-such/dictionary"), /^There is no dictionary “no-such\/dictionary” here\.$/],
+  ["feature", (ref) => routes.feature(ref, 9_999_999), /^There is no feature 9999999 in /],
+  ["index", (ref) => `${routes.dictionary(ref)}/first`, /^There is no feature first in /],
+  ["picture", () => routes.image("0".repeat(64)), /^There is no picture 000000000000 here\.$/],
+];
+
+test("an address that names nothing is answered by the server with 404 and a sentence, before any script", async ({
+  browser,
+  baseURL,
+  catalogue,
+}) => {
+  const context = await browser.newContext({ baseURL, javaScriptEnabled: false });
+  const page = await context.newPage();
+  for (const [name, address, sentence] of unknown) {
+    const answer = await page.goto(address(catalogue.dictionary.ref));
+    expect(answer?.status(), name).toBe(404);
+    await expect(page).toHaveTitle("Not found · Facet");
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText(sentence);
+    await expect(page.getByRole("main").getByRole("link", { name: "See the dictionaries" })).toBeVisible();
+  }
+  // What a client claims is missing is nothing to the server.
+  const sent = { headers: { "x-missing": encodeURIComponent('{"kind":"image","sha256":"1"}') } };
+  expect((await context.request.get(routes.dictionary(catalogue.dictionary.ref), sent)).status()).toBe(200);
+  await context.close();
+});
+
+test.describe("an address that names nothing", () => {
+  test.use({ expectedErrors: [/404/] });
+  test("is the same page in the browser, comes alive, and is accessible", async ({ page, catalogue }) => {
+    for (const [, address, sentence] of unknown) {
+      await open(page, address(catalogue.dictionary.ref));
+      await expect(page.getByRole("heading", { level: 1 })).toHaveText(sentence);
+      await expectNoSidewaysScrolling(page);
+      await expectNoGraveViolations(page);
+    }
+    await page.getByRole("main").getByRole("link", { name: "See the dictionaries" }).click();
+    await expect(page).toHaveURL(routes.home());
+  });
 });
 
 test("a list page weighs at most 60 KB over the wire, maps included, whatever its order", async ({ request, catalogue }) => {

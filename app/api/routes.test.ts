@@ -12,6 +12,7 @@ import { featureDetailSchema, featurePageSchema, histogramsSchema, imageInfoSche
 import { GET as dictionaries } from "./dictionaries/route";
 import { GET as feature } from "./features/[model]/[dictionary]/[index]/route";
 import { GET as features } from "./features/route";
+import { GET as featuresCsv } from "./features.csv/route";
 import { GET as health } from "./health/route";
 import { GET as histograms } from "./histograms/route";
 import { GET as imageInfo } from "./images/[sha256]/info/route";
@@ -23,6 +24,7 @@ const readOnly = [
   import("./dictionaries/route"),
   import("./features/[model]/[dictionary]/[index]/route"),
   import("./features/route"),
+  import("./features.csv/route"),
   import("./health/route"),
   import("./histograms/route"),
   import("./images/[sha256]/info/route"),
@@ -55,6 +57,24 @@ async function refused(answer: Promise<Response>, status: number, code: string):
 }
 
 describe("the API", () => {
+  it("writes a whole list as a file, in the list's order", async () => {
+    const list = `dictionary=${ref}&sort=-max_activation&concept=object&dead=0`;
+    const response = await featuresCsv(request(`/api/features.csv?${list}`));
+    expect(response.headers.get("content-disposition")).toBe('attachment; filename="test-model-model.layers.1-features.csv"');
+    const lines = (await response.text()).trimEnd().split("\r\n");
+    const page = featurePageSchema.parse(await (await features(request(`/api/features?${list}&limit=100`))).json());
+    expect(lines[0]).toMatch(/^index,label,concept,explanation,density,/);
+    expect(lines.slice(1).map((line) => line.split(",").slice(0, 3))).toEqual(
+      page.items.map((card) => [String(card.index), card.label ?? "", card.concept ?? ""]),
+    );
+    const found = await (await featuresCsv(request(`/api/features.csv?dictionary=${ref}&q=red`))).text();
+    const { total } = featurePageSchema.parse(await (await features(request(`/api/features?dictionary=${ref}&q=red`))).json());
+    expect(found.trimEnd().split("\r\n")).toHaveLength(total + 1);
+    expect(found).toContain("words: ");
+    await refused(featuresCsv(request(`/api/features.csv?${list}&limit=3`)), 400, "unknown_query_key");
+    await refused(featuresCsv(request("/api/features.csv?dictionary=no/such")), 404, "dictionary_not_found");
+  });
+
   it("answers what its schemas say", async () => {
     expect(healthSchema.parse(await (await health(request("/api/health"))).json()).dictionaries).toBe(1);
     dictionariesSchema.parse(await (await dictionaries(request("/api/dictionaries"))).json());

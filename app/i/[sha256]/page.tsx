@@ -15,6 +15,7 @@ import { asFacetError, type FacetError } from "@/lib/core/errors";
 import { sha256Schema } from "@/lib/core/protocol";
 import type { Dictionary, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
+import { MissingPage, missingHere } from "../../missing-page";
 import { requestOrigin } from "../../request-origin";
 import { firstAnalysis } from "./first-analysis";
 
@@ -36,6 +37,7 @@ const load = cache(async (sha256: string): Promise<{ info: ImageInfo } | { probl
 });
 
 export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
+  if (await missingHere()) return { title: "Not found" };
   const { sha256 } = await params;
   const loaded = await load(sha256);
   if ("problem" in loaded) return { title: "Picture" };
@@ -56,6 +58,8 @@ function choice(dictionary: Dictionary): DictionaryChoice {
 }
 
 export default async function ImagePage({ params, searchParams }: PageProps) {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
   const { sha256 } = await params;
   const asked = single((await searchParams).dictionary);
   const loaded = await load(sha256);

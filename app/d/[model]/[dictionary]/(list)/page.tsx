@@ -16,6 +16,7 @@ import { featureHistograms } from "@/lib/catalog/histograms";
 import { asFacetError } from "@/lib/core/errors";
 import { routes } from "@/lib/core/routes";
 import { listFeatures } from "@/lib/search/list-features";
+import { MissingPage, missingHere } from "../../../../missing-page";
 
 interface PageProps {
   params: Promise<{ model: string; dictionary: string }>;
@@ -28,10 +29,12 @@ async function refOf(params: PageProps["params"]): Promise<string> {
 }
 
 export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
-  return { title: await refOf(params) };
+  return { title: (await missingHere()) ? "Not found" : await refOf(params) };
 }
 
 export default async function DictionaryPage({ params, searchParams }: PageProps) {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
   const ref = await refOf(params);
   const client = makeQueryClient();
   try {

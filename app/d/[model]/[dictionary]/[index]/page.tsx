@@ -16,6 +16,7 @@ import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { FeatureDetail } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { featuresAround } from "@/lib/search/features-around";
+import { MissingPage, missingHere } from "../../../../missing-page";
 import { requestOrigin } from "../../../../request-origin";
 
 interface PageProps {
@@ -51,6 +52,7 @@ const load = cache(
 );
 
 export async function generateMetadata(props: PageProps): Promise<Metadata> {
+  if (await missingHere()) return { title: "Not found" };
   const { ref, index, version } = await asked(props);
   const loaded = await load(ref, index, version);
   if ("problem" in loaded) return { title: `#${index}` };
@@ -67,6 +69,8 @@ export async function generateMetadata(props: PageProps): Promise<Metadata> {
 }
 
 export default async function FeaturePage(props: PageProps) {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
   const { ref, index, version, from } = await asked(props);
   const loaded = await load(ref, index, version);
   if ("problem" in loaded) {
