@@ -9,7 +9,12 @@ export default defineConfig({
   test: {
     // Components ask for a page with `// @vitest-environment jsdom` in their first line.
     environment: "node",
-    include: ["{app,cli,components,lib,demo}/**/*.test.{ts,tsx}", "*.test.ts"],
+    include: [
+      "{app,cli,components,lib,demo}/**/*.test.{ts,tsx}",
+      "*.test.ts",
+      // What only a real server shows: cli/test.mjs starts one.
+      ...(process.env.FACET_TEST_DATABASE_URL ? ["lib/**/*.server-test.ts"] : []),
+    ],
     exclude: ["**/node_modules/**", "lib/generated/**"],
     // Slow machines: a database is made in some tests.
     testTimeout: 60_000,

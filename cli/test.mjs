@@ -9,6 +9,7 @@ import { ensureChromium } from "./setup/chromium.mjs";
 import { clearGuardLog, guardedEnv, guardLog } from "./setup/guard.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
 import { inRoot } from "./setup/paths.mjs";
+import { catalogueTests, ensurePostgres, startPostgres } from "./setup/postgres.mjs";
 import { capture } from "./setup/processes.mjs";
 import { ensurePython, venvPython } from "./setup/python.mjs";
 import { assertNode, duration, runMain, SetupError, step } from "./setup/step.mjs";
@@ -62,6 +63,37 @@ async function prepared(name, work) {
 
 const node = process.execPath;
 
+/**
+ * @param {string} name
+ * @param {string} file of the report
+ * @param {string[]} tests files; none: all
+ * @param {string | undefined} server a PostgreSQL server for the tests' catalogues; undefined: the embedded database
+ */
+async function vitest(name, file, tests, server) {
+  const report = inRoot("artefacts", "reports", file);
+  const args = [bin("vitest/vitest.mjs"), "run", ...tests, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  await suite(name, node, args, { env: { FACET_TEST_DATABASE_URL: server ?? "" }, report, count: (text) => vitestCount(JSON.parse(text)) });
+}
+
+/** The catalogue's tests again, on a real server: the one that FACET_TEST_DATABASE_URL names, else one of our own. */
+async function onServer() {
+  const given = process.env.FACET_TEST_DATABASE_URL;
+  if (given) return vitest("vitest: PostgreSQL", "vitest-postgres.json", catalogueTests(), given);
+  if (!(await prepared("PostgreSQL", ensurePostgres))) return;
+  /** @type {Awaited<ReturnType<typeof startPostgres>> | undefined} */
+  let server;
+  const started = await prepared("PostgreSQL", async () => {
+    server = await startPostgres();
+    return "a server of the tests' own runs";
+  });
+  if (!started || !server) return;
+  try {
+    await vitest("vitest: PostgreSQL", "vitest-postgres.json", catalogueTests(), server.url);
+  } finally {
+    await server.stop();
+  }
+}
+
 const groups = {
   async lint() {
     await suite("biome: format and lint", node, [bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."]);
@@ -72,11 +104,8 @@ const groups = {
     await suite("tsc: types", node, [bin("typescript/bin/tsc"), "--noEmit"]);
   },
   async unit() {
-    const report = inRoot("artefacts", "reports", "vitest.json");
-    await suite("vitest", node, [bin("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], {
-      report,
-      count: (text) => vitestCount(JSON.parse(text)),
-    });
+    await vitest("vitest", "vitest.json", [], undefined);
+    await onServer();
   },
   async worker() {
     if (!(await prepared("Python", ensurePython))) return;

@@ -38,7 +38,7 @@ async function probe(command, args) {
 }
 
 /** @returns {Promise<string[]>} the command, with its arguments, of a Python ≥ 3.11 */
-async function findPython() {
+export async function findPython() {
   /** @type {string[]} */
   const seen = [];
   const commands = [

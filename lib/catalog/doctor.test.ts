@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { openDatabase } from "./db";
-import { diagnose } from "./doctor";
+import { diagnose, versionFinding } from "./doctor";
 import { takeLock } from "./lock";
 
 const folder = mkdtemp(path.join(tmpdir(), "facet-doctor-"));
@@ -47,4 +47,13 @@ it("says when no server answers", async () => {
   const findings = await diagnose({ databaseUrl: `postgres://nobody:x@127.0.0.1:${port}/none` });
   expect(said(findings)).toEqual([expect.stringMatching(/wrong: The database that DATABASE_URL names does not answer/)]);
   expect(findings[0]?.fix).toMatch(/Start the server/);
+});
+
+it("says that a server is too old", () => {
+  expect(versionFinding(150_018, "15.18")).toMatchObject({
+    ok: false,
+    what: "PostgreSQL 15.18 is too old.",
+    fix: "Use PostgreSQL 16 or later.",
+  });
+  expect(versionFinding(160_000, "16.0").ok).toBe(true);
 });

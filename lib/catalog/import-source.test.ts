@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { featureColumns } from "@/lib/formats/bundle";
 import { combine } from "@/lib/formats/combine";
 import { type DictionaryWeights, type ExplanationRow, type FeatureRow, madeTable, type Part, unmeasured } from "@/lib/formats/source";
 import { findDictionary, listDictionaries, locateDictionary } from "./dictionaries";
@@ -36,7 +37,9 @@ function part(content: string, rows: ExplanationRow[], features: Partial<Feature
     num_latents: null,
     tables: {
       explanations: madeTable("explanations", rows.length, () => rows),
-      features: madeTable("features", features.length, () => features.map((row) => ({ ...unmeasured(row.index ?? 0), ...row }))),
+      features: madeTable<typeof featureColumns>("features", features.length, () =>
+        features.map((row) => ({ ...unmeasured(row.index ?? 0), ...row })),
+      ),
       scores: madeTable("scores", scores.length, () => scores as never),
     },
   };
@@ -98,6 +101,7 @@ it("imports weights alone, of which nothing was measured", async () => {
     activation: "topk",
     k: 2,
     sha256: "d".repeat(64),
+    decoderRows: async (start, end) => Float32Array.from({ length: 8 * (end - start) }, (_, i) => Math.sin(8 * start + i)),
   } as DictionaryWeights;
   const source = combine([{ kind: "weights", format: "sparsify", found: "Weights.", path: "sae", content: "w", tables: {}, weights }], {
     model: "other/model",

@@ -23,30 +23,51 @@ export interface TestCatalog {
   close(): Promise<void>;
 }
 
-/** Where an empty, migrated database is kept between runs: making one takes most of a test's time. Named by all that goes into it. */
-async function templateFile(): Promise<string> {
-  const hash = createHash("sha256").update(await readFile(path.join(env.root, "node_modules/@electric-sql/pglite/package.json")));
+/** A name for an empty, migrated database that is kept, since making one takes most of a test's time: of all that goes into it. */
+async function templateName(...more: string[]): Promise<string> {
+  const hash = createHash("sha256").update(more.join());
   const migrations = path.join(env.root, "prisma/migrations");
   for (const name of (await readdir(migrations)).sort()) hash.update(name).update(await readFile(path.join(migrations, name)));
-  return path.join(tmpdir(), `facet-test-catalog-${hash.digest("hex").slice(0, 16)}.tar`);
+  return hash.digest("hex").slice(0, 16);
 }
+
+async function templateFile(): Promise<string> {
+  const pglite = await readFile(path.join(env.root, "node_modules/@electric-sql/pglite/package.json"), "utf8");
+  return path.join(tmpdir(), `facet-test-catalog-${await templateName(pglite)}.tar`);
+}
+
+const databaseUrl = (server: string, name: string) => {
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return url.href;
+};
 
 /** A new database on the server, dropped on closing. */
 async function openServerDatabase(server: string, imagesDir: string): Promise<Database> {
   const name = `facet_test_${randomUUID().slice(0, 8)}`;
-  const admin = async (sql: string) => {
+  const template = `facet_template_${await templateName()}`;
+  const admin = async (work: (client: Client) => Promise<unknown>) => {
     const client = new Client({ connectionString: server });
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    await work(client).finally(() => client.end());
   };
-  await admin(`CREATE DATABASE ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  const db = await openDatabase({ databaseUrl: url.href, imagesDir, migrate: "apply" });
+  await admin(async (client) => {
+    // Test files run at once: one makes the template, the others wait for it.
+    await client.query("SELECT pg_advisory_lock(hashtext('facet test template'))");
+    const { rows } = await client.query("SELECT FROM pg_database WHERE datname = $1", [template]);
+    if (rows.length === 0) {
+      const draft = `${template}_${randomUUID().slice(0, 8)}`;
+      await client.query(`CREATE DATABASE ${draft}`);
+      await (await openDatabase({ databaseUrl: databaseUrl(server, draft), imagesDir, migrate: "apply" })).close();
+      await client.query(`ALTER DATABASE ${draft} RENAME TO ${template}`);
+    }
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  });
+  const db = await openDatabase({ databaseUrl: databaseUrl(server, name), imagesDir });
   const close = db.close.bind(db);
   db.close = async () => {
     await close();
-    await admin(`DROP DATABASE ${name} WITH (FORCE)`);
+    await admin((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
   };
   return db;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { activationColumns, featureColumns, textColumns } from "./bundle";
 import { combine } from "./combine";
 import { openSource } from "./readers";
 import { type DictionaryWeights, type FeatureRow, madeTable, type Part, unmeasured } from "./source";
@@ -15,7 +16,7 @@ function tables(path: string, more: Partial<Extract<Part, { kind: "tables" }>>):
 }
 
 const features = (file: string, rows: Partial<FeatureRow>[]) => ({
-  features: madeTable(file, rows.length, () => rows.map((row) => ({ ...unmeasured(row.index ?? 0), ...row }))),
+  features: madeTable<typeof featureColumns>(file, rows.length, () => rows.map((row) => ({ ...unmeasured(row.index ?? 0), ...row }))),
 });
 
 async function rowsOf<T>(table: { batches(): AsyncIterable<T[]> } | undefined): Promise<T[]> {
@@ -59,8 +60,8 @@ describe("parts", () => {
   });
 
   it("keep their texts apart, whose numbers are each part's own", async () => {
-    const text = (word: string) => madeTable("texts", 1, () => [{ id: 0, tokens: [word], image: null }]);
-    const example = madeTable("activations", 1, () => [
+    const text = (word: string) => madeTable<typeof textColumns>("texts", 1, () => [{ id: 0, tokens: [word], image: null }]);
+    const example = madeTable<typeof activationColumns>("activations", 1, () => [
       {
         index: 0,
         band: "text",

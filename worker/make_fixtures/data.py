@@ -356,9 +356,7 @@ def main() -> None:
         "neuronpedia": neuronpedia(out / "neuronpedia"),
         "delphi": delphi(out / "delphi"),
     }
-    (out / "expected.json").write_bytes(
-        orjson.dumps(expected, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
-    )
+    (out / "expected.json").write_bytes(orjson.dumps(expected, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY))
 
 
 main()
