@@ -280,10 +280,11 @@ test("the table shows the numbers, sorts by a column, and stays in the address",
   await table.getByRole("button", { name: "Max", exact: true }).click();
   await expect(page).toHaveURL(/sort=max_activation/);
 
-  // What is shown goes into a file.
+  // The whole list goes into a file, in its order.
   const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: /^Download .* as CSV/ }).click()]);
   const written = await readFile(await file.path(), "utf8");
-  expect(written.split("\r\n")[0]).toMatch(/^index,label,concept,density/);
+  expect(written.split("\r\n").length).toBeGreaterThan(dictionary.counts.features);
+  expect(written.split("\r\n")[0]).toMatch(/^index,label,concept,explanation,density/);
 });
 
 test("keys act on the card in focus: heat, next picture, link, steer", async ({ page, catalogue }) => {

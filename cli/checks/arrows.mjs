@@ -15,6 +15,7 @@ export const arrows = {
   "lib/formats": ["lib/core", "lib/sharp"],
   "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/env", "lib/sharp"],
   "lib/search": ["lib/core", "lib/catalog", "lib/env", "lib/log"],
+  "lib/export": ["lib/core", "lib/catalog", "lib/formats", "lib/search"],
   // The engine reads weights as stored: safetensors is a format like the others.
   "lib/engine": ["lib/core", "lib/formats", "lib/env", "lib/sharp"],
   "lib/api": ["lib/core"],

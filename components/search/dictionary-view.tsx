@@ -12,7 +12,7 @@ import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { activeFilters, noFilters } from "./active-filters";
 import { DictionaryHead } from "./dictionary-head";
-import { downloadRows } from "./download";
+import { downloadList } from "./download";
 import { FeatureGrid, GridSkeleton } from "./feature-grid";
 import { FeatureTable } from "./feature-table";
 import { FilterPanel } from "./filter-panel";
@@ -80,10 +80,9 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
             onToggleHeat={toggleHeat}
             compact={compact}
             onToggleCompact={() => setDensity(compact ? "comfortable" : "compact")}
-            loaded={pages.items.length}
             onDownload={() => {
-              downloadRows(dictionary.ref, pages.items);
-              setNotice(`${formatNoun(pages.items.length, "row")} written; scroll on to load more`);
+              downloadList(query);
+              setNotice(`The whole list is written: ${formatNoun(pages.total ?? 0, "row")}`);
             }}
             filters={
               <>

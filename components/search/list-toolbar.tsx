@@ -44,8 +44,6 @@ interface ListToolbarProps {
   onToggleHeat: () => void;
   compact: boolean;
   onToggleCompact: () => void;
-  /** Rows that a download would hold. */
-  loaded: number;
   onDownload: () => void;
   /** The buttons that open and close the filters. */
   filters: ReactNode;
@@ -62,7 +60,6 @@ export function ListToolbar({
   onToggleHeat,
   compact,
   onToggleCompact,
-  loaded,
   onDownload,
   filters,
 }: ListToolbarProps) {
@@ -100,7 +97,11 @@ export function ListToolbar({
         <IconButton label={compact ? "Comfortable rows" : "Compact rows"} pressed={compact} onClick={onToggleCompact}>
           <Rows3 />
         </IconButton>
-        <IconButton label={`Download the ${formatNoun(loaded, "row")} loaded so far as CSV`} disabled={loaded === 0} onClick={onDownload}>
+        <IconButton
+          label={total === null ? "Download as CSV" : `Download ${total === 1 ? "the" : "all"} ${formatNoun(total, "row")} as CSV`}
+          disabled={!total}
+          onClick={onDownload}
+        >
           <Download />
         </IconButton>
       </div>

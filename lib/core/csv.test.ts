@@ -1,15 +1,21 @@
 import { expect, it } from "vitest";
-import { toCsv } from "./csv";
+import { csvLines } from "./csv";
 
 it("writes and escapes", () => {
   expect(
-    toCsv(
+    csvLines([
       ["index", "label"],
-      [
-        [1, 'a "ripe", lemon'],
-        [2, null],
-        [3, "=1+1"],
-      ],
-    ),
-  ).toBe('index,label\r\n1,"a ""ripe"", lemon"\r\n2,\r\n3,\'=1+1\r\n');
+      [1, 'a "ripe", lemon'],
+      [2, null],
+      [-3, true],
+    ]),
+  ).toBe('index,label\r\n1,"a ""ripe"", lemon"\r\n2,\r\n-3,true\r\n');
+});
+
+it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])("makes %j a text, which no spreadsheet runs", (text) => {
+  expect(csvLines([[text]])).toBe(`'${text}\r\n`);
+});
+
+it.each(["\r=1", "\n=1", '=HYPERLINK("x","y")'])("quotes %j too", (text) => {
+  expect(csvLines([[text]])).toBe(`"'${text.replaceAll('"', '""')}"\r\n`);
 });

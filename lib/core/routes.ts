@@ -33,6 +33,8 @@ export const routes = {
     openapi: () => "/api/openapi.json",
     dictionaries: () => "/api/dictionaries",
     features: (params: Record<string, string | number | undefined>) => `/api/features${query(params)}`,
+    /** The same list whole, as a file. */
+    featuresCsv: (params: Record<string, string | number | undefined>) => `/api/features.csv${query(params)}`,
     histograms: (ref: string) => `/api/histograms${query({ dictionary: ref })}`,
     feature: (ref: string, index: number, params: { v?: string } = {}) => `/api/features/${refPath(ref)}/${index}${query(params)}`,
     image: (sha256: string) => `/api/images/${sha256}`,
