@@ -1,6 +1,6 @@
 """Choose the hook by measurement: a small dictionary at each of several blocks, its FVU and how well its clean features steer.
 
-    python -m demo.choose_block --model DIR --images FILE --work DIR --out demo [--layers 0 1 2 3]
+    python -m demo.choose_block --model DIR --images FILE --work DIR --out demo [--layers 0 1 2]
 
 Writes results/blocks.json. The dictionaries made here are thrown away; all blocks get the same data, size and steps.
 """
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="images.npz of the recipe's work folder")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("demo"))
-    parser.add_argument("--layers", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--layers", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     a = parser.parse_args()
