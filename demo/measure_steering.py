@@ -1,6 +1,6 @@
 """What clamping does, counted: over clean concept features, by where and how strongly, beside a random feature of equal norm.
 
-    python -m demo.measure_steering --work DIR --out demo [--layers 0 1] [--features 72] [--images 3]
+    python -m demo.measure_steering --work DIR --out demo [--layers 0 1] [--features 64] [--images 2]
 
 Writes results/steering.json and, with `--table FILE`, the same as Markdown tables (docs/steering-effect.md).
 """
@@ -324,8 +324,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("demo"))
     parser.add_argument("--layers", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--features", type=int, default=72)
-    parser.add_argument("--images", type=int, default=3, help="images a feature")
+    parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--images", type=int, default=2, help="images a feature")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", type=Path, help="write the Markdown tables here")
     a = parser.parse_args()
