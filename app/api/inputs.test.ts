@@ -19,7 +19,7 @@ describe("input", () => {
     expect(methods.length).toBeGreaterThan(0);
     expect(text, "query keys").toMatch(/\bparse(Query|FeatureQuery)\(/);
     if (file.includes("[")) expect(text, "parts of the path").toMatch(/\bparseInput\(/);
-    if (methods.some((method) => method !== "GET")) expect(text, "the body").toMatch(/\breadJson\([^)]*\bmax\w+Bytes\)/);
+    if (methods.some((method) => method !== "GET")) expect(text, "the body").toMatch(/\breadJson\([^)]*\b(max\w+Bytes|limits\.\w+Bytes)\)/);
     expect(text, "a body read without a limit").not.toMatch(/request\.(json|text|formData|arrayBuffer|blob|body)\b/);
   });
 });
