@@ -44,13 +44,11 @@ async function suite(name, command, args, { env, report, count } = {}) {
 }
 
 /**
- * A step that a suite needs: where it cannot go on, that suite fails (or, `optional`, counts as skipped) with its sentences, and the
- * others still run.
+ * A step that a suite needs: where it cannot go on, that suite fails with its sentences, and the others still run.
  * @param {string} name
  * @param {(say: (what: string) => void) => Promise<string> | string} work
- * @param {{ optional?: boolean }} [options]
  */
-async function prepared(name, work, { optional = false } = {}) {
+async function prepared(name, work) {
   const started = performance.now();
   try {
     await step(name, work);
@@ -58,8 +56,7 @@ async function prepared(name, work, { optional = false } = {}) {
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(`\n${error.message}\n${error.fix ?? ""}`);
-    const count = optional ? { passed: 0, failed: 0, skipped: 1 } : { passed: 0, failed: 1, skipped: 0 };
-    results.push({ name: optional ? `${name} (cannot be had here)` : name, count, took: duration(performance.now() - started) });
+    results.push({ name, count: { passed: 0, failed: 1, skipped: 0 }, took: duration(performance.now() - started) });
     return false;
   }
 }
@@ -78,21 +75,17 @@ async function vitest(name, file, tests, server) {
   await suite(name, node, args, { env: { FACET_TEST_DATABASE_URL: server ?? "" }, report, count: (text) => vitestCount(JSON.parse(text)) });
 }
 
-/**
- * The catalogue's tests again, on a real server: the one that FACET_TEST_DATABASE_URL names, else one of our own. A machine that can have
- * none has run them on the embedded database, so this counts as skipped there.
- */
+/** The catalogue's tests again, on a real server: the one that FACET_TEST_DATABASE_URL names, else one of our own. */
 async function onServer() {
   const given = process.env.FACET_TEST_DATABASE_URL;
   if (given) return vitest("vitest: PostgreSQL", "vitest-postgres.json", catalogueTests(), given);
-  if (!(await prepared("PostgreSQL", ensurePostgres, { optional: true }))) return;
+  if (!(await prepared("PostgreSQL", ensurePostgres))) return;
   /** @type {Awaited<ReturnType<typeof startPostgres>> | undefined} */
   let server;
-  const begin = async () => {
+  const started = await prepared("PostgreSQL", async () => {
     server = await startPostgres();
     return "a server of the tests' own runs";
-  };
-  const started = await prepared("PostgreSQL", begin, { optional: true });
+  });
   if (!started || !server) return;
   try {
     await vitest("vitest: PostgreSQL", "vitest-postgres.json", catalogueTests(), server.url);
