@@ -4,17 +4,9 @@ import { histogramsQueryOptions } from "@/lib/api/histograms";
 import type { Histograms, MetricKey } from "@/lib/core/records";
 import { metricKeys } from "@/lib/core/records";
 
-/** Shown until it is known what was measured: what this project's own pipeline measures. */
-const usual: readonly MetricKey[] = [
-  "density",
-  "text_density",
-  "max_activation",
-  "mean_activation",
-  "image_share",
-  "iou",
-  "steer",
-  "images",
-];
+/** Not shown until it is known that they were measured: scores that this project's own pipeline does not make. */
+const foreign: readonly MetricKey[] = ["clip", "consistency", "detection", "fuzzing"];
+const usual = metricKeys.filter((key) => !foreign.includes(key));
 
 /** Metrics that at least one feature has. */
 export function measuredIn(histograms: Histograms): MetricKey[] {

@@ -2,20 +2,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { encodeBytes } from "@/lib/core/sparse-map";
-import {
-  activationColumns,
-  explanationColumns,
-  featureColumns,
-  imageColumns,
-  neighbourColumns,
-  scoreColumns,
-  textColumns,
-  tokenColumns,
-} from "@/lib/formats/bundle";
+import { dictionaryColumns, imageColumns, textColumns } from "@/lib/formats/bundle";
 import type { Columns } from "@/lib/formats/parquet";
+import { columnOf, schemaOf } from "@/lib/formats/parquet-write";
 import { sharp } from "@/lib/sharp";
 
 export interface TestBundleOptions {
@@ -84,41 +75,17 @@ function draw({ shape, colour, x, y, r }: Scene, size: number): string {
   }
 }
 
-const parquetTypes = {
-  int: { type: "INT64" },
-  float: { type: "DOUBLE" },
-  bool: { type: "BOOLEAN" },
-  string: { type: "BYTE_ARRAY", converted_type: "UTF8" },
-  binary: { type: "BYTE_ARRAY" },
-} as const;
-
-function schemaOf(columns: Columns): SchemaElement[] {
-  const elements: SchemaElement[] = [{ name: "root", num_children: Object.keys(columns).length }];
-  for (const [name, kind] of Object.entries(columns)) {
-    const base = kind.replace("?", "");
-    if (base === "strings" || base === "ints") {
-      elements.push(
-        { name, repetition_type: "OPTIONAL", num_children: 1, converted_type: "LIST" },
-        { name: "list", repetition_type: "REPEATED", num_children: 1 },
-        { name: "element", repetition_type: "OPTIONAL", ...(base === "strings" ? parquetTypes.string : parquetTypes.int) },
-      );
-    } else elements.push({ name, repetition_type: "OPTIONAL", ...parquetTypes[base as keyof typeof parquetTypes] });
-  }
-  return elements;
-}
-
 /** One Parquet file of the rows given. */
 export function parquetBytes(columns: Columns, table: Record<string, unknown>[], rowGroupSize = 500): Uint8Array {
-  const column = (name: string, kind: string) =>
-    table.map((row) => {
-      const value = row[name];
-      if (value === null || value === undefined) return null;
-      if (kind.startsWith("ints")) return (value as number[]).map(BigInt);
-      return kind.startsWith("int") ? BigInt(value as number) : value;
-    });
   return new Uint8Array(
     parquetWriteBuffer({
-      columnData: Object.entries(columns).map(([name, kind]) => ({ name, data: column(name, kind) })),
+      columnData: Object.entries(columns).map(([name, kind]) => ({
+        name,
+        data: columnOf(
+          kind,
+          table.map((row) => row[name]),
+        ) as never,
+      })),
       schema: schemaOf(columns),
       rowGroupSize,
     }),
@@ -257,15 +224,6 @@ function makeDictionary(
   return tables;
 }
 
-const columnsOf = {
-  features: featureColumns,
-  activations: activationColumns,
-  explanations: explanationColumns,
-  scores: scoreColumns,
-  neighbours: neighbourColumns,
-  tokens: tokenColumns,
-} as const;
-
 /** Writes a whole bundle into `folder` and returns its manifest. */
 export async function writeTestBundle(folder: string, options: TestBundleOptions = {}): Promise<Record<string, unknown>> {
   const {
@@ -296,7 +254,8 @@ export async function writeTestBundle(folder: string, options: TestBundleOptions
   await put("images.parquet", imageColumns, edited.images);
   await put("texts.parquet", textColumns, edited.texts);
   for (const { id, tables } of made) {
-    for (const [name, columns] of Object.entries(columnsOf)) await put(`${id}/${name}.parquet`, columns, tables[name as keyof Tables]);
+    for (const [name, columns] of Object.entries(dictionaryColumns))
+      await put(`${id}/${name}.parquet`, columns, tables[name as keyof Tables]);
   }
   const manifest = {
     format: "facet-bundle/1",

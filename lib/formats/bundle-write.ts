@@ -4,29 +4,11 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FacetError } from "@/lib/core/errors";
-import {
-  activationColumns,
-  explanationColumns,
-  featureColumns,
-  imageColumns,
-  neighbourColumns,
-  scoreColumns,
-  textColumns,
-  tokenColumns,
-} from "./bundle";
+import { dictionaryColumns, imageColumns, textColumns } from "./bundle";
 import { type Manifest, sha256OfFile } from "./manifest";
 import type { Columns, Row, Table } from "./parquet";
 import { writeTable } from "./parquet-write";
 import type { Source } from "./source";
-
-const tables = {
-  features: featureColumns,
-  activations: activationColumns,
-  explanations: explanationColumns,
-  scores: scoreColumns,
-  neighbours: neighbourColumns,
-  tokens: tokenColumns,
-} as const;
 
 /** Refuses a folder with something in it. */
 export async function assertEmpty(folder: string): Promise<void> {
@@ -86,8 +68,8 @@ export function writeBundle(source: Source, folder: string, onProgress?: (progre
     await put("images", imageColumns, source.images);
     await put("texts", textColumns, source.texts);
     for (const { entry, tables: own } of source.dictionaries) {
-      for (const name of Object.keys(tables) as (keyof typeof tables)[]) {
-        await put(`${entry.id}/${name}`, tables[name] as Columns, own[name] as Table<Columns>);
+      for (const name of Object.keys(dictionaryColumns) as (keyof typeof dictionaryColumns)[]) {
+        await put(`${entry.id}/${name}`, dictionaryColumns[name] as Columns, own[name] as Table<Columns>);
       }
     }
     const manifest: Manifest = {

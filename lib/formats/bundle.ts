@@ -71,6 +71,16 @@ export const scoreColumns = {
 export const neighbourColumns = { index: "int", kind: "string", rank: "int", neighbour: "int", value: "float" } as const;
 export const tokenColumns = { index: "int", kind: "string", rank: "int", token: "string", value: "float" } as const;
 
+/** A dictionary's tables, each a file of its folder. */
+export const dictionaryColumns = {
+  features: featureColumns,
+  activations: activationColumns,
+  explanations: explanationColumns,
+  scores: scoreColumns,
+  neighbours: neighbourColumns,
+  tokens: tokenColumns,
+} as const;
+
 export interface DictionaryTables {
   features: Table<typeof featureColumns>;
   activations: Table<typeof activationColumns>;

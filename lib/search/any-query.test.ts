@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { withoutHighlight } from "@/lib/core/highlight";
+import { createRandom } from "@/lib/core/random";
 import { embedDictionaries } from "./embed-dictionary";
 import { listFeatures } from "./list-features";
 import { wordEmbedder } from "./test-embedder";
@@ -41,17 +42,6 @@ beforeAll(async () => {
 afterAll(() => catalog?.close());
 
 const list = (params: Record<string, string>) => listFeatures(catalog.db, parseFeatureQuery({ dictionary: ref, ...params }), { embedder });
-
-/** mulberry32 */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const pieces = [
   ..."\"'`\\%_*:&|!<>()[]{}#$@^~-–—+=?/;,.",
@@ -121,7 +111,7 @@ function query(random: () => number): string {
 
 describe("any query", () => {
   it("is answered, with as many features as it says, each with why it was found and with its own words", async () => {
-    const random = generator(20_261_125);
+    const random = createRandom(20_261_125);
     for (let i = 0; i < 250; i++) {
       const q = query(random);
       const sort: Record<string, string> = random() < 0.2 ? { sort: "-density" } : {};
@@ -143,7 +133,7 @@ describe("any query", () => {
   }, 300_000);
 
   it("pages the same both ways, whatever it is", async () => {
-    const random = generator(7);
+    const random = createRandom(7);
     for (let i = 0; i < 12; i++) {
       const q = `${["star", "ring", "red", "things", "sun"][i % 5]} ${query(random).slice(0, 12)}`;
       const whole = (await list({ q, limit: "100" })).items.map((card) => card.index);

@@ -2,8 +2,6 @@
 import { markStart, markStop } from "@/lib/core/highlight";
 import type { Term } from "./parse";
 
-export { markStart };
-
 /** The trigrams of a word as pg_trgm takes them: lower case, two blanks before and one after. */
 function trigrams(word: string): Set<string> {
   const padded = `  ${word.toLowerCase()} `;

@@ -4,6 +4,7 @@
  * 1 to 2; typos 2 to 3; after these come features of a similar meaning (list-features.ts).
  */
 import { type FeatureFilter, Parameters } from "@/lib/catalog/feature-list";
+import { markStart, markStop } from "@/lib/core/highlight";
 import type { ParsedSearch, Term } from "./parse";
 
 export interface Target {
@@ -97,8 +98,9 @@ export function explainSql(parsed: ParsedSearch, dictionaryId: number, indices: 
   const query = words.length ? words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" || ") : "''::tsquery";
   const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
   const nearly = parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ");
-  const options = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, HighlightAll=true")}::text`;
-  const excerpt = `${parameters.bind("StartSel=\uE000, StopSel=\uE001, MaxWords=28, MinWords=12, MaxFragments=1")}::text`;
+  const marked = `StartSel=${markStart}, StopSel=${markStop}`;
+  const options = `${parameters.bind(`${marked}, HighlightAll=true`)}::text`;
+  const excerpt = `${parameters.bind(`${marked}, MaxWords=28, MinWords=12, MaxFragments=1`)}::text`;
   return `SELECT s.index, s.label, left(s.body, 400) AS body, (${exact}) AS exact, (${nearly}) AS nearly,
       ts_headline('english', s.label, q.query, ${options}) AS marked_label, ts_headline('english', s.body, q.query, ${excerpt}) AS marked_body
     FROM search_document s CROSS JOIN (SELECT ${query} AS query) q

@@ -1,4 +1,4 @@
-"""Small dictionaries written by other tools' own packages, with what those packages compute from them. Long because it has a part a tool.
+"""Small dictionaries written by other tools' own packages, with what those packages compute from them.
 
 Each fixture is a folder as its tool writes it, and beside the weights `sample.safetensors`: `hidden` [N, D] hidden states, `activations` [N, L]
 what the package's own `encode` makes of them, `reconstruction` [N, D] what its `decode` makes of those. Facet's readers are tested against
@@ -18,69 +18,18 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from adapter import write_adapter
 from safetensors.torch import save_file
 from torch import Tensor
+from worlds import LATENTS, WIDTH, World, set_weights, write_sample
 
 # Without a GPU sparsify's decoder runs only so.
 os.environ["SPARSIFY_DISABLE_TRITON"] = "1"
-
-WIDTH, LATENTS, ACTIVE, SAMPLES = 16, 40, 2, 6
-
-
-class World:
-    """Hidden states that are sparse sums of known directions, and weights that find them."""
-
-    def __init__(self, seed: int, latents: int = LATENTS, stretched: bool = False) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        directions = torch.randn(latents, WIDTH, generator=generator)
-        # Pushed apart, so that no direction is taken for two others.
-        for _ in range(300):
-            directions = torch.nn.functional.normalize(directions, dim=1)
-            overlaps = (directions @ directions.T).fill_diagonal_(0)
-            directions = directions - 0.5 * overlaps**3 @ directions
-        directions = torch.nn.functional.normalize(directions, dim=1)
-        stretch = torch.exp(torch.rand(latents, 1, generator=generator) * 2 - 1) if stretched else torch.ones(latents, 1)
-        self.w_dec = directions * stretch
-        self.w_enc = directions / stretch
-        self.b_dec = torch.randn(WIDTH, generator=generator) * 0.5
-        self.b_enc = -0.05 - 0.1 * torch.rand(latents, generator=generator)
-        self.threshold = 1.5 + 0.4 * torch.rand(latents, generator=generator)
-        amounts = torch.zeros(SAMPLES, latents)
-        for row in amounts:
-            row[torch.randperm(latents, generator=generator)[:ACTIVE]] = 3 + torch.rand(ACTIVE, generator=generator)
-        self.hidden = amounts @ directions + self.b_dec + 0.01 * torch.randn(SAMPLES, WIDTH, generator=generator)
-
-
-def set_weights(module: Any, **tensors: Tensor) -> None:
-    """Fill parameters by their dotted names, keeping each one's type."""
-    with torch.no_grad():
-        for name, value in tensors.items():
-            parameter = module
-            for part in name.split("__"):
-                parameter = getattr(parameter, part)
-            assert parameter.shape == value.shape, (name, parameter.shape, value.shape)
-            parameter.copy_(value)
-
-
-@torch.no_grad()
-def write_sample(
-    folder: Path, hidden: Tensor, encode: Callable[[Tensor], Tensor], decode: Callable[[Tensor], Tensor], worst: float = 0.6
-) -> None:
-    """`encode` gives dense activations [N, L]."""
-    activations = encode(hidden).float()
-    reconstruction = decode(hidden).float()
-    unexplained = float(((reconstruction - hidden) ** 2).sum() / ((hidden - hidden.mean(0)) ** 2).sum())
-    print(f"{folder}: active {float((activations != 0).float().sum(1).mean()):.1f} a sample, FVU {unexplained:.3f}")
-    assert unexplained < worst, "This fixture would not tell right weights from wrong ones."
-    tensors = {"hidden": hidden, "activations": activations, "reconstruction": reconstruction}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "sample.safetensors")
-
 
 # eai-sparsify
 
@@ -406,35 +355,6 @@ def write_dictionary_learning(root: Path) -> None:
     matryoshka = MatryoshkaBatchTopKSAE(WIDTH, LATENTS, 2, [LATENTS // 4, LATENTS - LATENTS // 4])
     set_weights(matryoshka, W_enc=world.w_enc.T, W_dec=world.w_dec, b_enc=world.b_enc, b_dec=world.b_dec, threshold=torch.tensor(1.6))
     finish(matryoshka, "dictionary-learning-matryoshka", world, 2)
-
-
-# The paper's authors' newer trainer, a PEFT adapter
-
-
-def write_adapter(root: Path) -> None:
-    folder = root / "adapter"
-    folder.mkdir(parents=True)
-    world, k = World(41), 2
-    prefix = "base_model.model.model.language_model.layers.24."
-    # No encoder bias, and b_dec of shape [1, D].
-    tensors = {"sae_encoder.weight": world.w_enc, "sae_W_dec": world.w_dec, "sae_b_dec": world.b_dec[None]}
-    save_file({prefix + name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / "adapter_model.safetensors")
-    settings = {
-        "peft_type": "TOPK_SAE",
-        "base_model_name_or_path": "llava-hf/llama3-llava-next-8b-hf",
-        "k": k,
-        "num_latents": LATENTS,
-        "expansion_factor": 0,
-        "target_modules": ["layers.24"],
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(settings, indent=2))
-    w_enc, w_dec, b_dec = (tensor.half().float() for tensor in (world.w_enc, world.w_dec, world.b_dec))
-
-    def encode(x: Tensor) -> Tensor:
-        values, indices = torch.relu((x - b_dec) @ w_enc.T).topk(k)
-        return torch.zeros(len(x), LATENTS).scatter_(1, indices, values)
-
-    write_sample(folder, world.hidden, encode, lambda x: encode(x) @ w_dec + b_dec)
 
 
 def main() -> None:

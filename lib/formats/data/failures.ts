@@ -1,7 +1,5 @@
 /** What other tools write where something failed. A failure is told apart here, so that none is shown as a text or counted as a number. */
-import type { conceptClasses } from "@/lib/core/records";
-
-type Concept = (typeof conceptClasses)[number];
+import { type Concept, conceptClasses } from "@/lib/core/records";
 
 /** Sentences that explainers leave in place of an explanation. */
 const failures: [RegExp, string][] = [
@@ -46,19 +44,6 @@ export function readScore(value: unknown): number | null {
 }
 
 const conceptWords: Record<string, Concept> = { color: "colour", colors: "colour", colours: "colour" };
-const concepts: readonly Concept[] = [
-  "object",
-  "part",
-  "scene",
-  "material",
-  "texture",
-  "colour",
-  "emotion",
-  "text",
-  "position",
-  "action",
-  "other",
-];
 
 /** A concept class as an LLM wrote it ("Object.", "color"); null where it is none of the known. */
 export function readConcept(value: unknown): Concept | null {
@@ -67,5 +52,5 @@ export function readConcept(value: unknown): Concept | null {
     .toLowerCase()
     .replace(/[^\p{L}]+/gu, " ")
     .trim();
-  return conceptWords[word] ?? concepts.find((concept) => concept === word || `${concept}s` === word) ?? null;
+  return conceptWords[word] ?? conceptClasses.find((concept) => concept === word || `${concept}s` === word) ?? null;
 }

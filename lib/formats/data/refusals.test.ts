@@ -10,6 +10,7 @@ import type { Source } from "../source";
 import { imageSetAmong } from "./image-part";
 import { openImageSet, readyImages } from "./image-set";
 import { safetensorsCacheReader } from "./safetensors-cache";
+import { writeInto } from "./test-files";
 import { rowsOf } from "./test-rows";
 
 const fixtures = path.join(import.meta.dirname, "fixtures");
@@ -19,12 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function write(name: string, content: string | Uint8Array): Promise<string> {
-  const file = path.join(folder, name);
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, content);
-  return file;
-}
+const write = (name: string, content: string | Uint8Array) => writeInto(folder, name, content);
 
 interface Written {
   dtype: string;

@@ -1,5 +1,5 @@
 /** Explanations, scores and exports that other tools wrote, against what their packages read back (worker/make_fixtures/data.py). */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { entriesOf, jsonEntries } from "./json-entries";
 import { neuronpediaReader } from "./neuronpedia";
 import { rebin } from "./neuronpedia-tables";
 import { paperReader } from "./paper";
+import { writeInto } from "./test-files";
 import { rowsOf } from "./test-rows";
 
 const fixtures = path.join(import.meta.dirname, "fixtures");
@@ -36,12 +37,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function write(name: string, content: string | Uint8Array): Promise<string> {
-  const file = path.join(folder, name);
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, content);
-  return file;
-}
+const write = (name: string, content: string | Uint8Array) => writeInto(folder, name, content);
 const one = (parts: Part[]) => {
   expect(parts).toHaveLength(1);
   return parts[0] as TablesPart;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FacetError } from "@/lib/core/errors";
+import { createRandom } from "@/lib/core/random";
 import { dictionaryReader } from "./reader";
 import { fixtures } from "./test-dictionaries";
 
@@ -13,17 +14,6 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "facet-fuzz-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Cut short, or with some bytes changed; most changes fall into the first 600 bytes, where headers are. */
 function damaged(bytes: Buffer, next: () => number): Buffer {
@@ -77,7 +67,7 @@ describe("damaged files", () => {
     const at = path.join(folder, name);
     await cp(path.join(fixtures, name), at, { recursive: true });
     const files = await filesUnder(at);
-    const next = random(name.length * 1_000 + (name.codePointAt(name.length - 1) ?? 0));
+    const next = createRandom(name.length * 1_000 + (name.codePointAt(name.length - 1) ?? 0));
     const outcomes = { read: 0, refused: 0 };
     for (let round = 0; round < rounds; round++) {
       const file = path.join(at, files[Math.floor(next() * files.length)] as string);
