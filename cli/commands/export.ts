@@ -1,14 +1,12 @@
-import { createWriteStream, existsSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { createWriteStream } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Database, openDatabase } from "@/lib/catalog/db";
 import { FacetError } from "@/lib/core/errors";
+import type { FolderFormat } from "@/lib/export/export-dictionaries";
+import { progressPrinter } from "./progress";
 import { splitVersion } from "./version-ref";
-
-export const exportFormats = ["bundle", "paper", "neuronpedia", "csv"] as const;
-type Format = (typeof exportFormats)[number];
 
 export interface ExportCommandOptions {
   out?: string;
@@ -16,88 +14,81 @@ export interface ExportCommandOptions {
   query?: string;
 }
 
-const number = (value: number) => value.toLocaleString("en");
+const formats = ["bundle", "paper", "neuronpedia", "csv"] as const;
 
-/** The list that `--query` describes, as a page's address has it after the question mark, into a file or onto the standard output. */
-async function exportCsv(db: Database, ref: string, { out, query = "" }: ExportCommandOptions): Promise<void> {
-  const { parseFeatureQuery } = await import("@/lib/core/feature-query");
-  const { featureCsv } = await import("@/lib/export/feature-csv");
-  const params = new URLSearchParams(query.replace(/^.*\?/, ""));
-  params.set("dictionary", ref);
-  for (const key of ["limit", "cursor", "view", "v"]) params.delete(key);
-  const { lines } = await featureCsv(db, parseFeatureQuery(params));
-  if (out === undefined) {
-    for await (const text of lines) process.stdout.write(text);
-    return;
-  }
-  if (existsSync(out)) throw new FacetError("invalid_request", `${out} is there already.`, { fix: "Name another file." });
-  const draft = `${out}.part`;
-  try {
-    await pipeline(Readable.from(lines, { objectMode: false }), createWriteStream(draft));
-    await rename(draft, out);
-  } finally {
-    await rm(draft, { force: true });
-  }
+const wrong = (message: string, fix: string) => new FacetError("invalid_request", message, { fix });
+
+/** What it says while it writes; nothing where the standard output is the file. */
+function printer() {
+  const { show, end } = progressPrinter();
+  const started = performance.now();
+  return {
+    show(file: string, done: number, total: number) {
+      const seconds = (performance.now() - started) / 1_000;
+      show({ stage: file, done, total, rowsPerSecond: done ? Math.round(done / Math.max(seconds, 0.001)) : 0 });
+    },
+    end,
+  };
 }
 
-async function exportFolder(db: Database, refs: string[], format: Exclude<Format, "csv">, out: string): Promise<void> {
-  const { withExport } = await import("@/lib/catalog/export-source");
-  const { writeBundle, writeFolder } = await import("@/lib/formats/bundle-write");
-  await withExport(db, refs.map(splitVersion), async (source, client) => {
-    if (format === "bundle") {
-      const manifest = await writeBundle(source, out);
-      for (const [name, { rows = 0, bytes }] of Object.entries(manifest.files)) {
-        console.log(`  ${name}: ${number(rows)} rows, ${number(bytes)} bytes`);
-      }
-      return;
-    }
-    await writeFolder(out, async (draft) => {
-      for (const [i, dictionary] of source.dictionaries.entries()) {
-        // Several dictionaries' files have equal names.
-        const folder = source.dictionaries.length > 1 ? path.join(draft, dictionary.entry.id) : draft;
-        const { mkdir } = await import("node:fs/promises");
-        await mkdir(folder, { recursive: true });
-        if (format === "paper") {
-          const { writePaperFiles } = await import("@/lib/export/paper");
-          for (const [name, features] of Object.entries(await writePaperFiles(dictionary, folder))) {
-            console.log(`  ${name}: ${number(features)} features`);
-          }
-          continue;
-        }
-        const { writeNeuronpediaFiles } = await import("@/lib/export/neuronpedia");
-        const { textExamples } = await import("@/lib/catalog/text-examples");
-        const examples = textExamples(client, source.ids[i] ?? 0, dictionary.entry.num_latents);
-        for (const [name, lines] of Object.entries(await writeNeuronpediaFiles(source, dictionary, examples, folder))) {
-          console.log(`  ${name}: ${number(lines)} lines`);
-        }
-      }
-    });
+async function exportCsv(db: Database, named: string, { out, query = "" }: ExportCommandOptions, signal: AbortSignal): Promise<void> {
+  const { parseListAddress } = await import("@/lib/export/list-address");
+  const { featureCsv } = await import("@/lib/export/feature-csv");
+  const { writeFile } = await import("@/lib/formats/output");
+  const { ref, version } = splitVersion(named);
+  const address = parseListAddress(ref, query);
+  const { lines } = await featureCsv(db, address.query, version ?? address.version);
+  const text = () => Readable.from(lines, { objectMode: false });
+  if (out !== undefined) {
+    await writeFile(out, (draft) => pipeline(text(), createWriteStream(draft, { flags: "wx" }), { signal }), signal);
+    console.log(`Written to ${out}`);
+    return;
+  }
+  await pipeline(text(), process.stdout, { signal, end: false }).catch((error: NodeJS.ErrnoException) => {
+    // Whoever reads has read enough, as `head` does.
+    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
   });
+}
+
+async function exportFolder(db: Database, refs: string[], format: FolderFormat, out: string, signal: AbortSignal): Promise<void> {
+  const { exportDictionaries } = await import("@/lib/export/export-dictionaries");
+  const progress = printer();
+  const files = await exportDictionaries(db, refs.map(splitVersion), format, out, progress.show, signal).finally(progress.end);
+  for (const { name, count, unit } of files) console.log(`  ${name}: ${count.toLocaleString("en")} ${unit}`);
+  console.log(`Written to ${out}`);
 }
 
 /** Writes dictionaries of one model in a format that Facet or another tool reads. Nothing half-written is left under the name given. */
 export async function exportCommand(refs: string[], options: ExportCommandOptions): Promise<void> {
-  const format = exportFormats.find((one) => one === options.format);
-  if (!format)
-    throw new FacetError("invalid_request", `There is no format "${options.format}".`, {
-      fix: `Choose among ${exportFormats.join(", ")}.`,
-    });
+  const { query } = options;
+  const format = formats.find((one) => one === options.format);
+  if (!format) throw wrong(`There is no format "${options.format}".`, `Choose among ${formats.join(", ")}.`);
   const out = options.out === undefined ? undefined : path.resolve(options.out);
-  if (options.query !== undefined && format !== "csv") {
-    throw new FacetError("invalid_request", "--query narrows a list, which only --format csv writes.", { fix: "Leave --query out." });
-  }
+  if (query !== undefined && format !== "csv") throw wrong("--query narrows a list, which only --format csv writes.", "Leave --query out.");
+  if (format === "csv" && refs.length !== 1) throw wrong("A list is of one dictionary.", "Name one.");
+  if (format !== "csv" && out === undefined) throw wrong("Nothing says where to.", "Add --out FOLDER.");
+  refs.forEach(splitVersion);
+  // Before the catalogue is opened: a place that is taken is said at once.
+  if (out !== undefined) await (await import("@/lib/formats/output")).assertFree(out, format === "csv" ? "file" : "folder");
+  const stop = new AbortController();
+  // The first interrupt ends the export with nothing left behind; a second one ends the process, and its draft stays.
+  const interrupt = () => {
+    console.error("Stopping; once more ends at once.");
+    stop.abort();
+  };
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
   const db = await openDatabase();
   try {
-    if (format === "csv") {
-      const [ref, ...more] = refs;
-      if (ref === undefined || more.length) throw new FacetError("invalid_request", "A list is of one dictionary.", { fix: "Name one." });
-      await exportCsv(db, splitVersion(ref).ref, { ...options, out });
-      return;
-    }
-    if (out === undefined) throw new FacetError("invalid_request", "Nothing says where to.", { fix: "Add --out FOLDER." });
-    await exportFolder(db, refs, format, out);
-    console.log(`Written to ${out}`);
+    if (format === "csv") await exportCsv(db, refs[0] as string, { ...options, out }, stop.signal);
+    else await exportFolder(db, refs, format, out as string, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted && !(error instanceof FacetError))
+      throw new FacetError("cancelled", "The export was stopped.", { cause: error });
+    throw error;
   } finally {
     await db.close();
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
   }
 }

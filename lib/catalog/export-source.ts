@@ -78,8 +78,9 @@ async function readTables(client: PoolClient, id: number, features: number): Pro
     scores: await table(
       "score",
       "count(*)",
-      `SELECT t.index, t.method AS explanation, s.metric, s.value, s.baseline, s.n, s.failure, s.method
-       FROM ${of("explanation")} t JOIN ${of("score")} s ON s.explanation_id = t.id WHERE ${range} ORDER BY t.index, t.id, s.metric`,
+      // A bundle's scores name the explanation by its method; of several of one method the first has them.
+      `SELECT DISTINCT ON (t.index, t.method, s.metric) t.index, t.method AS explanation, s.metric, s.value, s.baseline, s.n, s.failure, s.method
+       FROM ${of("explanation")} t JOIN ${of("score")} s ON s.explanation_id = t.id WHERE ${range} ORDER BY t.index, t.method, s.metric, t.id`,
     ),
     neighbours: await table(
       "neighbour",
@@ -185,6 +186,12 @@ export async function withExport<T>(
       },
     );
   }
+  const twice = found.find(({ dictionary }, i) => found.findIndex((one) => one.dictionary.ref === dictionary.ref) !== i);
+  if (twice) {
+    throw new FacetError("invalid_request", `${twice.dictionary.ref} is named twice, and an export holds each dictionary once.`, {
+      fix: "Export each version by itself, as <model>/<dictionary>@<first digits of its hash>.",
+    });
+  }
   const ids = found.map(({ id }) => id);
   return db.transaction(async (client) => {
     await client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
@@ -209,7 +216,7 @@ export async function withExport<T>(
       format: "facet-bundle/1",
       found: [],
       model: { id: model.id, name: model.name, sha256: model.sha256, image_size: model.imageSize, grid: model.grid },
-      attribution: first.dictionary.attribution,
+      attribution: [...new Set(found.flatMap(({ dictionary }) => dictionary.attribution ?? []))].join(" ") || null,
       images: await imagesOf(client, db.imagesDir),
       texts: await textsOf(client),
       dictionaries,

@@ -46,14 +46,15 @@ it("are the paper's", async () => {
     k: 12,
     activated_pct: null,
     label: "circle",
+    n: 12,
   });
   expect(iou.find((one) => one.feature === "model.layers.1_feature3")).toMatchObject({ avg_iou: -1 });
   expect(await read("clip.json")).toEqual([
-    { feature: "model.layers.1_feature0", clip_scores: [0.25], avg_score: 0.25, k: 5, label: "circle" },
+    { feature: "model.layers.1_feature0", clip_scores: [0.25], avg_score: 0.25, k: 5, label: "circle", n: 5 },
   ]);
   expect(await read("consistency.json")).toEqual({ "model.layers.1_feature0": "1" });
-  expect((await read("concepts.json"))["model.layers.1_feature0"]).toBe("object");
-  expect((await read("labels.json"))["model.layers.1_feature1"]).toBe("red things");
+  expect((await read("labels.json"))["model.layers.1_feature0"]).toBe("object");
+  expect((await read("refined.json"))["model.layers.1_feature1"]).toBe("red things");
 });
 
 it("are Neuronpedia's", async () => {
@@ -75,6 +76,7 @@ it("are Neuronpedia's", async () => {
     ...origin,
     maxActApprox: detail.feature.maxActivation,
     frac_nonzero: detail.feature.textDensity,
+    topkCosSimIndices: detail.neighbours.filter(({ kind }) => kind === "decoder").map(({ index }) => index),
     pos_str: detail.tokens.writes.map(({ token }) => token),
     pos_values: detail.tokens.writes.map(({ value }) => value),
     freq_hist_data_bar_heights: detail.histogram?.counts,

@@ -5,6 +5,7 @@ import { type Edge, edgeOf, orderOf, readRows, sourceOf } from "@/lib/catalog/fe
 import { preferredTexts } from "@/lib/catalog/preferred-texts";
 import { toCard } from "@/lib/catalog/row-types";
 import { type CsvValue, csvLines } from "@/lib/core/csv";
+import { FacetError } from "@/lib/core/errors";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { withoutHighlight } from "@/lib/core/highlight";
 import { type FeatureCard, metricKeys } from "@/lib/core/records";
@@ -40,12 +41,23 @@ export interface FeatureCsv {
   lines: AsyncGenerator<string>;
 }
 
+/** Refuses a dictionary that is no longer there: what was read of it may be a part only. */
+async function assertThere(db: Database, id: number, ref: string): Promise<void> {
+  const rows = await db.rows("SELECT FROM dictionary WHERE id = $1", [id]);
+  if (rows.length === 0) {
+    throw new FacetError("dictionary_not_found", `${ref} was imported anew or dropped while its list was written.`, {
+      fix: "Write the list again.",
+    });
+  }
+}
+
 /**
- * The whole list that `query` describes; its limit and cursor are not looked at. Memory is that of a page of 1,000. Throws
- * `dictionary_not_found`, before the first line.
+ * The whole list that `query` describes, of the dictionary's latest version or the one whose hash begins with `version`; the query's limit
+ * and cursor are not looked at. Memory is that of a page of 1,000. Throws `dictionary_not_found` and `version_mismatch`: before the first
+ * line, and the first also in place of the end where the dictionary was replaced meanwhile.
  */
-export async function featureCsv(db: Database, query: FeatureQuery): Promise<FeatureCsv> {
-  const { id, dictionary } = await locateDictionary(db, query.dictionary);
+export async function featureCsv(db: Database, query: FeatureQuery, version?: string): Promise<FeatureCsv> {
+  const { id, dictionary } = await locateDictionary(db, query.dictionary, version);
   const match = await matchOf(db, parseSearch(query.q), id, dictionary);
   const order = orderOf(query, match?.found != null);
   const source = await sourceOf(id, query, match);
@@ -53,8 +65,6 @@ export async function featureCsv(db: Database, query: FeatureQuery): Promise<Fea
     yield csvLines([csvColumns]);
     for (let edge: Edge | null = null; ; ) {
       const rows = await readRows(db, source, order, edge, false, pageSize);
-      const last = rows.at(-1);
-      if (!last) return;
       const cards = rows.map(toCard);
       await match?.explain(db, cards, source.beside);
       const texts = await preferredTexts(
@@ -62,8 +72,11 @@ export async function featureCsv(db: Database, query: FeatureQuery): Promise<Fea
         id,
         cards.map((card) => card.index),
       );
-      yield csvLines(cards.map((card) => rowOf(card, texts.get(card.index) ?? null)));
-      if (rows.length < pageSize) return;
+      // A dictionary's rows never change; it is replaced whole.
+      await assertThere(db, id, query.dictionary);
+      if (cards.length) yield csvLines(cards.map((card) => rowOf(card, texts.get(card.index) ?? null)));
+      const last = rows.at(-1);
+      if (!last || rows.length < pageSize) return;
       edge = edgeOf(last);
     }
   }
