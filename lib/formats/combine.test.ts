@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { activationColumns, featureColumns, textColumns } from "./bundle";
+import type { activationColumns, explanationColumns, featureColumns, textColumns } from "./bundle";
 import { combine } from "./combine";
 import { openSource } from "./readers";
 import { type DictionaryWeights, type FeatureRow, madeTable, type Part, unmeasured } from "./source";
@@ -86,6 +86,61 @@ describe("parts", () => {
   it("of several hooks become several dictionaries", () => {
     const source = combine([weights("model.layers.3", "3"), weights("model.layers.5", "5")], { model: "m" });
     expect(source.dictionaries.map(({ entry }) => entry.id)).toEqual(["model.layers.3", "model.layers.5"]);
+  });
+
+  const explained = (file: string, rows: [index: number, text: string, preferred?: boolean][]) =>
+    tables(file, {
+      tables: {
+        explanations: madeTable<typeof explanationColumns>(file, rows.length, () =>
+          rows.map(([index, text, preferred = true]) => ({
+            index,
+            method: file,
+            author: "someone",
+            text,
+            label: null,
+            concept: null,
+            failure: null,
+            prompt: null,
+            created_at: "2026-01-01",
+            preferred,
+          })),
+        ),
+      },
+    });
+
+  it("keep each file's explanations; of a feature that several explain the first file's is the label", async () => {
+    const read = (parts: Part[]) =>
+      rowsOf(combine([weights("model.layers.3"), ...parts], { model: "m" }).dictionaries[0]?.tables.explanations);
+    const rows = await read([
+      explained("a.json", [
+        [1, "dogs"],
+        [2, "red", false],
+      ]),
+      explained("b.json", [
+        [1, "animals"],
+        [2, "colours"],
+        [5, "cats"],
+      ]),
+    ]);
+    expect(rows.filter((row) => row.preferred).map((row) => row.text)).toEqual(["dogs", "colours", "cats"]);
+    expect(rows).toHaveLength(5);
+    const twice = explained("c.json", [
+      [4, "one"],
+      [4, "two"],
+    ]);
+    await expect(read([explained("a.json", []), twice])).rejects.toMatchObject({
+      code: "file_invalid",
+      message: "c.json: feature 4 has more than one preferred explanation.",
+    });
+  });
+
+  it("without a hook are of the one that is said, however it is spelled", () => {
+    const source = combine([weights(null), tables("x", { hook: "model.layers.3" })], { model: "m", hook: "blocks.3.hook_resid_post" });
+    expect(source.dictionaries.map(({ entry }) => [entry.id, entry.hook, entry.layer])).toEqual([["model.layers.3", "model.layers.3", 3]]);
+    expect(source.found.at(-1)).toBe("The hook blocks.3.hook_resid_post is model.layers.3: what the block puts out, counted from 0.");
+    const kept = combine([weights(null)], { model: "m", hook: "vision_tower.layers.2" });
+    expect(kept.dictionaries[0]?.entry.hook).toBe("vision_tower.layers.2");
+    expect(kept.found).toHaveLength(1);
   });
 
   it("without weights are known by name, the same each time", () => {

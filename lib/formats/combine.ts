@@ -1,7 +1,8 @@
 /** The parts that other tools leave apart (weights, caches, explanations, scores), put together into what one import reads. */
 import { createHash } from "node:crypto";
-import type { DictionaryTables, featureColumns } from "./bundle";
+import type { DictionaryTables, explanationColumns, featureColumns } from "./bundle";
 import { decoderNeighbourTable } from "./decoder-neighbours";
+import { hookOf } from "./hook";
 import type { Columns, Row, Table } from "./parquet";
 import { emptyTable, type FeatureRow, invalidFile, madeTable, type Part, type ReadOptions, type Source, unmeasured } from "./source";
 
@@ -89,15 +90,41 @@ export function mergedFeatures(tables: Table<typeof featureColumns>[], count: nu
   return madeTable(tables.map((table) => table.file).join(" + ") || "(no features)", count, merge);
 }
 
+/**
+ * The explanations of all tables. Each file prefers its own; where several have one of a feature, the first file's is the label that lists
+ * show. Memory: two bytes a feature.
+ */
+export function joinedExplanations(tables: Table<typeof explanationColumns>[], count: number): Table<typeof explanationColumns> {
+  if (tables.length < 2) return concatenated(tables);
+  async function* join() {
+    // Which table's explanation of a feature is preferred, counted from 1.
+    const preferredIn = new Uint16Array(count);
+    for (const [i, table] of tables.entries()) {
+      for await (const row of rowsOf(table)) {
+        const before = preferredIn[row.index] ?? 0;
+        if (!row.preferred) yield row;
+        else if (before === 0) {
+          preferredIn[row.index] = i + 1;
+          yield row;
+        } else if (before === i + 1) {
+          throw invalidFile(`${table.file}: feature ${row.index} has more than one preferred explanation.`, "Prefer one of them.");
+        } else yield { ...row, preferred: false };
+      }
+    }
+  }
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  return madeTable(tables.map((table) => table.file).join(" + "), rows, join);
+}
+
 /** Groups by hook. A part without one belongs to the only dictionary there is. */
 function grouped(parts: Part[], options: ReadOptions): Map<string, Part[]> {
-  const hookOf = (part: Part) => (part.kind === "weights" ? part.weights.hook : part.hook);
+  const saidBy = (part: Part) => (part.kind === "weights" ? part.weights.hook : part.hook);
   const groups = new Map<string, Part[]>();
   for (const part of parts) {
-    const hook = hookOf(part) ?? options.hook;
+    const hook = saidBy(part) ?? options.hook;
     if (hook !== undefined) groups.set(hook, [...(groups.get(hook) ?? []), part]);
   }
-  const loose = parts.filter((part) => (hookOf(part) ?? options.hook) === undefined);
+  const loose = parts.filter((part) => (saidBy(part) ?? options.hook) === undefined);
   if (loose.length === 0) return groups;
   const [only, ...others] = [...groups.keys()];
   if (only === undefined) {
@@ -200,7 +227,7 @@ function dictionaryOf(hook: string, parts: Part[], model: { id: string }, option
     tables: {
       features: mergedFeatures(tables("features"), latents),
       activations: concatenated(activations),
-      explanations: concatenated(tables("explanations")),
+      explanations: joinedExplanations(tables("explanations"), latents),
       scores: concatenated(tables("scores")),
       neighbours: neighboursOf(tables("neighbours"), weights[0], options),
       tokens: concatenated(tables("tokens")),
@@ -209,7 +236,10 @@ function dictionaryOf(hook: string, parts: Part[], model: { id: string }, option
 }
 
 /** One `Source` of all parts: one dictionary for each hook. Throws `file_invalid` where they do not fit together or leave something open. */
-export function combine(parts: Part[], options: ReadOptions): Source {
+export function combine(parts: Part[], asked: ReadOptions): Source {
+  const hook = asked.hook === undefined ? undefined : hookOf(asked.hook).hook;
+  const options = { ...asked, hook };
+  const renamed = hook === asked.hook ? [] : [`The hook ${asked.hook} is ${hook}: what the block puts out, counted from 0.`];
   const model = modelOf(parts, options);
   const groups = grouped(parts, options);
   if (options.into && groups.size > 1) {
@@ -229,7 +259,7 @@ export function combine(parts: Part[], options: ReadOptions): Source {
   });
   return {
     format: [...new Set(parts.map((part) => part.format))].join(" + "),
-    found: parts.map((part) => part.found),
+    found: [...parts.map((part) => part.found), ...renamed],
     model: {
       ...model,
       sha256: null,
