@@ -2,7 +2,7 @@
 import { Badge } from "@/components/ui/badge";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Term } from "@/components/ui/term";
-import { armNames } from "./arm-words";
+import { armWords } from "./arm-words";
 import { ReceiptView } from "./receipt-view";
 import type { ArmRun } from "./run-state";
 import { TokenLine } from "./token-line";
@@ -27,11 +27,11 @@ const textSize = {
 /** One arm: its name and what became of it, its words, its receipt. */
 export function Answer({ run, running, differs, other, size }: AnswerProps) {
   const { arm, tokens, receipt } = run;
-  const { explain } = armNames[arm];
+  const { explain, name: armName } = armWords(arm);
   const unclamped = receipt !== null && receipt.outcome === "unchanged" && receipt.clamps.length === 0;
   const unchanged = receipt?.outcome === "unchanged" && !unclamped;
   // Whatever was asked for: where nothing was changed, nothing was steered.
-  const name = unchanged && arm === "steered" ? "Not steered" : armNames[arm].name;
+  const name = unchanged && arm === "steered" ? "Not steered" : armName;
   return (
     <section aria-label={`${name} answer`} className="min-w-0">
       <h3 className="mb-1 flex min-h-6 items-center gap-2 text-sm">

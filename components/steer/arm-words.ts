@@ -1,7 +1,12 @@
 /** What each arm of a run is, in words. */
-import type { Arm } from "@/lib/core/protocol";
+import type { Arm, NamedArm } from "@/lib/core/protocol";
 
-export const armNames: Record<Arm, { name: string; explain: string }> = {
+interface ArmWords {
+  name: string;
+  explain: string;
+}
+
+export const armNames: Record<NamedArm, ArmWords> = {
   steered: { name: "Steered", explain: "The model with the clamps." },
   baseline: { name: "Baseline", explain: "The model as it is, without the dictionary." },
   reconstruction: { name: "Reconstruction", explain: "The dictionary in the loop without a clamp: what it alone changes." },
@@ -9,4 +14,10 @@ export const armNames: Record<Arm, { name: string; explain: string }> = {
   random: { name: "Random feature", explain: "A random feature, changed by the same norm: what any push does." },
 };
 
-export const controlNames: Record<Exclude<Arm, "steered">, { name: string; explain: string }> = armNames;
+export const controlNames: Record<Exclude<NamedArm, "steered">, ArmWords> = armNames;
+
+/** The words for any arm, the points of a sweep among them. */
+export function armWords(arm: Arm): ArmWords {
+  if (arm in armNames) return armNames[arm as NamedArm];
+  return { name: `Point ${Number(arm.slice(arm.indexOf(":") + 1)) + 1}`, explain: "The same clamps, one of them at another strength." };
+}

@@ -12,6 +12,9 @@ export const limits = {
   textLength: 8_000,
   /** Largest |strength| in units of a feature's own maximum (or of raw activation). */
   value: 1_000,
+  sweepPoints: 16,
+  watchedWords: 16,
+  activeFeatures: 32,
   uploadBytes: 12 * 1024 * 1024,
   /** A steering request's whole body: two uploads in base64 and room for the rest. */
   requestBytes: 33 * 1024 * 1024,
@@ -81,7 +84,29 @@ export const samplingSchema = z.strictObject({
 /** `delta` keeps the SAE's error term; `reconstruct` is the paper's: the SAE's output replaces the residual. */
 export const modeSchema = z.enum(["delta", "reconstruct"]);
 export const controlSchema = z.enum(["baseline", "reconstruction", "negated", "random"]);
-export const armSchema = z.enum(["steered", ...controlSchema.options]);
+/** Arms that a request has at most once. */
+export const namedArmSchema = z.enum(["steered", ...controlSchema.options]);
+/** Point `n` of the request's sweep, from 0. */
+export const sweepArmSchema = z.string().regex(/^sweep:\d{1,2}$/, "sweep:<point>") as unknown as z.ZodType<
+  `sweep:${number}`,
+  `sweep:${number}`
+>;
+export const armSchema = z.union([namedArmSchema, sweepArmSchema]);
+
+/**
+ * One clamp at several strengths, an arm each (`sweep:0`, `sweep:1`, …, in the order of `values`); everything else of the request, the other clamps
+ * too, is the same in each. The `steered` arm runs beside them with the clamp's own value.
+ */
+export const sweepSchema = z.strictObject({
+  /** Index of the clamp in `interventions`; an ablation has no strength and is refused. */
+  clamp: z
+    .number()
+    .int()
+    .min(0)
+    .max(limits.clamps - 1),
+  /** What takes the place of the clamp's `value`, in its own unit. */
+  values: z.array(z.number().min(-limits.value).max(limits.value)).min(1).max(limits.sweepPoints),
+});
 
 export const generateRequestSchema = z.strictObject({
   dictionary: dictionaryRefSchema,
@@ -96,8 +121,13 @@ export const generateRequestSchema = z.strictObject({
   mode: modeSchema.default("delta"),
   /** Arms beside `steered`. */
   controls: z.array(controlSchema).max(4).default(["baseline"]),
+  sweep: sweepSchema.optional(),
   /** How many alternatives each token event carries (0 = none). */
   alternatives: z.number().int().min(0).max(10).default(5),
+  /** Words whose probability each token event gives (see `watchedWordSchema`); one that the model has no token for is refused. */
+  watch: z.array(z.string().trim().min(1).max(64)).max(limits.watchedWords).optional(),
+  /** How many of the dictionary's features each token event gives that are active on the token (0 = none). */
+  activeFeatures: z.number().int().min(0).max(limits.activeFeatures).optional(),
 });
 
 export type Scope = z.infer<typeof scopeSchema>;
@@ -106,6 +136,8 @@ export type Intervention = z.infer<typeof interventionSchema>;
 export type Sampling = z.infer<typeof samplingSchema>;
 export type Mode = z.infer<typeof modeSchema>;
 export type Arm = z.infer<typeof armSchema>;
+export type NamedArm = z.infer<typeof namedArmSchema>;
+export type Sweep = z.infer<typeof sweepSchema>;
 export type Message = z.infer<typeof messageSchema>;
 export type ImageRef = z.infer<typeof imageRefSchema>;
 export type GenerateRequest = z.infer<typeof generateRequestSchema>;
@@ -133,6 +165,21 @@ export const clampReceiptSchema = z.strictObject({
   /** Mean activation over the planned positions, before and as requested. */
   meanBefore: z.number(),
   meanAfter: z.number(),
+  /**
+   * The same mean as the encoder finds it in the changed states: other clamps, and a dictionary whose rows are not orthogonal, make it
+   * another than was requested. Null where the clamp covered no position.
+   */
+  meanReencoded: z.number().nullable().optional(),
+});
+
+/** A watched word over one arm's answer. */
+export const watchedReceiptSchema = z.strictObject({
+  word: z.string(),
+  /** Log-probability that the answer begins with the word; comparable over arms, since none has written anything yet. */
+  first: z.number(),
+  /** The largest over all places of the answer as this arm wrote it, its end included, and that place (0 = the first token). */
+  peak: z.number(),
+  peakAt: z.number().int(),
 });
 
 export const outcomeSchema = z.enum(["steered", "unchanged", "baseline", "reconstruction"]);
@@ -151,6 +198,15 @@ export const receiptSchema = z.strictObject({
   mode: modeSchema,
   sampling: samplingSchema,
   clamps: z.array(clampReceiptSchema),
+  /** Of an arm `sweep:<point>`: which clamp had which value. */
+  sweep: z.strictObject({ point: z.number().int(), clamp: z.number().int(), value: z.number() }).optional(),
+  /** In the order of the request's `watch`; empty for an arm that was stopped before its first token. */
+  watched: z.array(watchedReceiptSchema).optional(),
+  /**
+   * How far the first token's distribution is from the baseline's: half the sum of absolute differences of probability (total variation), from 0
+   * (the same) to 1 (nothing in common). Null where no baseline runs or either arm was stopped before its first token.
+   */
+  fromBaseline: z.number().nullable().optional(),
   prefill: z.strictObject({ image: countSchema, text: countSchema }),
   decode: countSchema,
   /** Mean over the changed positions of ‖Δ‖/‖h‖; null when none was changed. */
@@ -167,6 +223,23 @@ export const promptTokenSchema = z.strictObject({
 
 export const alternativeSchema = z.strictObject({ id: z.number().int(), text: z.string(), logprob: z.number() });
 
+/**
+ * How a watched word can begin: `ids` are the first token of the word as it begins an answer and as it follows a space (one id where these are
+ * the same). Its probability at a place is theirs together. `whole` says whether one token is the whole word; where it is not, other words may
+ * begin with the same token.
+ */
+export const watchedWordSchema = z.strictObject({
+  word: z.string(),
+  ids: z.array(z.number().int()).min(1),
+  whole: z.boolean(),
+});
+
+/**
+ * A feature on a generated token: its activation in the model's own state at the hook, and as the encoder finds it in what the upper half is given
+ * (the same where no clamp acts).
+ */
+export const activeFeatureSchema = z.strictObject({ index: featureIndexSchema, before: z.number(), after: z.number() });
+
 export const eventSchema = z.discriminatedUnion("type", [
   /** Requests ahead of this one; 0 = next. Sent again when it changes. */
   z.strictObject({ type: z.literal("queued"), position: z.number().int() }),
@@ -182,6 +255,13 @@ export const eventSchema = z.discriminatedUnion("type", [
       unknown: z.array(z.string()).optional(),
     }),
     engine: z.strictObject({ name: z.string(), version: z.string(), dtype: z.string() }),
+    /** The server's name for this run, under which it can be saved as an experiment; an engine by itself gives none. */
+    run: z
+      .string()
+      .regex(/^[a-z2-7]{16}$/)
+      .optional(),
+    /** The request's `watch`, in its order. */
+    watch: z.array(watchedWordSchema).optional(),
   }),
   z.strictObject({
     type: z.literal("token"),
@@ -193,6 +273,10 @@ export const eventSchema = z.discriminatedUnion("type", [
     text: z.string(),
     logprob: z.number(),
     alternatives: z.array(alternativeSchema),
+    /** Log-probability of each watched word at this place, in the order of `watch`; -1e9 stands for none at all. */
+    watched: z.array(z.number()).optional(),
+    /** Strongest first, by the larger of the two activations. Only where the request asks for some. */
+    features: z.array(activeFeatureSchema).optional(),
   }),
   z.strictObject({ type: z.literal("receipt"), receipt: receiptSchema }),
   z.strictObject({ type: z.literal("done") }),
@@ -206,6 +290,8 @@ export type ClampReceipt = z.infer<typeof clampReceiptSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type EngineEvent = z.infer<typeof eventSchema>;
 export type Alternative = z.infer<typeof alternativeSchema>;
+export type WatchedWord = z.infer<typeof watchedWordSchema>;
+export type ActiveFeature = z.infer<typeof activeFeatureSchema>;
 
 /** `features`: which features fire on an image, position by position. */
 export const analyseRequestSchema = z.strictObject({

@@ -20,6 +20,8 @@ export interface ArmSetting {
   /** Whether the dictionary's reconstruction replaces the hidden states. */
   reconstructs: boolean;
   tap: Tap;
+  /** Of a sweep's point. */
+  sweep?: Receipt["sweep"];
 }
 
 /** What an arm's receipt holds beyond what the arm knows itself. */
@@ -178,7 +180,7 @@ export class ArmRun {
    * What this arm did. Throws `clamp_nowhere` when the steered arm ended before a clamp on generated tokens met any.
    */
   receipt({ queuedMs, ...frame }: ReceiptFrame): Receipt {
-    const { request, plan } = this.setting;
+    const { request, plan, sweep } = this.setting;
     const finish = this.finish ?? "cancelled";
     const unapplied = this.arm === "steered" && finish !== "cancelled" ? this.ledger.unappliedClamp() : null;
     if (unapplied !== null) {
@@ -195,6 +197,7 @@ export class ArmRun {
       text: this.text,
       finish,
       ...frame,
+      ...(sweep && { sweep }),
       mode: request.mode,
       sampling: request.sampling,
       tokens: this.ids.length,

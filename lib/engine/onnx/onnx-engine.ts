@@ -3,7 +3,8 @@ import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
 import { pixelValuesInTurns } from "@/lib/core/preprocess";
-import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest, ImageRef } from "@/lib/core/protocol";
+import type { AnalyseRequest, EngineEvent, GenerateRequest, ImageRef, NamedArm } from "@/lib/core/protocol";
+import { sweepPoints } from "@/lib/core/sweep";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import { RequestQueue, type Ticket } from "../queue";
 import { ArmRun, type ArmSetting, type ReceiptFrame } from "./arm";
@@ -155,9 +156,10 @@ export class OnnxEngine implements Engine {
     const numLatents = this.dictionary.num_latents;
     const context = { layout: prompt.layout, mode, numLatents, maxTokens: sampling.maxTokens, unitOf };
     const plan = planClamps(interventions, context);
+    const points = sweepPoints(request);
     const none: ClampPlan = { layout: prompt.layout, clamps: [], positions: [], generated: false };
     const reconstructs = mode === "reconstruct";
-    const setting = (arm: Arm): ArmSetting => {
+    const setting = (arm: NamedArm): ArmSetting => {
       const common = { arm, request, tap, variant: { kind: "asked" } as const };
       switch (arm) {
         case "steered":
@@ -174,7 +176,10 @@ export class OnnxEngine implements Engine {
         }
       }
     };
-    const arms: Arm[] = ["steered", ...new Set(request.controls)];
+    const arms: NamedArm[] = ["steered", ...new Set(request.controls)];
+    const swept = points.map(({ arm, sweep, interventions: own }): ArmSetting => {
+      return { ...setting("steered"), arm, plan: planClamps(own, context), sweep };
+    });
     const pixels: Float32Array[] = [];
     const images: string[] = [];
     for (const image of prompt.images) {
@@ -182,7 +187,7 @@ export class OnnxEngine implements Engine {
       pixels.push(picture.pixels);
       images.push(picture.sha256);
     }
-    return { loaded, prompt, pixels, images, settings: arms.map(setting) };
+    return { loaded, prompt, pixels, images, settings: [...arms.map(setting), ...swept] };
   }
 
   private async *run(options: GenerateOptions, prepared: Prepared, queuedMs: number): AsyncGenerator<EngineEvent, void, void> {
