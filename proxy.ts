@@ -7,7 +7,7 @@ import { contentSecurityPolicy, refusal } from "@/lib/core/security-headers";
 
 /** What of the page's address the catalogue lacks. Where it cannot be asked, the page says why. */
 async function missing(pathname: string): Promise<Missing | null> {
-  if (!/^\/[di]\//.test(pathname)) return null;
+  if (!/^\/(embed\/)?[dix]\//.test(pathname)) return null;
   try {
     return await missingAt(await getDatabase(), pathname);
   } catch {

@@ -43,6 +43,17 @@ export function MissingPage({ missing }: { missing: Missing }) {
       </EmptyState>
     );
   }
+  if (missing.kind === "experiment") {
+    return (
+      <EmptyState
+        title={`There is no experiment ${missing.id.slice(0, 20)} here.`}
+        page
+        action={<LinkButton href={routes.experiments()}>See the saved experiments</LinkButton>}
+      >
+        The link may be from another catalogue, or not whole.
+      </EmptyState>
+    );
+  }
   return (
     <EmptyState title={`There is no picture ${missing.sha256.slice(0, 12)} here.`} page action={<DictionariesLink />}>
       A picture's address ends with the SHA-256 of its file. The link may be from another catalogue.

@@ -1,5 +1,6 @@
 /** The HTTP API described in OpenAPI 3.1, made from the same schemas that check its inputs and answers. */
 import { z } from "zod";
+import { experimentSchema, experimentSummarySchema, saveExperimentSchema } from "@/lib/core/experiment";
 import { defaultSort, queryLimits } from "@/lib/core/feature-query";
 import { analyseRequestSchema, dictionaryRefSchema, eventSchema, generateRequestSchema, sha256Schema } from "@/lib/core/protocol";
 import {
@@ -15,6 +16,7 @@ import {
   sortKeys,
 } from "@/lib/core/records";
 import { dictionariesSchema } from "./dictionaries";
+import { experimentPageSchema, experimentParamsSchema, experimentsQuerySchema } from "./experiments";
 import { featureParamsSchema, featureQuerySchema } from "./feature";
 import { errorBodySchema } from "./fetch-json";
 import { healthSchema } from "./health";
@@ -99,6 +101,13 @@ const endpoints: Endpoint[] = [
   },
   {
     method: "get",
+    path: "/api/features/{model}/{dictionary}/{index}/card",
+    summary: "A picture of the feature for links to it, 1200 × 630",
+    params: featureParamsSchema,
+    answer: { "image/png": null },
+  },
+  {
+    method: "get",
     path: "/api/histograms",
     summary: "How a dictionary's metrics are distributed over its features",
     query: histogramsQuerySchema,
@@ -132,6 +141,34 @@ const endpoints: Endpoint[] = [
     summary: "Generate with features clamped; one event a line until done, with a receipt for each arm",
     body: generateRequestSchema,
     answer: { "application/x-ndjson": eventSchema },
+  },
+  {
+    method: "get",
+    path: "/api/experiments",
+    summary: "A page of saved experiments, the newest first",
+    query: experimentsQuerySchema,
+    answer: json(experimentPageSchema),
+  },
+  {
+    method: "post",
+    path: "/api/experiments",
+    summary: "Save a run as this server's engine streamed it: 201, or 200 where it was saved so before",
+    body: saveExperimentSchema,
+    answer: json(experimentSummarySchema),
+  },
+  {
+    method: "get",
+    path: "/api/experiments/{id}",
+    summary: "An experiment as it was saved: request, pictures by their hash, texts, receipts",
+    params: experimentParamsSchema,
+    answer: json(experimentSchema),
+  },
+  {
+    method: "get",
+    path: "/api/experiments/{id}/card",
+    summary: "A picture of the experiment for links to it, 1200 × 630",
+    params: experimentParamsSchema,
+    answer: { "image/png": null },
   },
 ];
 
@@ -170,6 +207,13 @@ function operationOf(endpoint: Endpoint): Json {
   };
 }
 
+/** Path → method → operation: an address may be read and written. */
+function pathsOf(all: readonly Endpoint[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const endpoint of all) paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method]: operationOf(endpoint) };
+  return paths;
+}
+
 let made: Json | undefined;
 
 /** The whole document. */
@@ -182,7 +226,7 @@ export function openApiDocument(version: string): Json {
       description:
         "Features that sparse autoencoders find inside multimodal models: browse, search, steer. Unknown query keys are refused. GETs carry an ETag.",
     },
-    paths: Object.fromEntries(endpoints.map((endpoint) => [endpoint.path, { [endpoint.method]: operationOf(endpoint) }])),
+    paths: pathsOf(endpoints),
     components: { schemas: { Error: schemaOf(errorBodySchema, "output") } },
   };
   return made;

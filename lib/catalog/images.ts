@@ -12,9 +12,14 @@ function noImage(sha256: string): FacetError {
   return new FacetError("image_not_found", `The catalogue has no image ${sha256.slice(0, 12)}….`);
 }
 
-/** What is known of an image, without its bytes. Throws `image_not_found`. */
+/** What is known of an image of the catalogue or of a saved experiment, without its bytes. Throws `image_not_found`. */
 export async function findImageInfo(db: Queryable, sha256: string): Promise<ImageInfo> {
-  const rows = await db.rows<ImageInfo>(`SELECT ${infoColumns} FROM image WHERE sha256 = $1`, [sha256]);
+  const rows = await db.rows<ImageInfo>(
+    `SELECT ${infoColumns} FROM image WHERE sha256 = $1 UNION ALL
+     SELECT sha256, width, height, mime, 'from a saved experiment', NULL FROM experiment_picture WHERE sha256 = $1
+       AND NOT EXISTS (SELECT FROM image WHERE sha256 = $1)`,
+    [sha256],
+  );
   if (!rows[0]) throw noImage(sha256);
   return rows[0];
 }
@@ -25,6 +30,8 @@ export async function findImage(db: Database, sha256: string): Promise<{ bytes: 
   try {
     return { bytes: await readImage(db.imagesDir, sha256), mime: info.mime, info };
   } catch (cause) {
+    const [kept] = await db.rows<{ bytes: Uint8Array }>("SELECT bytes FROM experiment_picture WHERE sha256 = $1", [sha256]);
+    if (kept) return { bytes: kept.bytes, mime: info.mime, info };
     throw new FacetError("image_not_found", `The file of image ${sha256.slice(0, 12)}… is gone from the data folder.`, {
       fix: "Import its bundle again, which restores it.",
       cause,

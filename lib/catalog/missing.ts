@@ -1,4 +1,5 @@
 /** What a page's address names and the catalogue lacks: asked before the page is made, while its status can still be chosen. */
+import { experimentIdSchema } from "@/lib/core/experiment";
 import type { Missing } from "@/lib/core/missing";
 import { dictionaryRefSchema, sha256Schema } from "@/lib/core/protocol";
 import type { Queryable } from "./db";
@@ -14,16 +15,24 @@ function segmentsOf(pathname: string): string[] {
 
 /** Whatever the address lacks first; null where all is there, or where it names nothing of the catalogue. */
 export async function missingAt(db: Queryable, pathname: string): Promise<Missing | null> {
-  const [page, first = "", second = "", index, ...more] = segmentsOf(pathname);
+  const segments = segmentsOf(pathname);
+  const [page, first = "", second = "", index, ...more] = segments[0] === "embed" ? segments.slice(1) : segments;
   if (more.length) return null;
+  if (page === "x" && first && !second) return missingExperiment(db, first);
   if (page === "i" && first && !second) return missingImage(db, first);
   if (page === "d" && first && second) return missingFeature(db, `${first}/${second}`, index);
   return null;
 }
 
 async function missingImage(db: Queryable, sha256: string): Promise<Missing | null> {
-  const known = sha256Schema.safeParse(sha256).success && (await db.rows("SELECT FROM image WHERE sha256 = $1", [sha256])).length > 0;
+  const found = "SELECT FROM image WHERE sha256 = $1 UNION ALL SELECT FROM experiment_picture WHERE sha256 = $1";
+  const known = sha256Schema.safeParse(sha256).success && (await db.rows(found, [sha256])).length > 0;
   return known ? null : { kind: "image", sha256 };
+}
+
+async function missingExperiment(db: Queryable, id: string): Promise<Missing | null> {
+  const known = experimentIdSchema.safeParse(id).success && (await db.rows("SELECT FROM experiment WHERE id = $1::text", [id])).length > 0;
+  return known ? null : { kind: "experiment", id };
 }
 
 async function missingFeature(db: Queryable, ref: string, index: string | undefined): Promise<Missing | null> {

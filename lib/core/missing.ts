@@ -5,6 +5,7 @@ const missingSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("dictionary"), ref: z.string() }),
   z.object({ kind: z.literal("feature"), ref: z.string(), index: z.string() }),
   z.object({ kind: z.literal("image"), sha256: z.string() }),
+  z.object({ kind: z.literal("experiment"), id: z.string() }),
 ]);
 export type Missing = z.infer<typeof missingSchema>;
 

@@ -28,6 +28,13 @@ export const routes = {
   image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
   /** The whole request is in `r` (see lib/core/steer-link). */
   steer: (params: Record<string, string | number | undefined> = {}) => `/steer${query(params)}`,
+  /** Saved experiments, searched by `q`. */
+  experiments: (params: { q?: string } = {}) => `/x${query(params)}`,
+  experiment: (id: string) => `/x/${part(id)}`,
+  embed: {
+    experiment: (id: string) => `/embed/x/${part(id)}`,
+    feature: (ref: string, index: number) => `/embed/d/${refPath(ref)}/${index}`,
+  },
   api: {
     health: () => "/api/health",
     openapi: () => "/api/openapi.json",
@@ -43,5 +50,10 @@ export const routes = {
     images: (params: Record<string, string | number | undefined> = {}) => `/api/images${query(params)}`,
     analyse: () => "/api/analyse",
     steer: () => "/api/steer",
+    experiments: (params: Record<string, string | number | undefined> = {}) => `/api/experiments${query(params)}`,
+    experiment: (id: string) => `/api/experiments/${part(id)}`,
+    /** A picture that shows the experiment, or the feature, where a link to it is unfurled: 1200 × 630, PNG. */
+    experimentCard: (id: string) => `/api/experiments/${part(id)}/card`,
+    featureCard: (ref: string, index: number) => `/api/features/${refPath(ref)}/${index}/card`,
   },
 } as const;

@@ -38,14 +38,18 @@ export async function answer(request: Request, handler: () => Promise<Response>)
   }
 }
 
-/** What a read-only address answers to any other method, as `Allow` says. */
-export function getOnly(request: Request): Response {
+/** What an address that is read, and perhaps written to, answers to any other method, as `Allow` says. */
+function refuseMethod(request: Request, how: string, allowed: string): Response {
   const { pathname } = new URL(request.url);
-  const error = new FacetError("method_not_allowed", `${pathname.slice(0, 120)} is read with GET, not ${request.method}.`);
+  const error = new FacetError("method_not_allowed", `${pathname.slice(0, 120)} is ${how}, not ${request.method}.`);
   const response = errorResponse(error, request);
-  response.headers.set("Allow", "GET, HEAD");
+  response.headers.set("Allow", allowed);
   return response;
 }
+
+export const getOnly = (request: Request): Response => refuseMethod(request, "read with GET", "GET, HEAD");
+export const getOrPostOnly = (request: Request): Response =>
+  refuseMethod(request, "read with GET and written with POST", "GET, HEAD, POST");
 
 /** Query parameters by a strict schema. Throws `unknown_query_key` and `invalid_request`, naming the key. An empty value counts as absent. */
 export function parseQuery<S extends z.ZodObject>(schema: S, request: Request): z.infer<S> {

@@ -2,6 +2,7 @@ import { ndjsonResponse } from "@/lib/api/ndjson";
 import { readJson } from "@/lib/api/read-json";
 import { getDatabase } from "@/lib/catalog/db";
 import { featureUnits } from "@/lib/catalog/feature-units";
+import { recordRun } from "@/lib/catalog/runs";
 import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, generateRequestSchema, limits } from "@/lib/core/protocol";
 import { openEventStream } from "@/lib/engine/event-stream";
@@ -22,7 +23,8 @@ async function open(request: Request, signal: AbortSignal): Promise<AsyncGenerat
   const unitOf = (feature: number) => maxima[feature] ?? 0;
   const events = engine.generate(body, { signal, resolveImage: imageResolver(db), unitOf });
   const logged = (error: FacetError) => log[error.status >= 500 ? "error" : "info"]({ code: error.code, err: error.cause }, error.message);
-  return openEventStream(events, logged, signal);
+  const recorded = recordRun(db, body, events, (error) => log.warn({ err: error }, "A run could not be kept, and cannot be saved."));
+  return openEventStream(recorded, logged, signal);
 }
 
 /** Runs a generate request and streams the engine's events, one JSON object a line. */
