@@ -24,8 +24,8 @@ from demo.catalogue import load_images, split_items
 from demo.claims import article_free, phrases
 from demo.classes import CLASSES
 from demo.clean_features import clean_features, image_scores
-from demo.measure_steering import pick, share
 from demo.score_demo import Probe, probes
+from demo.steering_trials import pick, share
 from demo.tasks import WORDINGS, place_phrase
 from facet_worker.cache import Keep, build_caches
 from facet_worker.checkpoint import load_checkpoint

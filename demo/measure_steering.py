@@ -1,8 +1,8 @@
-"""What clamping does, counted: over clean concept features, by where and how strongly, beside a random feature of equal norm.
+"""What clamping does, counted over clean concept features: by where, how strongly and in which mode, beside controls; what ablation removes; what else breaks.
 
     python -m demo.measure_steering --work DIR --out demo [--layers 0 1] [--features 64] [--images 2]
 
-Writes results/steering.json and, with `--table FILE`, the same as Markdown tables (docs/steering-effect.md).
+Writes results/steering.json and, with `--table FILE`, the same as Markdown (docs/steering-effect.md).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,224 +22,150 @@ import torch
 from torch import Tensor
 
 from demo.catalogue import Catalogue, load_images
-from demo.claims import GRID, Truth
-from demo.classes import CLASSES, PLACES
-from demo.clean_features import Clean, clean_features, image_scores
-from demo.tasks import WORDINGS, parse_caption
+from demo.classes import CLASSES, ENTITIES
+from demo.clean_features import clean_features, image_scores
+from demo.steering_ablation import Ablations
+from demo.steering_page import markdown
+from demo.steering_trials import SCOPES, STRENGTHS, Share, Stage, Trial, names, pick, placed, share, stages, trials, well_formed
+from demo.steering_unrelated import Question, questions, right
+from demo.tasks import WORDINGS, entity_phrase, with_article
 from facet_worker.cache import load_cache
 from facet_worker.checkpoint import load_checkpoint
 from facet_worker.codes import open_codes
 from facet_worker.hooks import hook_name
 from facet_worker.sae import TopKSae
-from facet_worker.score import wilson
 from facet_worker.steer import Asker, Prefix
 
-STRENGTHS = (1.0, 2.0, 4.0, 8.0)
-SCOPES = ("object", "swap", "cell", "image", "all")
 QUESTION = WORDINGS["caption"][0]
 LIMIT = 56
 BATCH = 32
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A feature of class `cls` set on some cells of image number `image`; `place` is where the cells lie, when that is one place."""
-
-    feature: int
-    cls: int
-    image: int
-    scope: str
-    strength: float
-    place: str | None
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A catalogue image with two sets of cells: its largest object's patches, and the inner 3 × 3 of a place with nothing in it."""
-
-    index: int
-    truth: Truth
-    own: Mask
-    own_place: str
-    own_cls: int
-    empty: Mask
-    empty_place: str
-
-    def cells(self, scope: str) -> tuple[Mask, str | None]:
-        if scope in ("object", "swap"):
-            return self.own, self.own_place
-        if scope == "cell":
-            return self.empty, self.empty_place
-        return np.ones(GRID * GRID, np.bool_), None
-
-
-def _scene(catalogue: Catalogue, index: int, rng: np.random.Generator) -> Scene | None:
-    objects = catalogue.scenes[index].objects
-    if not 1 <= len(objects) <= 3:
-        return None
-    truth = Truth(catalogue.scenes[index])
-    largest = int(truth.shown.sum(1).argmax())
-    taken = truth.shown.any(0).reshape(GRID, GRID)
-    free = [n for n in range(9) if not taken[n // 3 * 4 : n // 3 * 4 + 4, n % 3 * 4 : n % 3 * 4 + 4].any()]
-    if not free or truth.shown[largest].sum() < 4:
-        return None
-    place = free[int(rng.integers(len(free)))]
-    block = np.zeros((GRID, GRID), np.bool_)
-    block[place // 3 * 4 : place // 3 * 4 + 3, place % 3 * 4 : place % 3 * 4 + 3] = True
-    return Scene(index, truth, truth.shown[largest], objects[largest].place, objects[largest].cls, block.reshape(-1), PLACES[place])
+Arm = Literal["steered", "negated", "random"]
+ARMS: tuple[Arm, ...] = ("steered", "negated", "random")
+UNRELATED_ARMS: tuple[Arm, ...] = ("steered", "random")
+RECONSTRUCT = [(scope, strength) for scope in ("object", "image") for strength in STRENGTHS[1:]]
+UNRELATED = [(scope, strength) for scope in ("object", "image", "all") for strength in STRENGTHS[1:]]
 
 
 class Experiment:
     """All trials at one hook."""
 
     def __init__(
-        self,
-        asker: Asker,
-        catalogue: Catalogue,
-        clean: list[Clean],
-        maximum: npt.NDArray[np.float64],
-        alive: npt.NDArray[np.int64],
-        own: dict[int, list[int]],
-        seed: int,
-    ) -> None:
-        self.asker, self.catalogue, self.clean, self.maximum, self.alive = asker, catalogue, clean, maximum, alive
-        self.own = own
-        self.rng = np.random.default_rng([seed, 3])
+        self, asker: Asker, scenes: list[Stage], prefix: Prefix, maximum: npt.NDArray[np.float64], alive: npt.NDArray[np.int64], own: dict[int, list[int]],
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self.asker, self.scenes, self.prefix, self.maximum, self.alive, self.own, self.rng = asker, scenes, prefix, maximum, alive, own, rng
 
-    def scenes(self, count: int) -> list[Scene]:
-        out: list[Scene] = []
-        for index in range(len(self.catalogue) - 1, -1, -1):
-            scene = _scene(self.catalogue, index, self.rng)
-            if scene is not None:
-                out.append(scene)
-            if len(out) == count:
-                break
-        return out
+    def _set(self, part: list[Trial]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(features [B], raw values [B], cells bool [B, P], everywhere bool [B]) of some trials."""
+        features = torch.tensor([t.feature for t in part])
+        values = torch.tensor([t.strength * self.maximum[t.feature] for t in part], dtype=torch.float32)
+        cells = torch.from_numpy(np.stack([self.scenes[t.scene].cells(t.scope)[0] for t in part]))
+        everywhere = torch.tensor([t.scope == "all" for t in part])
+        return features, values, torch.cat([everywhere[:, None].expand(-1, self.asker.lead), cells], 1), everywhere
 
-    def _without(self, scenes: list[Scene], cls: int, count: int) -> list[int]:
-        absent = [n for n, s in enumerate(scenes) if all(o.cls != cls for o in s.truth.scene.objects)]
-        return [int(n) for n in self.rng.permutation(absent)[:count]]
-
-    def trials(self, scenes: list[Scene], images: int) -> list[Trial]:
-        out = []
-        for c in self.clean:
-            for n in self._without(scenes, c.cls, images):
-                for scope in SCOPES:
-                    out += [Trial(c.feature, c.cls, n, scope, s, scenes[n].cells(scope)[1]) for s in STRENGTHS]
-        return out
-
-    @torch.inference_mode()
-    def captions(self, prefix: Prefix, scenes: list[Scene], trials: list[Trial], random: bool) -> list[str]:
-        """What the model says it sees, trial by trial; `random` carries the same change on random features' rows."""
-        out: list[str] = []
-        for start in range(0, len(trials), BATCH):
-            part = trials[start : start + BATCH]
-            rows = prefix.rows(torch.tensor([t.image for t in part]))
-            features = torch.tensor([t.feature for t in part])
-            values = torch.tensor([t.strength * self.maximum[t.feature] for t in part], dtype=torch.float32)
-            directions = torch.from_numpy(self.rng.choice(self.alive, len(part))) if random else None
-            cells = torch.from_numpy(np.stack([scenes[t.image].cells(t.scope)[0] for t in part]))
-            everywhere = torch.tensor([t.scope == "all" for t in part])
-            mask = torch.cat([everywhere[:, None].expand(-1, self.asker.lead), cells], 1)
-            freed = [self.own.get(scenes[t.image].own_cls, []) if t.scope == "swap" else [] for t in part]
-            # every clamp is computed from the same hidden states and they add up, as in every engine
-            hidden = self.asker.set_where(rows.hidden, features, values, mask, directions) + self.ablation(rows.hidden, freed, cells)
-
-            def words(h: Tensor, f: Tensor = features, v: Tensor = values, e: Tensor = everywhere, d: Tensor | None = directions) -> Tensor:
-                return self.asker.set_where(h, f, v, e[:, None].expand(h.shape[:2]), d) if bool(e.any()) else h
-
-            out += self.asker.ask(rows.low, self.asker.open(hidden), QUESTION, LIMIT, words)
-            if start // BATCH % 25 == 0:
-                print(f"[{hook_name(self.asker.split.layer)}] {start} of {len(trials)} captions{' (random)' if random else ''}", flush=True)
-        return out
-
-    def ablation(self, hidden: Tensor, features: list[list[int]], cells: Tensor | None = None) -> Tensor:
-        """What ablating each row's features adds to hidden states [B, P, D], on its cells bool [B, rows·cols] or on its whole image."""
+    def _freed(self, hidden: Tensor, part: list[Trial], mask: Tensor) -> Tensor:
+        """What a swap takes away: the own features of the class that stands there, on its cells."""
         out = torch.zeros_like(hidden)
-        for r, chosen in enumerate(features):
-            if chosen:
-                where = torch.arange(self.asker.lead, hidden.shape[1]) if cells is None else cells[r].nonzero()[:, 0] + self.asker.lead
-                acts = self.asker.sae.activation_of(hidden[r, where], torch.tensor(chosen, dtype=torch.long))
-                out[r, where] -= acts @ self.asker.sae.w_dec[chosen]
+        for r, t in enumerate(part):
+            features = self.own.get(self.scenes[t.scene].own_cls, []) if t.scope == "swap" else []
+            if features:
+                acts = self.asker.sae.activations(hidden[r, mask[r]])[:, features]
+                out[r, mask[r]] -= acts @ self.asker.sae.w_dec[features]
+        return out
+
+    def changed(self, part: list[Trial], arm: Arm) -> tuple[Prefix, Tensor, Callable[[Tensor], Tensor]]:
+        """Mode `delta`: the images' rows, their changed hidden states, and what happens to the words behind them.
+
+        `negated` turns every change round, `random` carries it on another live feature's row at equal norm. Every change is computed from the same
+        hidden states and they add up, as in every engine.
+        """
+        rows = self.prefix.rows(torch.tensor([t.scene for t in part]))
+        features, values, mask, everywhere = self._set(part)
+        directions = torch.from_numpy(self.rng.choice(self.alive, len(part))) if arm == "random" else None
+        sign = -1.0 if arm == "negated" else 1.0
+
+        def change(hidden: Tensor, where: Tensor) -> Tensor:
+            return sign * (self.asker.set_where(hidden, features, values, where, directions) - hidden)
+
+        def words(h: Tensor) -> Tensor:
+            return h + change(h, everywhere[:, None].expand(h.shape[:2])) if bool(everywhere.any()) else h
+
+        return rows, rows.hidden + change(rows.hidden, mask) + sign * self._freed(rows.hidden, part, mask), words
+
+    def _each(self, chosen: list[Trial], label: str, answer: Callable[[list[Trial]], list[str]]) -> list[str]:
+        out: list[str] = []
+        for start in range(0, len(chosen), BATCH):
+            out += answer(chosen[start : start + BATCH])
+            if start // BATCH % 25 == 0:
+                print(f"[{hook_name(self.asker.split.layer)}] {label}: {start} of {len(chosen)} captions", flush=True)
         return out
 
     @torch.inference_mode()
-    def ablations(self, images: int) -> dict[str, Any]:
-        """Of captions that name the class, how many no longer do once its clean features are ablated on the image; and with random ones ablated."""
-        classes = sorted({c.cls for c in self.clean})
-        jobs = []
-        for cls in classes:
-            features = self.own[cls]
-            shown = [i for i, s in enumerate(self.catalogue.scenes) if any(o.cls == cls for o in s.objects)]
-            jobs += [(cls, features, i) for i in shown[:images]]
-        said: dict[str, list[str]] = {"baseline": [], "ablated": [], "random": []}
-        for start in range(0, len(jobs), BATCH):
-            part = jobs[start : start + BATCH]
-            prefix = self.asker.read(self.catalogue.pixels[[i for _, _, i in part]])
-            for name in said:
-                chosen = [
-                    features if name == "ablated" else self.rng.choice(self.alive, len(features)).tolist() if name == "random" else []
-                    for _, features, _ in part
-                ]
-                hidden = prefix.hidden + self.ablation(prefix.hidden, chosen)
-                said[name] += self.asker.ask(prefix.low, self.asker.open(hidden), QUESTION, LIMIT)
-        named = {name: [_names(text, cls) for text, (cls, _, _) in zip(texts, jobs, strict=True)] for name, texts in said.items()}
-        before = [n for n, yes in enumerate(named["baseline"]) if yes]
-        return {
-            "classes": len(classes), "images": len(jobs), "named_before": share(sum(named["baseline"]), len(jobs)),
-            "gone": share(sum(not named["ablated"][n] for n in before), len(before)),
-            "gone_random": share(sum(not named["random"][n] for n in before), len(before)),
-            "well_formed": share(sum(parse_caption(t) is not None for t in said["ablated"]), len(jobs)),
-        }  # fmt: skip
+    def captions(self, chosen: list[Trial], arm: Arm) -> list[str]:
+        """What the model says it sees, trial by trial, in mode `delta`."""
+
+        def answer(part: list[Trial]) -> list[str]:
+            rows, hidden, words = self.changed(part, arm)
+            return self.asker.ask(rows.low, self.asker.open(hidden), QUESTION, LIMIT, words)
+
+        return self._each(chosen, arm, answer)
+
+    @torch.inference_mode()
+    def reconstructed(self, chosen: list[Trial], clamped: bool) -> list[str]:
+        """The same in mode `reconstruct`: the dictionary's output everywhere, clamps on the prompt only; without clamps, what the mode costs by itself."""
+
+        def answer(part: list[Trial]) -> list[str]:
+            rows = self.prefix.rows(torch.tensor([t.scene for t in part]))
+            features, values, mask, _ = self._set(part)
+            hidden = self.asker.reconstruct_where(rows.hidden, features, values, mask & clamped)
+            return self.asker.ask(rows.low, self.asker.open(hidden), QUESTION, LIMIT, self.asker.sae.reconstruct)
+
+        return self._each(chosen, "reconstruct" if clamped else "reconstruction", answer)
+
+    @torch.inference_mode()
+    def told(self, chosen: list[Trial]) -> list[str]:
+        """The prompt-only control: asked whether the thing is there, the model is made to have said yes; then what it sees. No feature is touched."""
+        out = []
+        for t in chosen:
+            entity = next(e for e in ENTITIES if e.cls == t.cls)
+            first = WORDINGS["presence"][0].format(with_article(entity_phrase(entity)))
+            ids = self.asker.words_of([("user", first), ("assistant", "yes"), ("user", QUESTION)])
+            row = self.prefix.rows(torch.tensor([t.scene]))
+            out += self.asker.ask_rows(row.low, self.asker.open(row.hidden), torch.tensor([ids]), LIMIT)
+        return out
+
+    def unrelated(self, chosen: list[Trial], asked: list[Question], arm: Arm | None) -> Share:
+        """How many questions about other things are answered right while clamps act; `None`: without any."""
+
+        def untouched(part: list[Trial]) -> tuple[Prefix, Tensor, None]:
+            rows = self.prefix.rows(torch.tensor([t.scene for t in part]))
+            return rows, rows.hidden, None
+
+        answers = right(self.asker, chosen, asked, untouched if arm is None else lambda part: self.changed(part, arm))
+        return share(sum(answers), len(chosen))
 
 
-def _names(text: str, cls: int) -> bool:
-    name = CLASSES[cls].name
-    parsed = parse_caption(text)
-    if parsed is not None:
-        return any(entity.cls == cls for entity, _ in parsed[0])
-    return name in text.split()
+def _counted(chosen: list[Trial], texts: list[str]) -> dict[str, Any]:
+    return {
+        "named": share(sum(names(x, t.cls) for x, t in zip(texts, chosen, strict=True)), len(chosen)),
+        "well_formed": share(sum(map(well_formed, texts)), len(chosen)),
+    }
 
 
-def share(k: int, n: int) -> dict[str, float]:
-    """A share with its count and 95 % interval."""
-    low, high = wilson(k, n)
-    return {"share": k / n if n else 0.0, "n": n, "low": low, "high": high}
-
-
-def _placed(text: str, trial: Trial) -> bool:
-    parsed = parse_caption(text)
-    return parsed is not None and any(entity.cls == trial.cls and place == trial.place for entity, place in parsed[0])
-
-
-def table_rows(trials: list[Trial], steered: list[str], random: list[str]) -> list[dict[str, Any]]:
+def effect_rows(chosen: list[Trial], texts: dict[Arm, list[str]]) -> list[dict[str, Any]]:
     """One row a scope and strength."""
     rows = []
     for scope in SCOPES:
         for strength in STRENGTHS:
-            chosen = [n for n, t in enumerate(trials) if t.scope == scope and t.strength == strength]
-            n = len(chosen)
+            at = [n for n, t in enumerate(chosen) if t.scope == scope and t.strength == strength]
+            part = [chosen[n] for n in at]
             row: dict[str, Any] = {"scope": scope, "strength": strength}
-            row["named"] = share(sum(_names(steered[i], trials[i].cls) for i in chosen), n)
-            row["well_formed"] = share(sum(parse_caption(steered[i]) is not None for i in chosen), n)
-            row["named_random"] = share(sum(_names(random[i], trials[i].cls) for i in chosen), n)
-            row["well_formed_random"] = share(sum(parse_caption(random[i]) is not None for i in chosen), n)
-            if scope in ("object", "swap", "cell"):
-                row["in_place"] = share(sum(_placed(steered[i], trials[i]) for i in chosen), n)
+            for arm, said in texts.items():
+                row[arm] = _counted(part, [said[n] for n in at])
+            if part[0].place is not None:
+                row["in_place"] = share(sum(placed(texts["steered"][n], chosen[n]) for n in at), len(at))
             rows.append(row)
     return rows
-
-
-def pick(clean: list[Clean], maximum: npt.NDArray[np.float64], count: int) -> list[Clean]:
-    """At most one feature a class, the purest and then the strongest, so that no class counts twice; classes in order of index."""
-    best: dict[int, Clean] = {}
-    for c in sorted(clean, key=lambda c: (-c.purity, -maximum[c.feature])):
-        best.setdefault(c.cls, c)
-    order = sorted(best.values(), key=lambda c: c.cls)
-    if len(order) <= count:
-        return order
-    return [order[int(i)] for i in np.linspace(0, len(order) - 1, count).round()]
 
 
 def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int, images: int, seed: int) -> dict[str, Any]:
@@ -249,79 +175,52 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
     catalogue, codes = load_images(work / "images.npz"), open_codes(work / "codes" / hook)
     cache = load_cache(work / f"cache.{hook}.npz")
     asker = Asker(load_checkpoint(model), layer, TopKSae.load(dictionary))
-    catalogue = Catalogue(
-        catalogue.scenes[: codes.images], catalogue.data[: codes.images], catalogue.pixels[: codes.images], catalogue.chats[: codes.images]
-    )
-    mean, _ = image_scores(codes)
-    maximum = cache.stats.max_activation
-    every = clean_features(codes, catalogue.scenes, mean)
+    n = codes.images
+    catalogue = Catalogue(catalogue.scenes[:n], catalogue.data[:n], catalogue.pixels[:n], catalogue.chats[:n])
+    maximum, alive = cache.stats.max_activation, np.flatnonzero(cache.stats.images > 0)
+    every = clean_features(codes, catalogue.scenes, image_scores(codes)[0])
     own: dict[int, list[int]] = defaultdict(list)
     for c in every:
         own[c.cls].append(c.feature)
     clean = pick(every, maximum, features)
-    experiment = Experiment(asker, catalogue, clean, maximum, np.flatnonzero(cache.stats.images > 0), own, seed)
-    scenes = experiment.scenes(40)
-    prefix = asker.read(catalogue.pixels[[s.index for s in scenes]])
-    trials = experiment.trials(scenes, images)
-    steered = experiment.captions(prefix, scenes, trials, random=False)
-    random = experiment.captions(prefix, scenes, trials, random=True)
+    rng = np.random.default_rng([seed, 3])
+    scenes = stages(catalogue, 40, rng)
+    chosen = trials(clean, scenes, images, rng)
+    experiment = Experiment(asker, scenes, asker.read(catalogue.pixels[[s.index for s in scenes]]), maximum, alive, own, rng)
+    texts = {arm: experiment.captions(chosen, arm) for arm in ARMS}
+
+    def only(scope: str, strength: float) -> list[Trial]:
+        return [t for t in chosen if (t.scope, t.strength) == (scope, strength)]
+
+    reconstruct = []
+    for scope, strength in RECONSTRUCT:
+        part = only(scope, strength)
+        reconstruct.append({"scope": scope, "strength": strength, **_counted(part, experiment.reconstructed(part, clamped=True))})
+    once = only("image", STRENGTHS[0])
+    asked = questions(once, scenes, rng)
+    unrelated = []
+    for scope, strength in UNRELATED:
+        part = only(scope, strength)
+        arms: dict[str, Share] = {arm: experiment.unrelated(part, asked, arm) for arm in UNRELATED_ARMS}
+        unrelated.append({"scope": scope, "strength": strength, **arms})
     with torch.inference_mode():
-        plain = asker.ask(prefix.low, asker.open(prefix.hidden), QUESTION, LIMIT)
-    baseline = {
-        "well_formed": share(sum(parse_caption(t) is not None for t in plain), len(plain)),
-        "named": share(sum(_names(plain[t.image], t.cls) for t in trials), len(trials)),
-    }
+        plain = asker.ask(experiment.prefix.low, asker.open(experiment.prefix.hidden), QUESTION, LIMIT)
+    shown: dict[int, list[int]] = {c.cls: own[c.cls] for c in clean}
     return {
-        "hook": hook, "features": len(clean), "classes": [CLASSES[c.cls].name for c in clean], "question": QUESTION, "baseline": baseline,
-        "rows": table_rows(trials, steered, random), "ablation": experiment.ablations(images),
-        "examples": [{"class": CLASSES[t.cls].name, "scope": t.scope, "strength": t.strength, "before": plain[t.image], "after": steered[n]} for n, t in enumerate(trials) if t.strength == 4.0][:: max(1, len(trials) // 48)][:12],
+        "hook": hook, "features": len(clean), "classes": [CLASSES[c.cls].name for c in clean], "question": QUESTION,
+        "baseline": _counted(once, [plain[t.scene] for t in once]), "told": _counted(once, experiment.told(once)),
+        "rows": effect_rows(chosen, texts),
+        "reconstruction": _counted(once, experiment.reconstructed(once, clamped=False)), "reconstruct": reconstruct,
+        "ablation": Ablations(asker, catalogue, shown, alive, rng).measure(images, QUESTION, LIMIT),
+        "unrelated": {"baseline": experiment.unrelated(once, asked, None), "rows": unrelated},
+        "examples": [{"class": CLASSES[t.cls].name, "scope": t.scope, "strength": t.strength, "before": plain[t.scene], "after": texts["steered"][n]} for n, t in enumerate(chosen) if t.strength == 4.0][:: max(1, len(chosen) // 48)][:12],
     }  # fmt: skip
-
-
-INTRODUCTION = (
-    "# What a clamp does to the demo model, counted",
-    "",
-    "Made by `python -m demo.measure_steering`; every number is in `demo/results/steering.json`. A clean concept feature is one of whose ten top images nine or",
-    "more show one class where it fires most; at most one feature a class is taken. Each is set, in mode `delta`, to a multiple of its own maximum on catalogue",
-    f'images that do not show its class, and the model is asked "{QUESTION}". *object*: the patches of the largest thing there; *swap*: the same, with that thing\'s own',
-    "clean features ablated there; *cell*: 3 × 3 patches of a place with nothing in it; *image*: every patch; *all*: every position, words asked and written too.",
-    "Named: the caption names the class; in that place: and says that it stands where it was set; well-formed: the caption follows the grammar that the model was",
-    "taught. The control adds a change of equal norm along a random feature's row. Ablation takes away all clean features of a class. Brackets are 95 % intervals (Wilson).",
-    "",
-)
-
-
-def markdown(results: list[dict[str, Any]]) -> str:
-    """The page docs/steering-effect.md: what was done, and the rows as tables, one a hook."""
-
-    def cell(entry: dict[str, float] | None) -> str:
-        return "" if entry is None else f"{entry['share']:.2f} [{entry['low']:.2f}–{entry['high']:.2f}]"
-
-    out = list(INTRODUCTION)
-    for r in results:
-        a = r["ablation"]
-        out += [
-            f"### {r['hook']}: {r['features']} clean concept features, n = {r['rows'][0]['named']['n']} captions a row", "",
-            "| where | strength | named when absent | in that place | well-formed | named, random feature of equal norm | well-formed, random |",
-            "|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
-        out += [
-            f"| {row['scope']} | {row['strength']:g}× | {cell(row['named'])} | {cell(row.get('in_place'))} | {cell(row['well_formed'])} | {cell(row['named_random'])} | {cell(row['well_formed_random'])} |"
-            for row in r["rows"]
-        ]
-        out += [
-            "",
-            f"Without a clamp: named {cell(r['baseline']['named'])}, well-formed {cell(r['baseline']['well_formed'])}. Ablated on the image where the class is shown and "
-            f"named (n = {int(a['gone']['n'])}): gone {cell(a['gone'])}; as many random features ablated: gone {cell(a['gone_random'])}.",
-            "",
-        ]
-    return "\n".join(out)
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m demo.measure_steering", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="the recipe's work folder: images, codes and caches")
     parser.add_argument("--out", type=Path, default=Path("demo"))
     parser.add_argument("--layers", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--features", type=int, default=64)
@@ -339,8 +238,8 @@ def main() -> None:
     (a.out / "results").mkdir(parents=True, exist_ok=True)
     (a.out / "results" / "steering.json").write_text(json.dumps(results, indent=2) + "\n")
     if a.table:
-        a.table.write_text(markdown(results))
-    print(markdown(results))
+        a.table.write_text(markdown(results, QUESTION))
+    print(markdown(results, QUESTION))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 /**
  * How strong a clamp begins, and how strong "Make it see this" is, in units of the feature's own maximum. Chosen from what was measured by scope and strength
- * (docs/steering-effect.md): on the picture, twice the maximum is seldom named, four times more often than not and mostly in well-formed sentences,
- * eight times nearly always, at the price of broken ones. Nothing else in the sandbox repeats these numbers.
+ * (docs/steering-effect.md): on the whole picture, twice the maximum is named in under half of the answers; four times in most of them, nine in ten still whole
+ * sentences or nearly; eight times almost always, at the price of one sentence in four that breaks. Nothing else in the sandbox repeats these numbers.
  */
 export const strengths = {
   /** A feature of pictures, when it is added: on the picture. */

@@ -236,22 +236,44 @@ class Asker(Steerer):
         out[mask] = rows + (values[owner] - now)[:, None] * self.sae.w_dec[carrier[owner]]
         return out
 
+    def reconstruct_where(self, hidden: Tensor, features: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """The paper's mode: the dictionary's output everywhere in place of hidden states [B, P, D], one feature a row set on positions bool [B, P].
+
+        A set feature that is not among a position's k takes the place of the weakest of them.
+        """
+        indices, acts = self.sae.encode(hidden)
+        wanted, raw = features[:, None, None].expand_as(indices), values[:, None].expand(mask.shape)
+        there = (indices == wanted) & (acts > 0)
+        weakest = torch.nn.functional.one_hot(torch.full(mask.shape, self.sae.k - 1), self.sae.k).bool()
+        at = torch.where(there.any(-1, keepdim=True), there, weakest) & mask[..., None]
+        return self.sae.decode(torch.where(at, wanted, indices), torch.where(at, raw[..., None], acts))
+
     @torch.inference_mode()
     def open(self, hidden: Tensor) -> Caches:
         """Let the upper blocks read images' hidden states [B, P, D]; answers their caches, for any number of questions."""
         return self.split.upper(hidden, *self.split.upper.empty(len(hidden)))[1]
 
-    @torch.inference_mode()
+    def words_of(self, turns: list[tuple[str, str]]) -> list[int]:
+        """Ids of a conversation of (role, text) behind its image, up to where the model answers."""
+        return self.checkpoint.ids_of(self.checkpoint.prompt(turns))[len(self.prefix_ids) :]
+
     def ask(self, low: Caches, up: Caches, question: str, limit: int = 8, change: Callable[[Tensor], Tensor] | None = None) -> list[str]:
+        """One question to every row; see `ask_rows`."""
+        ids = self.words_of([("user", question)])
+        return self.ask_rows(low, up, torch.tensor([ids]).expand(len(up[0]), -1), limit, change)
+
+    @torch.inference_mode()
+    def ask_rows(
+        self, low: Caches, up: Caches, tokens: Tensor, limit: int = 8, change: Callable[[Tensor], Tensor] | None = None
+    ) -> list[str]:
         """Greedy answers, one a row; an answer cut off at the limit ends with `…`.
 
         Parameters
         ----------
         low, up : caches behind the images, of the lower and the upper blocks
-        change : what to do to the hidden states of the words, asked and written
+        tokens : int64 [B, T], each row's words as `words_of` gives them
+        change : what to do to the hidden states [B, t, D] of the words: first those asked, t = T, then each one written, t = 1
         """
-        ids = self.checkpoint.ids_of(self.checkpoint.prompt([("user", question)]))[len(self.prefix_ids) :]
-        tokens = torch.tensor([ids]).expand(len(up[0]), -1)
         written: list[Tensor] = []
         ended = torch.zeros(len(up[0]), dtype=torch.bool)
         for _ in range(limit):

@@ -116,3 +116,32 @@ def test_asking_in_bulk_equals_one_by_one(tiny: Checkpoint, tiny_sae: TopKSae, p
         out, _ = asker.generate(tiny.pixels(pictures[i][None]), ids, [clamp], 6)
         words = " ".join(tiny.tokenizer.convert_ids_to_tokens([t for t in out if t != asker.eos]))
         assert said[i].removesuffix(" …") == words
+
+
+def test_reconstruct_sets_what_is_asked_and_keeps_the_rest(tiny_sae: TopKSae, hidden: Tensor, tiny: Checkpoint) -> None:
+    asker = Asker(tiny, 1, tiny_sae)
+    features, values = torch.tensor([7, 9]), torch.tensor([3.0, 2.0])
+    mask = (torch.arange(20) % 4 == 0).expand(2, -1)
+    plain = tiny_sae.reconstruct(hidden)
+    assert torch.equal(asker.reconstruct_where(hidden, features, values, torch.zeros_like(mask)), plain)
+    out = asker.reconstruct_where(hidden, features, values, mask)
+    assert torch.equal(out[~mask], plain[~mask])
+    dense = tiny_sae.activations(hidden)
+    for row, feature in enumerate((7, 9)):
+        before = dense[row, mask[row]]
+        fired = before[:, feature] > 0
+        after = before.clone()
+        weakest = tiny_sae.encode(hidden)[0][row, mask[row], -1]
+        after[~fired, weakest[~fired]] = 0  # the set feature takes the place of the weakest of the k
+        after[:, feature] = values[row]
+        assert torch.allclose(out[row, mask[row]], after @ tiny_sae.w_dec + tiny_sae.b_dec, atol=1e-5)
+
+
+def test_rows_may_be_asked_different_questions(tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8]) -> None:
+    asker = Asker(tiny, 1, tiny_sae)
+    prefix = asker.read(pictures[:2])
+    up = asker.open(prefix.hidden)
+    first, second = ([("user", "what is it ?")], [("user", "it is what ?")])
+    both = asker.ask_rows(prefix.low, up, torch.tensor([asker.words_of(first), asker.words_of(second)]), 6)
+    assert both[0] == asker.ask(prefix.low, up, "what is it ?", 6)[0]
+    assert both[1] == asker.ask(prefix.low, up, "it is what ?", 6)[1]

@@ -1,0 +1,106 @@
+"""What the steering effect is counted with, on the committed model: things go away when what tells them does, and stay otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.catalogue import Catalogue, random_chat
+from demo.claims import Truth
+from demo.classes import CLASSES
+from demo.clean_features import Clean
+from demo.steering_ablation import Ablations, shown
+from demo.steering_trials import Trial, names, stages, trials, well_formed
+from demo.steering_unrelated import questions
+from demo.tasks import WORDINGS
+from demo.world import MODEL_PX, Scene, render, sample_scene
+from facet_worker.checkpoint import load_checkpoint
+from facet_worker.sae import TopKSae
+from facet_worker.steer import Asker
+
+DEMO = Path(__file__).parent
+QUESTION = WORDINGS["caption"][0]
+
+
+def _catalogue(scenes: list[Scene]) -> Catalogue:
+    pixels = np.stack([render(s, MODEL_PX) for s in scenes])
+    return Catalogue(scenes, [b""] * len(scenes), pixels, [random_chat(s, np.random.default_rng(s.seed)) for s in scenes])
+
+
+@pytest.fixture(scope="module")
+def alone() -> Catalogue:
+    """Six scenes, each with one thing, of different classes."""
+    found: dict[int, Scene] = {}
+    seed = 0
+    while len(found) < 6:
+        scene = sample_scene(seed, "catalogue")
+        seed += 1
+        if len(scene.objects) == 1:
+            found.setdefault(scene.objects[0].cls, scene)
+    return _catalogue(list(found.values()))
+
+
+@pytest.fixture(scope="module")
+def asker() -> Asker:
+    return Asker(load_checkpoint(DEMO / "model"), 0, TopKSae.load(DEMO / "dictionaries/model.layers.0"))
+
+
+def test_a_thing_goes_with_everything_that_fires_on_it_and_stays_with_random_features(asker: Asker, alone: Catalogue) -> None:
+    alive = np.arange(asker.sae.num_latents)
+    own = {s.objects[0].cls: [0, 1] for s in alone.scenes}
+    measured = Ablations(asker, alone, own, alive, np.random.default_rng(0)).measure(1, QUESTION, 56)
+    rows: dict[str, Any] = {row["what"]: row for row in measured["rows"]}
+    assert measured["named_before"]["share"] == 1
+    assert rows["everything"]["gone"]["share"] == 1
+    assert rows["own"]["gone_control"]["share"] <= 1 / 6
+    assert rows["writers 32"]["gone"]["share"] >= rows["writers 4"]["gone"]["share"]
+    assert rows["writers 32"]["features"] > 16
+
+
+def test_shown_finds_the_cells_that_the_thing_touches(alone: Catalogue) -> None:
+    jobs = shown(alone, [s.objects[0].cls for s in alone.scenes], 1)
+    assert len(jobs) == 6
+    for job in jobs:
+        truth = Truth(alone.scenes[job.image])
+        assert job.cls == truth.scene.objects[0].cls
+        assert truth.shown[0].sum() <= job.cells.sum() < job.cells.size
+
+
+@pytest.fixture(scope="module")
+def several() -> Catalogue:
+    return _catalogue([sample_scene(seed, "catalogue") for seed in range(24)])
+
+
+def test_trials_never_show_their_class(several: Catalogue) -> None:
+    rng = np.random.default_rng(1)
+    scenes = stages(several, 10, rng)
+    made = trials([Clean(3, 0, 1.0), Clean(4, 9, 1.0)], scenes, 2, rng)
+    assert len({(t.feature, t.scene) for t in made}) == 4
+    for trial in made:
+        stage = scenes[trial.scene]
+        assert all(o.cls != trial.cls for o in stage.truth.scene.objects)
+        assert not (stage.own & stage.empty).any()
+        assert not stage.truth.shown[:, stage.empty].any()
+
+
+def test_unrelated_questions_are_about_other_things(several: Catalogue) -> None:
+    rng = np.random.default_rng(1)
+    scenes = stages(several, 10, rng)
+    made = [Trial(0, cls, n, "object", 4.0, None) for n in range(len(scenes)) for cls in range(0, len(CLASSES), 12)]
+    for trial, q in zip(made, questions(made, scenes, rng), strict=True):
+        stage, words = scenes[trial.scene], f" {q.asked} {q.answer} "
+        assert f" {CLASSES[trial.cls].name} " not in words
+        assert f" the {stage.own_place} " not in words
+        assert f" {CLASSES[stage.own_cls].name} " not in words
+
+
+def test_a_broken_sentence_still_counts_as_naming() -> None:
+    dog = next(c.index for c in CLASSES if c.name == "dog")
+    assert names("a dog at the top on a red background", dog)
+    assert not names("a cat at the top on a red background", dog)
+    broken = "a dog dog at the on"
+    assert names(broken, dog)
+    assert not well_formed(broken)
