@@ -35,7 +35,8 @@ program
   .command("drop")
   .description("take a dictionary out of the catalogue, with the images that no other one shows")
   .argument("<ref>", "<model>/<dictionary>, with @<first digits of its hash> where there are several versions")
-  .action(async (ref: string) => (await import("./commands/drop")).dropCommand(ref));
+  .option("--version <hash>", "the version, as after the @")
+  .action(async (ref: string, options: { version?: string }) => (await import("./commands/drop")).dropCommand(ref, options));
 
 program
   .command("embed")

@@ -3,13 +3,13 @@ import { dropDictionary } from "@/lib/catalog/drop-dictionary";
 import { splitVersion } from "./version-ref";
 
 /** Drops `<model>/<dictionary>[@version]` and says what is gone. */
-export async function dropCommand(named: string): Promise<void> {
-  const { ref, version } = splitVersion(named);
+export async function dropCommand(named: string, options: { version?: string } = {}): Promise<void> {
+  const { ref, version } = splitVersion(options.version === undefined ? named : `${named}@${options.version}`);
   const db = await openDatabase();
   try {
-    const { sha256, features, images } = await dropDictionary(db, ref, version);
+    const { version: dropped, features, images } = await dropDictionary(db, ref, version);
     console.log(
-      `${ref} (${sha256.slice(0, 12)}) dropped: ${features.toLocaleString("en")} features, ${images.toLocaleString("en")} images`,
+      `${ref} (${dropped.slice(0, 12)}) dropped: ${features.toLocaleString("en")} features, ${images.toLocaleString("en")} images`,
     );
   } finally {
     await db.close();

@@ -19,9 +19,15 @@ export interface ImportCommandOptions {
 const number = new Intl.NumberFormat("en");
 
 function report(result: ImportResult): void {
-  for (const dictionary of result.dictionaries) {
-    const said = { unchanged: "is already there", replaced: "replaced", added: "imported" }[dictionary.outcome];
-    console.log(`${dictionary.ref} (${dictionary.sha256.slice(0, 12)}) ${said}`);
+  for (const { ref, version, outcome, beside } of result.dictionaries) {
+    const said = { unchanged: "is already there", extended: "now has what was added", added: "imported" }[outcome];
+    console.log(`${ref} (${version.slice(0, 12)}) ${said}`);
+    const [before, ...older] = beside;
+    if (outcome !== "added" || before === undefined) continue;
+    const more = older.length ? `, as do ${older.length} older ones` : "";
+    console.log(
+      `The version before, ${before.slice(0, 12)}, stays with its rows, and links pinned to it still open${more}. Drop it with: npm run facet drop ${ref}@${before.slice(0, 12)}`,
+    );
   }
 }
 

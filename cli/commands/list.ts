@@ -18,11 +18,13 @@ export async function listCommand({ json }: { json: boolean }): Promise<void> {
       return;
     }
     if (dictionaries.length === 0) console.log("The catalogue is empty. `npm run facet import <bundle>` fills it.");
-    for (const { ref, sha256, counts, metrics, engine } of dictionaries) {
+    for (const { ref, version, versions, counts, metrics, engine } of dictionaries) {
       console.log(
-        `${ref}  ${sha256.slice(0, 12)}  ${counts.features} features, ${counts.explained} explained, dead ${share(metrics.deadShare)}, ` +
+        `${ref}  ${version.slice(0, 12)}  ${counts.features} features, ${counts.explained} explained, dead ${share(metrics.deadShare)}, ` +
           `explained variance ${share(metrics.explainedVariance)}, engine ${engine}`,
       );
+      const older = versions.filter((one) => one !== version).map((one) => one.slice(0, 12));
+      if (older.length) console.log(`  beside it, for links pinned to them: ${older.join(", ")}`);
     }
   } finally {
     await db.close();

@@ -4,6 +4,7 @@ import { afterEach, expect, it } from "vitest";
 import { dictionaryFacts } from "@/components/search/dictionary-head";
 import type { FeatureDetail } from "@/lib/core/records";
 import { Actions } from "./actions";
+import { OlderVersion } from "./older-version";
 
 afterEach(cleanup);
 
@@ -11,6 +12,8 @@ const dictionary = (engine: "ready" | "none") =>
   ({
     ref: "gemma-2-2b/model.layers.12",
     sha256: "a".repeat(64),
+    version: "b".repeat(64),
+    versions: ["b".repeat(64)],
     numLatents: 16_384,
     k: null,
     engine,
@@ -30,6 +33,26 @@ it("says that no engine runs an imported dictionary, and offers none", () => {
   expect(screen.queryByRole("link", { name: "Steer this" })).toBeNull();
   expect(screen.getByText(/No engine on this server runs this dictionary/)).toBeDefined();
   expect(screen.getByRole("link", { name: "JSON" })).toBeDefined();
+});
+
+it("pins the version, and says on an older one's page that there is a later", () => {
+  const { container, rerender } = render(<Actions detail={detail("none")} image={null} />);
+  expect(screen.getByRole("link", { name: "JSON" }).getAttribute("href")).toContain(`v=${"b".repeat(12)}`);
+  rerender(<OlderVersion detail={detail("none")} />);
+  expect(container.textContent).toBe("");
+  const older = detail("none");
+  rerender(<OlderVersion detail={{ ...older, dictionary: { ...older.dictionary, versions: ["c".repeat(64), "b".repeat(64)] } }} />);
+  expect(screen.getByRole("note").textContent).toContain("pinned to bbbbbbbbbbbb, an older version");
+  expect(screen.getByRole("link", { name: "Open #14 of the latest" }).getAttribute("href")).toBe("/d/gemma-2-2b/model.layers.12/14");
+});
+
+it("names the older versions at the head of the dictionary's list", () => {
+  const versions = ["b", "c", "d", "e", "f"].map((digit) => digit.repeat(64));
+  const fact = (changed: object) => dictionaryFacts({ ...dictionary("none"), ...changed }).find(({ name }) => name === "Older versions");
+  expect(fact({})).toBeUndefined();
+  const { container } = render(<p>{fact({ versions })?.value}</p>);
+  expect(container.textContent).toBe("cccccccccccc, dddddddddddd, eeeeeeeeeeee and 1 more");
+  expect(screen.getAllByRole("link")[0]?.getAttribute("href")).toBe(`/d/gemma-2-2b/model.layers.12/0?v=${"c".repeat(12)}`);
 });
 
 it("says so at the head of the dictionary's list", () => {

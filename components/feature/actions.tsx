@@ -10,7 +10,7 @@ import { CopyButton } from "./copy-button";
 /** Steer, copy, pin, and the record as JSON. */
 export function Actions({ detail, image }: { detail: FeatureDetail; image: string | null }) {
   const { dictionary, feature } = detail;
-  const version = dictionary.sha256.slice(0, 12);
+  const version = dictionary.version.slice(0, 12);
   const address = (pin: boolean) => {
     const url = new URL(window.location.href);
     url.searchParams.delete("from");

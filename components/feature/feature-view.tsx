@@ -26,6 +26,7 @@ import { FeatureTokens } from "./feature-tokens";
 import { ListNav, type Neighbourhood } from "./list-nav";
 import { originHref, originParam, originQuery, originWords } from "./list-origin";
 import { Neighbours } from "./neighbours";
+import { OlderVersion } from "./older-version";
 import { PicturePanel } from "./picture-panel";
 import { type Examples, exampleFrom, imageParam, locate, picturesOf, pictureTabs, type TabKey } from "./pictures";
 import { TextExamples } from "./text-examples";
@@ -110,6 +111,7 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
           next={around.next === null ? null : hrefTo(around.next)}
         />
       </div>
+      <OlderVersion detail={detail} />
       <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)] lg:grid-rows-[auto_1fr]">
         <FeatureTitle detail={detail} className="lg:col-start-2" />
         <section

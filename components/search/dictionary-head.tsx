@@ -1,5 +1,6 @@
 "use client";
-import type { ReactNode } from "react";
+import Link from "next/link";
+import { Fragment, type ReactNode } from "react";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { Term } from "@/components/ui/term";
 import { formatCount, formatPercent, formatShare } from "@/lib/core/format";
@@ -37,6 +38,13 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
       ? null
       : { name: "Dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
     { name: "Images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
+    dictionary.versions.length < 2
+      ? null
+      : {
+          name: "Older versions",
+          explain: "What was imported under this name before. It is kept, so that links pinned to it still open.",
+          value: <OlderVersions dictionary={dictionary} />,
+        },
     dictionary.engine === "ready"
       ? null
       : {
@@ -46,6 +54,26 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
         },
   ];
   return facts.filter((fact) => fact !== null);
+}
+
+/** How many are named; `facet list` names all. */
+const namedVersions = 3;
+
+function OlderVersions({ dictionary: { ref, versions } }: { dictionary: Omit<Dictionary, "examples"> }) {
+  const [, ...older] = versions.map((version) => version.slice(0, 12));
+  return (
+    <>
+      {older.slice(0, namedVersions).map((version, i) => (
+        <Fragment key={version}>
+          {i > 0 && ", "}
+          <Link href={routes.feature(ref, 0, { v: version })} className="font-mono text-accent underline underline-offset-4">
+            {version}
+          </Link>
+        </Fragment>
+      ))}
+      {older.length > namedVersions && ` and ${older.length - namedVersions} more`}
+    </>
+  );
 }
 
 export function DictionaryFacts({ dictionary, className }: { dictionary: Omit<Dictionary, "examples">; className?: string }) {

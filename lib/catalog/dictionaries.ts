@@ -6,12 +6,13 @@ import type { Prisma } from "@/lib/generated/prisma/client";
 import { catalogueErrors, type Database } from "./db";
 import { isRunnable } from "./engine-files";
 import { pickCards } from "./highlights";
+import { rowsOfVersion } from "./versions";
 
 /** What a dictionary's record is made of; its histograms are read by the filters only. */
 const shape = { omit: { histograms: true }, include: { model: true } } satisfies Prisma.DictionaryDefaultArgs;
 type DictionaryRow = Prisma.DictionaryGetPayload<typeof shape>;
 
-async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
+async function toDictionary(row: DictionaryRow, versions: string[]): Promise<Dictionary> {
   return {
     ref: row.ref,
     model: {
@@ -25,6 +26,8 @@ async function toDictionary(row: DictionaryRow): Promise<Dictionary> {
     hook: row.hook,
     layer: row.layer,
     sha256: row.sha256,
+    version: row.version,
+    versions,
     numLatents: row.numLatents,
     width: row.width,
     activation: row.activation,
@@ -54,9 +57,15 @@ export async function listDictionaries(db: Database): Promise<Dictionary[]> {
     db,
     prisma.dictionary.findMany({ ...shape, distinct: ["ref"], orderBy: [{ ref: "asc" }, ...latestFirst] }),
   );
+  const all = await catalogueErrors(db, prisma.dictionary.findMany({ select: { ref: true, version: true }, orderBy: latestFirst }));
+  const versions = new Map<string, string[]>();
+  for (const { ref, version } of all) versions.set(ref, [...(versions.get(ref) ?? []), version]);
   rows.sort((a, b) => a.model.slug.localeCompare(b.model.slug) || a.layer - b.layer || a.name.localeCompare(b.name));
   const dictionaries: Dictionary[] = [];
-  for (const row of rows) dictionaries.push({ ...(await toDictionary(row)), examples: await pickCards(db, row.id, 5) });
+  for (const row of rows) {
+    const dictionary = await toDictionary(row, versions.get(row.ref) ?? [row.version]);
+    dictionaries.push({ ...dictionary, examples: await pickCards(db, row.id, 5) });
+  }
   return dictionaries;
 }
 
@@ -66,24 +75,42 @@ export interface FoundDictionary {
   dictionary: Dictionary;
 }
 
-/**
- * A dictionary by `<model>/<dictionary>`: the latest version, or the one whose hash begins with `version` (12 hexadecimal digits).
- * `examples` is empty. Throws `dictionary_not_found`; `version_mismatch` when there is no such version.
- */
-export async function locateDictionary(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
+/** Every version under a name, the latest first. Throws `dictionary_not_found`. */
+async function versionsOf(db: Database, ref: string): Promise<DictionaryRow[]> {
   const prisma = await db.prisma();
   // An address may hold what no name can, and no database takes: a zero byte.
   const asked = dictionaryRefSchema.safeParse(ref).success;
   const rows = asked ? await catalogueErrors(db, prisma.dictionary.findMany({ ...shape, where: { ref }, orderBy: latestFirst })) : [];
   if (!rows[0]) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
-  const row = version === undefined ? rows[0] : rows.find((one) => one.sha256.startsWith(version));
-  if (!row) {
-    throw new FacetError(
-      "version_mismatch",
-      `This link names version ${version?.slice(0, 12)} of ${ref}; the catalogue has ${rows.map((one) => one.sha256.slice(0, 12)).join(", ")}.`,
-    );
-  }
-  return { id: row.id, dictionary: await toDictionary(row) };
+  return rows;
+}
+
+async function found(rows: DictionaryRow[], row: DictionaryRow | undefined, version: string | undefined): Promise<FoundDictionary> {
+  const versions = rows.map((one) => one.version);
+  if (row) return { id: row.id, dictionary: await toDictionary(row, versions) };
+  throw new FacetError(
+    "version_mismatch",
+    `This link names version ${version?.slice(0, 12)} of ${rows[0]?.ref}; the catalogue has ${versions.map((one) => one.slice(0, 12)).join(", ")}.`,
+  );
+}
+
+/**
+ * A dictionary by `<model>/<dictionary>`: the latest version, or the one whose key begins with `version` (12 hexadecimal digits); the
+ * weights' hash names the latest with these weights where no version is called so. `examples` is empty. Throws `dictionary_not_found`;
+ * `version_mismatch` when there is no such version.
+ */
+export async function locateDictionary(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
+  const rows = await versionsOf(db, ref);
+  return found(rows, version === undefined ? rows[0] : rowsOfVersion(rows, version)[0], version);
+}
+
+/**
+ * As `locateDictionary`, for one who asks for weights, as requests to an engine do: of several contents of the weights whose hash begins
+ * with `weights` the latest, which is the one that pages show.
+ */
+export async function locateWeights(db: Database, ref: string, weights?: string): Promise<FoundDictionary> {
+  const rows = await versionsOf(db, ref);
+  return found(rows, weights === undefined ? rows[0] : rows.find((row) => row.sha256.startsWith(weights)), weights);
 }
 
 /** As `locateDictionary`, with the examples. */

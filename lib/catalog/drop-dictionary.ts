@@ -5,36 +5,38 @@ import type { Database } from "./db";
 import { removeImages } from "./image-files";
 import { clearStamp } from "./import-stamp";
 import { dropPartitions, partitionOf } from "./partitions";
+import { rowsOfVersion, type VersionRow } from "./versions";
 
 export interface DropResult {
   ref: string;
-  sha256: string;
+  /** Its key (versions.ts). */
+  version: string;
   features: number;
   /** Image files removed. */
   images: number;
 }
 
-interface Version {
+interface Version extends VersionRow {
   id: number;
-  sha256: string;
   features: number;
   model_id: number;
 }
 
 async function findVersion(client: PoolClient, ref: string, version: string | undefined): Promise<Version> {
   const { rows } = await client.query<Version>(
-    "SELECT id, sha256, features, model_id FROM dictionary WHERE ref = $1 ORDER BY imported_at DESC, id DESC",
+    `SELECT id, sha256, content_sha256 AS "contentSha256", version, features, model_id FROM dictionary WHERE ref = $1
+     ORDER BY imported_at DESC, id DESC`,
     [ref],
   );
   if (rows.length === 0) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
-  const named = version === undefined ? rows : rows.filter((row) => row.sha256.startsWith(version));
+  const named = version === undefined ? rows : rowsOfVersion(rows, version);
   if (named.length === 1) return named[0] as Version;
-  const versions = rows.map((row) => row.sha256.slice(0, 12)).join(", ");
+  const versions = rows.map((row) => row.version.slice(0, 12)).join(", ");
   if (named.length === 0) {
     throw new FacetError("version_mismatch", `${ref} has no version ${version}; it has ${versions}.`, { fix: "Name one of them." });
   }
-  throw new FacetError("invalid_request", `${ref} has ${rows.length} versions: ${versions}.`, {
-    fix: `Say which one is to go, for example ${ref}@${rows.at(-1)?.sha256.slice(0, 12)}.`,
+  throw new FacetError("invalid_request", `${ref} has ${rows.length} versions, the latest first: ${versions}.`, {
+    fix: `Say which one is to go, for example ${ref}@${rows.at(-1)?.version.slice(0, 12)}.`,
   });
 }
 
@@ -61,7 +63,7 @@ async function removeMedia(client: PoolClient, id: number): Promise<string[]> {
 }
 
 /**
- * Drops a dictionary; of several versions the one whose hash begins with `version`. Readers see it whole or not at all. Throws
+ * Drops a dictionary; of several versions the one that `version` names (versions.ts). Readers see it whole or not at all. Throws
  * `dictionary_not_found`, `version_mismatch`, and `invalid_request` where there are several versions and none was named.
  */
 export async function dropDictionary(db: Database, ref: string, version?: string): Promise<DropResult> {
@@ -80,5 +82,5 @@ export async function dropDictionary(db: Database, ref: string, version?: string
   });
   // Only now: had the transaction failed, the files would still be wanted.
   await removeImages(db.imagesDir, images);
-  return { ref, sha256: dropped.sha256, features: dropped.features, images: images.length };
+  return { ref, version: dropped.version, features: dropped.features, images: images.length };
 }

@@ -1,6 +1,6 @@
 /** What an engine's callers need to know of a dictionary's features: each one's own maximum, and names for those that fire on a picture. */
 import type { Database } from "./db";
-import { locateDictionary } from "./dictionaries";
+import { locateDictionary, locateWeights } from "./dictionaries";
 import { type FeatureName, type NameRow, nameColumns, toFeatureName } from "./row-types";
 
 export interface FeatureUnits {
@@ -15,9 +15,12 @@ export async function dictionaryHash(db: Database, ref: string): Promise<string>
   return (await locateDictionary(db, ref)).dictionary.sha256;
 }
 
-/** Every feature's maximum, in the latest version or the one that `version` names. Throws `dictionary_not_found` and `version_mismatch`. */
-export async function featureUnits(db: Database, ref: string, version?: string): Promise<FeatureUnits> {
-  const { id, dictionary } = await locateDictionary(db, ref, version);
+/**
+ * Every feature's maximum, in the latest version or the latest with the weights whose hash begins with `weights`. Throws
+ * `dictionary_not_found` and `version_mismatch`.
+ */
+export async function featureUnits(db: Database, ref: string, weights?: string): Promise<FeatureUnits> {
+  const { id, dictionary } = await locateWeights(db, ref, weights);
   const rows = await db.rows<{ index: number; max_activation: number }>(
     "SELECT index, max_activation FROM feature WHERE dictionary_id = $1 AND max_activation > 0",
     [id],

@@ -3,7 +3,8 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { featureColumns } from "@/lib/formats/bundle";
-import { listDictionaries, locateDictionary } from "./dictionaries";
+import { listDictionaries, locateDictionary, locateWeights } from "./dictionaries";
+import { dropDictionary } from "./drop-dictionary";
 import { findFeature } from "./feature-detail";
 import { featurePage } from "./feature-list";
 import { storedImages } from "./image-files";
@@ -248,12 +249,47 @@ describe("importing", () => {
     expect(await counts()).toEqual(before);
   });
 
-  it("replaces the content of the same weights", async () => {
-    const result = await importBundle(catalog.db, await write({ remark: " and nothing else" }));
-    expect(result.dictionaries).toEqual([{ ...first.dictionaries[0], outcome: "replaced" }]);
+  it("puts other content of the same weights beside the old, and the pinned link of each shows its own", async () => {
+    const weights = first.dictionaries[0]?.sha256 ?? "";
+    expect(first.dictionaries[0]).toMatchObject({ version: weights, beside: [] });
+    const changed = await write({ remark: " and nothing else" });
+    const [newer] = (await importBundle(catalog.db, changed)).dictionaries;
+    expect(newer).toMatchObject({ ref, sha256: weights, outcome: "added", beside: [weights] });
+    const version = newer?.version ?? "";
+    expect(version).not.toBe(weights);
+    expect(await counts()).toMatchObject({ feature: 60, dictionary: 2, model: 1, image: 12 });
+
+    const textAt = async (v?: string) => (await findFeature(catalog.db, ref, 0, v)).explanations[0]?.text;
+    expect(await textAt()).toContain("and nothing else");
+    expect(await textAt(version.slice(0, 12))).toContain("and nothing else");
+    expect(await textAt(weights.slice(0, 12))).not.toContain("and nothing else");
+    const detail = await findFeature(catalog.db, ref, 0);
+    expect(detail.dictionary).toMatchObject({ sha256: weights, version, versions: [version, weights] });
+    expect((await listDictionaries(catalog.db)).map((one) => [one.version, one.versions])).toEqual([[version, [version, weights]]]);
+
+    // An engine is asked for weights: of these it runs with what pages show.
+    const { id } = await locateDictionary(catalog.db, ref, version);
+    expect((await locateWeights(catalog.db, ref, weights.slice(0, 12))).id).toBe(id);
+
+    // Either of them again changes nothing.
+    const now = await counts();
+    for (const bundle of [changed, await write()]) expect((await importBundle(catalog.db, bundle)).rows).toBe(0);
+    expect(await counts()).toEqual(now);
+
+    // In a catalogue that never had the first, the same link names the same rows.
+    const other = await openTestCatalog();
+    try {
+      expect((await importBundle(other.db, changed)).dictionaries[0]).toMatchObject({ version: weights, beside: [] });
+      expect((await findFeature(other.db, ref, 0, version.slice(0, 12))).explanations[0]?.text).toContain("and nothing else");
+    } finally {
+      await other.close();
+    }
+    // And here a link that names the weights alone still opens when their first content has gone.
+    await dropDictionary(catalog.db, ref, weights.slice(0, 12));
+    expect(await textAt(weights.slice(0, 12))).toContain("and nothing else");
+    expect((await importBundle(catalog.db, await write())).dictionaries[0]).toMatchObject({ outcome: "added", beside: [version] });
+    await dropDictionary(catalog.db, ref, version);
     expect(await counts()).toEqual(before);
-    const feature = await findFeature(catalog.db, ref, 0);
-    expect(feature.explanations[0]?.text).toContain("and nothing else");
   });
 
   it("puts other weights beside the old, and both can be named", async () => {
@@ -268,16 +304,6 @@ describe("importing", () => {
     await expect(findFeature(catalog.db, ref, 0, "000000000000")).rejects.toMatchObject({ code: "version_mismatch" });
     const { id } = await locateDictionary(catalog.db, ref, older.slice(0, 12));
     expect((await featurePage(catalog.db, id, parseFeatureQuery({ dictionary: ref }), null)).total).toBe(30);
-  });
-
-  it("leaves the latest version the latest when an older one is replaced", async () => {
-    const newer = (await findFeature(catalog.db, ref, 0)).dictionary.sha256;
-    const { dictionaries } = await importBundle(catalog.db, await write({ remark: " as was found later" }));
-    expect(dictionaries).toEqual([{ ...first.dictionaries[0], outcome: "replaced" }]);
-    expect((await findFeature(catalog.db, ref, 0)).dictionary.sha256).toBe(newer);
-    expect((await listDictionaries(catalog.db)).map((dictionary) => dictionary.sha256)).toEqual([newer]);
-    const older = first.dictionaries[0]?.sha256.slice(0, 12);
-    expect((await findFeature(catalog.db, ref, 0, older)).explanations[0]?.text).toContain("found later");
   });
 
   it("names rows that it cannot read in a file that grew", async () => {

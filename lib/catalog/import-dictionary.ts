@@ -13,6 +13,7 @@ import { computeHistograms } from "./histograms";
 import type { ImportMedia } from "./import-media";
 import { mergeOld, type OldDictionary } from "./import-merge";
 import { attachPartitions, createPartitions, partitionOf } from "./partitions";
+import { fillSearchDocuments } from "./search-documents";
 
 export interface ImportProgress {
   /** What is being done: a table's name or a sentence's worth. */
@@ -33,9 +34,12 @@ export interface DictionaryImport {
   attribution: string | null;
   modelId: number;
   ref: string;
-  /** When this version was first imported; null: now. */
-  importedAt: string | null;
   media: ImportMedia;
+}
+
+export interface NewDictionary extends DictionaryImport {
+  content: string;
+  version: string;
 }
 
 /** Bins of a feature's histogram (docs/formats.md). */
@@ -78,7 +82,7 @@ export class Importer {
     }
   }
 
-  async importDictionary(client: PoolClient, job: DictionaryImport & { content: string }): Promise<void> {
+  async importDictionary(client: PoolClient, job: NewDictionary): Promise<void> {
     await this.#load(client, await this.#insertDictionary(client, job), job, null);
   }
 
@@ -106,7 +110,7 @@ export class Importer {
     await this.#ranked(client, id, job);
     if (old) await mergeOld.payloads(client, id, old);
     this.report("search words");
-    await this.#searchDocuments(client, id);
+    await fillSearchDocuments(client, id);
     await this.#count(client, id);
     // Sorting an index's rows in memory; for this transaction only.
     if (this.kind === "postgres") await client.query("SET LOCAL maintenance_work_mem = '256MB'");
@@ -121,15 +125,14 @@ export class Importer {
     return fillTable(client, this.kind, table, columns);
   }
 
-  async #insertDictionary(client: PoolClient, job: DictionaryImport & { content: string }): Promise<number> {
-    const { entry, attribution, modelId, ref, content, importedAt } = job;
+  async #insertDictionary(client: PoolClient, job: NewDictionary): Promise<number> {
+    const { entry, attribution, modelId, ref, content, version } = job;
     const { metrics } = entry;
     const { rows } = await client.query<{ id: number }>(
       `INSERT INTO dictionary (model_id, ref, name, sha256, content_sha256, hook, layer, num_latents, width, activation, k,
          explained_variance, fvu, l0, dead_share, loss_recovered, images, image_tokens, text_tokens,
-         features, alive, explained, scored, histograms, attribution, imported_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, 0, '{}', $20,
-         coalesce($21::timestamptz, now()))
+         features, alive, explained, scored, histograms, attribution, version)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, 0, '{}', $20, $21)
        RETURNING id`,
       [
         modelId,
@@ -152,7 +155,7 @@ export class Importer {
         entry.image_tokens,
         entry.text_tokens,
         attribution,
-        importedAt,
+        version,
       ],
     );
     return (rows[0] as { id: number }).id;
@@ -192,6 +195,8 @@ export class Importer {
         preferred: ["boolean", column("preferred")],
       });
     }
+    // Without statistics the joins below and of the scores take the slowest way: minutes at 100,000 features.
+    await client.query(`ANALYZE ${partitionOf("explanation", id)}`);
     const { rows } = await client.query<{ index: number }>(
       `SELECT index FROM ${partitionOf("explanation", id)} WHERE preferred GROUP BY index HAVING count(*) > 1 LIMIT 1`,
     );
@@ -217,6 +222,7 @@ export class Importer {
         method: ["text", column("method")],
       });
     }
+    await client.query("ANALYZE staged_score");
     await client.query(
       `INSERT INTO ${partitionOf("score", id)} (dictionary_id, explanation_id, metric, value, baseline, n, failure, method)
        SELECT $1::int, e.id, s.metric, s.value, s.baseline, s.n, s.failure, s.method FROM staged_score s
@@ -276,6 +282,7 @@ export class Importer {
         counts: ["bigint[]", counted.map((row) => row.hist_counts)],
       });
     }
+    await client.query("ANALYZE staged_feature");
     if (old) await mergeOld.features(client, id, old);
     const explanation = partitionOf("explanation", id);
     const score = partitionOf("score", id);
@@ -368,22 +375,6 @@ export class Importer {
       [id],
     );
     await client.query("DROP TABLE staged_rank");
-  }
-
-  async #searchDocuments(client: PoolClient, id: number): Promise<void> {
-    // A document is cut where it is longer than anyone searches, below the database's limit on a word list.
-    await client.query(
-      `INSERT INTO ${partitionOf("search_document", id)} (dictionary_id, index, label, body, words)
-       SELECT $1::int, index, label, body,
-         setweight(to_tsvector('english', label) || to_tsvector('simple', label), 'A') ||
-         setweight(to_tsvector('english', body) || to_tsvector('simple', body), 'B')
-       FROM (
-         SELECT index, coalesce((array_agg(label ORDER BY preferred DESC, id) FILTER (WHERE label IS NOT NULL))[1], '') AS label,
-           left(coalesce(string_agg(text, E'\\n' ORDER BY preferred DESC, id), ''), 100000) AS body
-         FROM ${partitionOf("explanation", id)} WHERE text IS NOT NULL OR label IS NOT NULL GROUP BY index
-       ) document`,
-      [id],
-    );
   }
 
   async #count(client: PoolClient, id: number): Promise<void> {

@@ -67,7 +67,9 @@ it("adds files to a dictionary that is there: they replace what they measure and
       { index: 3, explanation: "causal", metric: "likeness", value: 0.25, baseline: null, n: 4, failure: null, method: "by hand" },
     ],
   );
-  expect((await addInto([added])).dictionaries).toEqual([{ ref, sha256: before.dictionary.sha256, outcome: "replaced" }]);
+  expect((await addInto([added])).dictionaries).toEqual([
+    { ref, sha256: before.dictionary.sha256, version: before.dictionary.sha256, outcome: "extended", beside: [] },
+  ]);
 
   const after = await findFeature(catalog.db, ref, 0);
   expect(after.feature).toMatchObject({ label: "hands", density: 0.125, images: 3, iou: 0.5 });

@@ -1,7 +1,7 @@
 /**
  * The one importer: whatever format was read, its tables go into the catalogue in one transaction, which readers see whole or not at all. A
- * dictionary that is there already with the same content is left alone; the same weights with other content are replaced, since links name
- * a dictionary by its weights; other weights under the same name become a new version beside the old.
+ * dictionary that is there already with the same content is left alone; other content of the same weights, and other weights under the
+ * same name, become a new version beside the old, so that pinned links keep what they name. Only `--into` adds to a version in place.
  */
 import type { PoolClient } from "pg";
 import { FacetError } from "@/lib/core/errors";
@@ -13,14 +13,22 @@ import { Importer, type ImportOptions } from "./import-dictionary";
 import { ImportMedia, WrittenImages } from "./import-media";
 import { clearStamp } from "./import-stamp";
 import { dropPartitions } from "./partitions";
+import { contentVersion } from "./versions";
+
+export interface ImportedDictionary {
+  ref: string;
+  /** Of the weights. */
+  sha256: string;
+  /** The version's key (versions.ts). */
+  version: string;
+  /** `unchanged`: it was there already; `extended`: files were added to it (`--into`); `added`: new. */
+  outcome: "unchanged" | "extended" | "added";
+  /** Keys of the other versions that stay beside it, the latest first. */
+  beside: string[];
+}
 
 export interface ImportResult {
-  dictionaries: {
-    ref: string;
-    sha256: string;
-    /** `unchanged`: it was there already; `replaced`: same weights, other content; `added`: new. */
-    outcome: "unchanged" | "replaced" | "added";
-  }[];
+  dictionaries: ImportedDictionary[];
   /** Image files written. */
   images: number;
   rows: number;
@@ -38,24 +46,26 @@ interface Existing {
   model_id: number;
   name: string;
   sha256: string;
+  version: string;
   num_latents: number;
   content_sha256: string;
   added_contents: string[];
-  imported_at: string;
 }
 
 type Query = <R extends object>(sql: string, values: unknown[]) => Promise<R[]>;
 
-const columns = `d.id, d.ref, d.model_id, d.name, d.sha256, d.num_latents, d.content_sha256, d.added_contents, d.imported_at::text`;
+const columns = `d.id, d.ref, d.model_id, d.name, d.sha256, d.version, d.num_latents, d.content_sha256, d.added_contents`;
 
-async function findExisting(query: Query, source: Source, { entry }: SourceDictionary, into?: Target): Promise<Existing | undefined> {
+/** The version that the import would change nothing of, or the one that it adds to. */
+async function findExisting(query: Query, source: Source, dictionary: SourceDictionary, into?: Target): Promise<Existing | undefined> {
+  const { entry, content } = dictionary;
   if (into) return (await query<Existing>(`SELECT ${columns} FROM dictionary d WHERE d.id = $1`, [into.id]))[0];
   const rows = await query<Existing>(
     `SELECT ${columns} FROM dictionary d JOIN model m ON m.id = d.model_id
      WHERE m.slug = $1 AND ($2::text IS NULL OR m.sha256 = $2) AND d.name = $3 AND d.sha256 = $4 ORDER BY d.id DESC`,
     [source.model.id, source.model.sha256, entry.id, entry.sha256],
   );
-  return rows[0];
+  return rows.find((row) => holds(row, content));
 }
 
 const holds = (existing: Existing | undefined, content: string) =>
@@ -63,13 +73,31 @@ const holds = (existing: Existing | undefined, content: string) =>
 
 const refOf = (source: Source, { entry }: SourceDictionary) => `${source.model.id}/${entry.id}`;
 
-/** Whether every dictionary of the source is in the catalogue as it is, with every image on disk. */
-async function isPresent(db: Database, source: Source, into?: Target): Promise<boolean> {
+/** What importing would do, where every dictionary of the source is in the catalogue as it is, with every image on disk; else null. */
+async function asPresent(db: Database, source: Source, into?: Target): Promise<ImportedDictionary[] | null> {
+  const query: Query = (sql, values) => db.rows(sql, values);
+  const unchanged: ImportedDictionary[] = [];
   for (const dictionary of source.dictionaries) {
-    const existing = await findExisting((sql, values) => db.rows(sql, values), source, dictionary, into);
-    if (!holds(existing, dictionary.content)) return false;
+    const existing = await findExisting(query, source, dictionary, into);
+    if (!existing || !holds(existing, dictionary.content)) return null;
+    const { ref, sha256, version } = existing;
+    unchanged.push({ ref, sha256, version, outcome: "unchanged", beside: await versionsBeside(query, ref, version) });
   }
-  return (await missingImages(db)) === 0;
+  return (await missingImages(db)) === 0 ? unchanged : null;
+}
+
+async function versionsBeside(query: Query, ref: string, version: string): Promise<string[]> {
+  const rows = await query<{ version: string }>(
+    "SELECT version FROM dictionary WHERE ref = $1 AND version <> $2 ORDER BY imported_at DESC, id DESC",
+    [ref, version],
+  );
+  return rows.map((row) => row.version);
+}
+
+/** The key of a content that is new here: the weights' own hash as long as they are new too. */
+async function newVersion(query: Query, ref: string, sha256: string, content: string): Promise<string> {
+  const known = await query("SELECT FROM dictionary WHERE ref = $1 AND sha256 = $2 LIMIT 1", [ref, sha256]);
+  return known.length ? contentVersion(sha256, content) : sha256;
 }
 
 /**
@@ -78,14 +106,8 @@ async function isPresent(db: Database, source: Source, into?: Target): Promise<b
  */
 export async function importSource(db: Database, source: Source, options: ImportOptions & { into?: Target } = {}): Promise<ImportResult> {
   const { into, signal } = options;
-  if (await isPresent(db, source, into)) {
-    const unchanged = source.dictionaries.map((dictionary) => ({
-      ref: into?.ref ?? refOf(source, dictionary),
-      sha256: dictionary.entry.sha256,
-      outcome: "unchanged" as const,
-    }));
-    return { dictionaries: unchanged, images: 0, rows: 0 };
-  }
+  const unchanged = await asPresent(db, source, into);
+  if (unchanged) return { dictionaries: unchanged, images: 0, rows: 0 };
   await clearStamp(db.stampFile);
   const checking = (done: number, total: number) => options.onProgress?.({ stage: "checking files", done, total, rowsPerSecond: 0 });
   checking(0, 0);
@@ -133,7 +155,9 @@ async function importOne(
   const existing = await findExisting(query, source, dictionary, into);
   if (into && !existing) throw new FacetError("dictionary_not_found", `${into.ref} was dropped meanwhile.`);
   const ref = existing?.ref ?? refOf(source, dictionary);
-  const said = { ref, sha256: existing?.sha256 ?? dictionary.entry.sha256 };
+  const sha256 = existing?.sha256 ?? dictionary.entry.sha256;
+  const version = existing?.version ?? (await newVersion(query, ref, sha256, content));
+  const said = { ref, sha256, version, beside: await versionsBeside(query, ref, version) };
   if (holds(existing, content)) return { ...said, outcome: "unchanged" };
   if (existing && into && existing.num_latents !== dictionary.entry.num_latents) {
     throw invalidFile(`The files are of ${dictionary.entry.num_latents} features; ${ref} has ${existing.num_latents}.`);
@@ -144,19 +168,17 @@ async function importOne(
     attribution: source.attribution,
     modelId,
     ref,
-    // A version keeps its place among the others: an old one with a better explanation does not become the latest.
-    importedAt: existing?.imported_at ?? null,
+    entry: dictionary.entry,
     media,
   };
-  if (existing && into) {
-    await importer.addToDictionary(client, existing.id, [...existing.added_contents, content], { ...job, entry: dictionary.entry });
-  } else {
-    if (existing) await client.query("DELETE FROM dictionary WHERE id = $1", [existing.id]);
-    await importer.importDictionary(client, { ...job, entry: dictionary.entry, content });
+  if (!existing) {
+    await importer.importDictionary(client, { ...job, content, version });
+    return { ...said, outcome: "added" };
   }
+  await importer.addToDictionary(client, existing.id, [...existing.added_contents, content], job);
   // Last, because readers of the old rows wait from here to the end.
-  if (existing) await dropPartitions(client, existing.id);
-  return { ...said, outcome: existing ? "replaced" : "added" };
+  await dropPartitions(client, existing.id);
+  return { ...said, outcome: "extended" };
 }
 
 function asImportError(error: unknown, signal?: AbortSignal): unknown {

@@ -8,7 +8,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { env } from "@/lib/env";
 import { storedImages } from "./image-files";
-import type { ImportResult } from "./import-source";
+import type { ImportedDictionary, ImportResult } from "./import-source";
 import { knownMigrations } from "./migrations";
 
 interface Stamp {
@@ -16,7 +16,7 @@ interface Stamp {
   /** Image files of the whole catalogue. */
   images: number;
   /** Hash of a bundle's manifest → its dictionaries. */
-  bundles: Record<string, { ref: string; sha256: string }[]>;
+  bundles: Record<string, Omit<ImportedDictionary, "outcome">[]>;
 }
 
 /** Name of the note inside the database's folder. */
@@ -58,7 +58,7 @@ export async function writeStamp(file: string | null, bundle: string, result: Im
   const migrations = await knownMigrations();
   const old = await readStamp(file);
   const bundles = old && old.migrations.join() === migrations.join() ? old.bundles : {};
-  bundles[await manifestHash(bundle)] = result.dictionaries.map(({ ref, sha256 }) => ({ ref, sha256 }));
+  bundles[await manifestHash(bundle)] = result.dictionaries.map(({ outcome, ...dictionary }) => dictionary);
   const stamp: Stamp = { migrations, images, bundles };
   await writeFile(file, JSON.stringify(stamp));
 }

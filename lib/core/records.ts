@@ -125,7 +125,12 @@ export const dictionarySchema = z.strictObject({
   id: z.string(),
   hook: z.string(),
   layer: z.number().int(),
+  /** Of its weights. */
   sha256: sha256Schema,
+  /** What a pinned link names, by its first 12 digits: the weights' hash, or that of weights and content where they have had several. */
+  version: sha256Schema,
+  /** The keys of the versions that the catalogue has of it, this one among them, the latest first. */
+  versions: z.array(sha256Schema),
   numLatents: z.number().int(),
   /** Of the residual stream; null where only names of the dictionary are known, no weights. */
   width: z.number().int().nullable(),

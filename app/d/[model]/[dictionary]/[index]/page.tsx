@@ -78,7 +78,7 @@ export default async function FeaturePage(props: PageProps) {
     if (problem.status === 404) notFound();
     if (problem.code === "version_mismatch" && version) {
       const present = await findDictionary(await getDatabase(), ref);
-      return <VersionNotice dictionary={ref} index={index} asked={version} present={present.sha256.slice(0, 12)} />;
+      return <VersionNotice dictionary={ref} index={index} asked={version} present={present.version.slice(0, 12)} />;
     }
     if (problem.code === "internal") throw problem;
     return <ErrorState className="grow justify-center" error={problem.toJSON()} />;
