@@ -62,7 +62,7 @@ def _batch(tokenizer: Tokenizer, texts: tuple[str, ...]) -> dict[str, Tensor]:
 def export(source: Path, target: Path) -> float:
     """Write `target`/{model.onnx, tokenizer.json, embedder.json}. Returns the least cosine of int8 to fp32 over the probes."""
     bert = BertModel.from_pretrained(source, add_pooling_layer=False, attn_implementation="eager").eval()
-    embedder = _Embedder(bert)
+    embedder = _Embedder(bert).eval()
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding()
