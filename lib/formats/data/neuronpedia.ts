@@ -10,8 +10,10 @@ import { sha256OfFile } from "../manifest";
 import type { Part, Reader, ReadOptions } from "../source";
 import { number } from "./image-part";
 import { linesOf, textOf } from "./json-entries";
+import { type ActivationLine, keep, readExamples } from "./neuronpedia-examples";
+import { type ExplanationLine, readExplanations } from "./neuronpedia-explanations";
+import { type FeatureLine, readFeatures } from "./neuronpedia-features";
 import { linesOfFiles, type NeuronpediaFiles } from "./neuronpedia-lines";
-import { type ActivationLine, type ExplanationLine, type FeatureLine, neuronpediaTables } from "./neuronpedia-tables";
 
 const kinds = ["features", "explanations", "activations"] as const;
 type Kind = (typeof kinds)[number];
@@ -94,29 +96,41 @@ export const neuronpediaReader: Reader<Part[]> = {
     const content = createHash("sha256");
     for (const kind of kinds) for (const file of files[kind]) content.update(kind).update(await sha256OfFile(file));
     const { modelId, source, hookName } = await identityOf(files);
-    const made = await neuronpediaTables(at, files, { modelId, source }, options.signal);
+    const origin = { modelId, source };
+    const features = await readFeatures(at, files.features, origin, options.signal);
+    const shown = await readExamples(at, files.activations, origin, options.signal);
+    const said = await readExplanations(at, files.explanations, origin, options.signal);
+    const last = Math.max(features.last, shown.last, said.last);
     const layer = /^(\d+)-/.exec(source ?? "")?.[1];
     // A source such as "20-gemmascope-res-16k" is the output of a block where nothing else is said.
-    const said =
+    const hook =
       options.hook ?? hookName ?? (layer !== undefined && /-res(?:-|$|id)/.test(source ?? "") ? `blocks.${layer}.hook_resid_post` : source);
     const words = [
-      files.features.length ? `${number(made.features)} features` : null,
-      files.explanations.length ? `${number(made.explanations)} explanations, ${number(made.failed)} of them failed` : null,
-      files.activations.length ? `${number(made.examples)} examples on ${number(made.textCount)} texts` : null,
+      files.features.length ? `${number(features.features.rows)} features` : null,
+      files.explanations.length ? `${number(said.explanations.rows)} explanations, ${number(said.failed)} of them failed` : null,
+      files.activations.length ? `${number(shown.examples.rows)} examples on ${number(shown.texts.rows)} texts` : null,
     ].filter((one) => one !== null);
     return [
       {
         kind: "tables",
         format: "neuronpedia",
         path: at,
-        hook: said === null ? null : hookOf(said).hook,
-        found: `${at}: Neuronpedia's export of ${source ?? "a source"}${modelId ? ` of ${modelId}` : ""}: ${words.join("; ")}.${made.left ? ` ${number(made.left)} weaker examples are left out: ${made.keep} of each feature are kept.` : ""}`,
+        hook: hook === null ? null : hookOf(hook).hook,
+        found: `${at}: Neuronpedia's export of ${source ?? "a source"}${modelId ? ` of ${modelId}` : ""}: ${words.join("; ")}.${shown.left ? ` ${number(shown.left)} weaker examples are left out: ${keep} of each feature are kept.` : ""}`,
         content: content.digest("hex"),
         ...(modelId && { model: { id: modelId, name: modelId } }),
-        num_latents: made.latents,
+        num_latents: last >= 0 ? last + 1 : null,
         measured: { images: 0, image_tokens: null, text_tokens: null },
-        tables: made.tables,
-        texts: made.texts,
+        tables: {
+          features: features.features,
+          tokens: features.tokens,
+          // None in the files: of the weights beside them, if there are any.
+          ...(features.neighbours.rows > 0 && { neighbours: features.neighbours }),
+          explanations: said.explanations,
+          ...(said.scores.rows > 0 && { scores: said.scores }),
+          activations: shown.examples,
+        },
+        texts: files.activations.length ? shown.texts : undefined,
       },
     ];
   },

@@ -6,14 +6,17 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import type { scoreColumns } from "../bundle";
 import { hookOf } from "../hook";
 import { sha256OfFile } from "../manifest";
+import type { Row } from "../parquet";
 import { type ExplanationRow, invalidFile, madeTable, type Part, type Reader, type ReadOptions } from "../source";
 import { labelOf, readConcept, readExplanation, readScore } from "./failures";
 import { featureOf, parseFeatureKey } from "./feature-key";
+import { FeatureRecords } from "./feature-records";
 import { number } from "./image-part";
 import { entriesOf, jsonEntries, jsonKind, parseEntry } from "./json-entries";
-import { type Measured, scoreTable } from "./score-rows";
+import type { Measured } from "./score-rows";
 
 type Kind = "explanations" | "texts" | "concepts" | "iou" | "clip" | "consistency";
 const kindWords: Record<Kind, string> = {
@@ -86,42 +89,50 @@ async function filesAt(at: string): Promise<PaperFile[]> {
   return known;
 }
 
-/** What is known of a feature besides its explanation. */
-interface Beside {
-  text?: string | null;
-  concept?: unknown;
-  /** The text that a score was made of. */
-  scored?: unknown;
-  scores: Measured[];
-}
-
-const twice = (file: string, key: string) => invalidFile(`${file}: "${key}" comes twice, and says two things.`, "Keep one of the two.");
-
-const digest = (raw: string) => createHash("sha1").update(raw).digest("base64").slice(0, 12);
-
-/** Every (feature, value) of a file, each feature once; the same thing said twice is said once. */
+/** Every (feature, value) of a file, as often as it is there. */
 async function* valuesOf({ file, kind }: PaperFile): AsyncGenerator<{ hook: string; index: number; raw: string }> {
-  const seen = new Map<string, string>();
-  const isNew = (key: string, raw: string) => {
-    const known = seen.get(key);
-    const mark = digest(raw);
-    if (known !== undefined && known !== mark) throw twice(file, key);
-    seen.set(key, mark);
-    return known === undefined;
-  };
   for await (const entry of jsonEntries(file)) {
     if (kind === "iou" || kind === "clip") {
       const { feature } = (parseEntry(file, "an entry", entry.raw) ?? {}) as { feature?: unknown };
-      const named = featureOf(file, feature);
-      if (isNew(String(feature), entry.raw)) yield { ...named, raw: entry.raw };
+      yield { ...featureOf(file, feature), raw: entry.raw };
       continue;
     }
     for (const { key, raw } of kind === "explanations" ? entriesOf(file, entry.raw) : [entry]) {
-      if (key === "prompt") continue;
-      const named = featureOf(file, key);
-      if (isNew(key ?? "", raw)) yield { ...named, raw };
+      if (key !== "prompt") yield { ...featureOf(file, key), raw };
     }
   }
+}
+
+/** A value as it is written, and the number of its file. */
+interface Said {
+  file: number;
+  raw: string;
+}
+
+type HookRecords = Map<Kind, FeatureRecords<Said>>;
+
+/** Every value by hook, kind and feature, on disk; the same thing said twice is said once. Throws `file_invalid` where two things are said. */
+async function gather(files: PaperFile[]): Promise<Map<string, HookRecords>> {
+  const hooks = new Map<string, HookRecords>();
+  for (const [number, source] of files.entries()) {
+    const { file, kind } = source;
+    for await (const { hook, index, raw } of valuesOf(source)) {
+      const kinds = hooks.get(hook) ?? new Map<Kind, FeatureRecords<Said>>();
+      hooks.set(hook, kinds);
+      const records = kinds.get(kind) ?? new FeatureRecords<Said>();
+      kinds.set(kind, records);
+      if (records.add(index, { file: number, raw })) continue;
+      const known = records.get(index) as Said;
+      if (known.raw === raw) continue;
+      const key = `${hook}_feature${index}`;
+      if (known.file === number) throw invalidFile(`${file}: "${key}" comes twice, and says two things.`, "Keep one of the two.");
+      throw invalidFile(
+        `${file}: "${key}" has its ${kindWords[kind]} in ${files[known.file]?.file} already, which says something else.`,
+        "Give one file of each kind.",
+      );
+    }
+  }
+  return hooks;
 }
 
 const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -139,8 +150,10 @@ function measuredOf(kind: Kind, value: unknown): Measured {
       method: "Whether a judge found the explanation to fit all of its top pictures (1) or not (0).",
     };
   }
-  const entry = (value ?? {}) as { iou_scores?: unknown; avg_iou?: unknown; clip_scores?: unknown; avg_score?: unknown };
+  const entry = (value ?? {}) as { iou_scores?: unknown; avg_iou?: unknown; clip_scores?: unknown; avg_score?: unknown; n?: unknown };
   const given = kind === "iou" ? entry.iou_scores : entry.clip_scores;
+  // Facet's own export has the mean alone, and says of how many.
+  const of = Number.isSafeInteger(entry.n) && Array.isArray(given) && given.length === 1 ? Math.max(1, entry.n as number) : null;
   const average = readScore(kind === "iou" ? entry.avg_iou : entry.avg_score);
   const list = Array.isArray(given) ? given : [];
   const single = list.flatMap((one) => readScore(one) ?? []);
@@ -156,84 +169,62 @@ function measuredOf(kind: Kind, value: unknown): Measured {
   const left = failed
     ? `; ${failed} of ${list.length} could not be scored and are left out (the file's own mean counts them as 0: ${average ?? "none"})`
     : "";
-  return { metric: kind, value: mean(single), n: single.length, failure: null, method: `${what}, mean over ${single.length}${left}.` };
+  const n = of ?? single.length;
+  return { metric: kind, value: mean(single), n, failure: null, method: `${what}, mean over ${n}${left}.` };
 }
 
-async function gather(files: PaperFile[]): Promise<Map<string, Map<number, Beside>>> {
-  const hooks = new Map<string, Map<number, Beside>>();
-  for (const source of files) {
-    for await (const { hook, index, raw } of valuesOf(source)) {
-      const features = hooks.get(hook) ?? new Map<number, Beside>();
-      hooks.set(hook, features);
-      const beside: Beside = features.get(index) ?? { scores: [] };
-      features.set(index, beside);
-      // Explanations are long and read again when they are written.
-      if (source.kind === "explanations") continue;
-      const where = `the value of ${hook}_feature${index}`;
-      const value = parseEntry(source.file, where, raw);
-      if (source.kind === "texts") beside.text = typeof value === "string" ? value : null;
-      else if (source.kind === "concepts") beside.concept = value;
-      else {
-        const measured = measuredOf(source.kind, value);
-        if (beside.scores.some((score) => score.metric === measured.metric)) {
-          throw invalidFile(
-            `${source.file}: feature ${index} has its ${measured.metric} score in another file already.`,
-            "Give one file of each kind.",
-          );
-        }
-        beside.scores.push(measured);
-        beside.scored ??= (value as { label?: unknown } | null)?.label;
-      }
-    }
-  }
-  return hooks;
+const scoreKinds = ["iou", "clip", "consistency"] as const;
+
+interface FeatureSaid {
+  row: ExplanationRow;
+  scores: Row<typeof scoreColumns>[];
 }
 
-function rowOf(index: number, given: unknown, beside: Beside, created_at: string): ExplanationRow {
-  const own = given === undefined ? (beside.text ?? beside.scored) : given;
-  const read = readExplanation(own);
-  const refined = readExplanation(beside.text ?? beside.scored);
-  const short = refined.text ?? read.text;
+/** What is said of one feature. */
+function featureSaid(hook: string, index: number, kinds: HookRecords, files: PaperFile[], created_at: string): FeatureSaid {
+  const value = (kind: Kind): unknown => {
+    const said = kinds.get(kind)?.get(index);
+    return said && parseEntry(files[said.file]?.file ?? "", `the value of ${hook}_feature${index}`, said.raw);
+  };
+  const scored = scoreKinds.flatMap((kind) => {
+    const given = value(kind);
+    return given === undefined ? [] : [{ kind, given }];
+  });
+  // The text that a score was made of.
+  const label = scored.map(({ given }) => (given as { label?: unknown } | null)?.label).find((one) => one !== undefined && one !== null);
+  const short = value("texts") ?? label;
+  const given = value("explanations");
+  const read = readExplanation(given === undefined ? short : given);
   const said = read.text !== null;
+  const words = readExplanation(short).text ?? read.text;
   return {
-    index,
-    method,
-    author,
-    text: read.text,
-    label: said && short !== null ? labelOf(short) : null,
-    concept: said ? readConcept(beside.concept) : null,
-    failure: read.failure,
-    prompt: null,
-    created_at,
-    preferred: said,
+    row: {
+      index,
+      method,
+      author,
+      text: read.text,
+      label: said && words !== null ? labelOf(words) : null,
+      concept: said ? readConcept(value("concepts")) : null,
+      failure: read.failure,
+      prompt: null,
+      created_at,
+      preferred: said,
+    },
+    scores: scored.map(({ kind, given }) => ({ index, explanation: method, baseline: null, ...measuredOf(kind, given) })),
   };
 }
 
-async function* explanationRows(
-  hook: string,
-  explanations: PaperFile[],
-  features: Map<number, Beside>,
-  created_at: string,
-): AsyncGenerator<ExplanationRow> {
-  const done = new Set<number>();
-  for (const source of explanations) {
-    for await (const entry of valuesOf(source)) {
-      if (entry.hook !== hook) continue;
-      if (done.has(entry.index))
-        throw invalidFile(
-          `${source.file}: feature ${entry.index} is explained in another file already.`,
-          "Give one file of explanations for each hook.",
-        );
-      done.add(entry.index);
-      yield rowOf(
-        entry.index,
-        parseEntry(source.file, `the explanation of feature ${entry.index}`, entry.raw),
-        features.get(entry.index) ?? { scores: [] },
-        created_at,
-      );
-    }
+/** Every feature that any kind speaks of, ascending. */
+function indicesOf(kinds: HookRecords): Int32Array {
+  const all = [...kinds.values()].map((records) => records.indices());
+  const sorted = new Int32Array(all.reduce((sum, one) => sum + one.length, 0));
+  let at = 0;
+  for (const one of all) {
+    sorted.set(one, at);
+    at += one.length;
   }
-  for (const [index, beside] of features) if (!done.has(index)) yield rowOf(index, undefined, beside, created_at);
+  sorted.sort();
+  return sorted.filter((index, i) => i === 0 || index !== sorted[i - 1]);
 }
 
 async function readFiles(files: PaperFile[], at: string): Promise<Part[]> {
@@ -245,26 +236,33 @@ async function readFiles(files: PaperFile[], at: string): Promise<Part[]> {
   }
   const sha256 = content.digest("hex");
   const created_at = new Date(newest).toISOString();
-  const explanations = files.filter(({ kind }) => kind === "explanations");
-  const hooks = await gather(files);
   const parts: Part[] = [];
-  for (const [hook, features] of hooks) {
-    const rows = () => explanationRows(hook, explanations, features, created_at);
-    let failed = 0;
-    for await (const row of rows()) if (row.text === null) failed++;
+  for (const [hook, kinds] of await gather(files)) {
+    const indices = indicesOf(kinds);
+    function* said(): Generator<FeatureSaid> {
+      for (const index of indices) yield featureSaid(hook, index, kinds, files, created_at);
+    }
+    let [failed, scores] = [0, 0];
+    for (const one of said()) {
+      if (one.row.text === null) failed++;
+      scores += one.scores.length;
+    }
     const held = [...new Set(files.map(({ kind }) => kindWords[kind]))].join(", ");
-    const scored = [...features].map(([index, beside]) => ({ index, scores: beside.scores })).sort((a, b) => a.index - b.index);
     parts.push({
       kind: "tables",
       format: "sae-auto-interp",
       path: at,
       hook: hookOf(hook).hook,
-      found: `${at}: the paper's ${held} of ${number(features.size)} features of ${hook}; ${number(failed)} explanations are recorded as failed.`,
+      found: `${at}: the paper's ${held} of ${number(indices.length)} features of ${hook}; ${number(failed)} explanations are recorded as failed.`,
       content: sha256,
       num_latents: null,
       tables: {
-        explanations: madeTable(at, features.size, rows),
-        scores: scoreTable(at, method, scored),
+        explanations: madeTable(at, indices.length, function* () {
+          for (const { row } of said()) yield row;
+        }),
+        scores: madeTable(at, scores, function* () {
+          for (const one of said()) yield* one.scores;
+        }),
       },
     });
   }

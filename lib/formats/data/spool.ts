@@ -1,37 +1,18 @@
 /**
  * Rows that were worked out while a file was read, kept on disk until they are written to the catalogue: a cache is read once, checked
- * whole before anything is written, and memory stays flat. The file has no name, so that nothing is left behind however the process ends.
+ * whole before anything is written, and memory stays flat.
  */
-import { closeSync, mkdtempSync, openSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { deserialize, serialize } from "node:v8";
 import type { Columns, Row, Table } from "../parquet";
 import { madeTable } from "../source";
-
-/** A table is read whenever the importer comes to it, and nobody says when the last has been: the descriptor goes with the spool. */
-const closing = new FinalizationRegistry<number>((descriptor) => closeSync(descriptor));
+import { cutShort, TempFile } from "./temp-file";
 
 export class Spool<T> {
   rows = 0;
   #batch: T[] = [];
-  readonly #descriptor: number;
+  readonly #file = new TempFile();
   readonly #blocks: { start: number; length: number }[] = [];
   #end = 0;
-
-  constructor() {
-    const folder = mkdtempSync(path.join(tmpdir(), "facet-import-"));
-    const file = path.join(folder, "rows");
-    this.#descriptor = openSync(file, "w+");
-    closing.register(this, this.#descriptor);
-    try {
-      // An open file lives on without its name.
-      rmSync(file);
-      rmdirSync(folder);
-    } catch {
-      process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-    }
-  }
 
   add(row: T): void {
     this.rows++;
@@ -42,7 +23,7 @@ export class Spool<T> {
     if (this.#batch.length === 0) return;
     const bytes = serialize(this.#batch);
     this.#batch = [];
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done, bytes.length - done, this.#end + done);
+    this.#file.write(bytes, this.#end);
     this.#blocks.push({ start: this.#end, length: bytes.length });
     this.#end += bytes.length;
   }
@@ -51,12 +32,8 @@ export class Spool<T> {
   *read(): Generator<T> {
     this.#flush();
     for (const { start, length } of this.#blocks) {
-      const bytes = Buffer.alloc(length);
-      for (let done = 0; done < length; ) {
-        const read = readSync(this.#descriptor, bytes, done, length - done, start + done);
-        if (read === 0) throw new Error("A temporary file of the import was cut short.");
-        done += read;
-      }
+      const bytes = this.#file.read(start, length);
+      if (bytes.length < length) throw cutShort();
       yield* deserialize(bytes) as T[];
     }
   }

@@ -9,7 +9,7 @@ import { delphiReader } from "./delphi-texts";
 import { labelOf, readConcept, readExplanation, readScore } from "./failures";
 import { entriesOf, jsonEntries } from "./json-entries";
 import { neuronpediaReader } from "./neuronpedia";
-import { rebin } from "./neuronpedia-tables";
+import { rebin } from "./neuronpedia-features";
 import { paperReader } from "./paper";
 import { writeInto } from "./test-files";
 import { rowsOf } from "./test-rows";
@@ -278,6 +278,7 @@ describe("Neuronpedia's export", () => {
       ["writes", 0, " cat", 1.5],
       ["writes", 1, " dog", 1.25],
       ["writes", 2, " 漢", 0.5],
+      ["suppresses", 0, " no", -1],
     ]);
   });
 
@@ -310,6 +311,70 @@ describe("Neuronpedia's export", () => {
     await rm(path.join(folder, "b.jsonl"));
     await expect(neuronpediaReader.read(folder, {})).rejects.toMatchObject({
       message: expect.stringContaining("not a complete gzip file"),
+    });
+  });
+
+  it("takes suppressed tokens, the nearest by decoder cosine without the feature itself, and what Facet's own export adds", async () => {
+    const feature = {
+      ...{ modelId: "m", layer: "3-res", index: "1", maxActApprox: 8, frac_nonzero: 0.25 },
+      ...{ pos_str: ["a"], pos_values: [1], neg_str: [" b", " c"], neg_values: [-2, -1.5] },
+      ...{ topkCosSimIndices: [1, 7, 4, 7], topkCosSimValues: [1, 0.5, 0.25, 0.5] },
+    };
+    await write(
+      "features/batch-0.jsonl",
+      `${JSON.stringify(feature)}\n${JSON.stringify({ ...feature, index: "0", topkCosSimIndices: [], topkCosSimValues: [], imageDensity: 0.75, textDensity: null, imageShare: 1, meanActivation: 3 })}\n`,
+    );
+    const explanation = { modelId: "m", layer: "3-res", index: "1", typeName: "t", explanationModelName: "e" };
+    const score = { scoreType: "iou", value: 0.5, baseline: 0.25, n: 9, failure: null, method: "a sentence" };
+    const lines = [
+      { ...explanation, description: "the first", preferred: false, label: "one" },
+      {
+        ...explanation,
+        description: "the second",
+        preferred: true,
+        concept: "colour",
+        scores: [score, { ...score, scoreType: "clip", value: null, failure: "no" }],
+      },
+      { ...explanation, description: "the first", preferred: false },
+      { ...explanation, index: "0", description: "elsewhere the first is preferred" },
+    ];
+    await write("explanations/batch-0.jsonl", lines.map((line) => JSON.stringify(line)).join("\n"));
+    const part = one(await neuronpediaReader.read(folder, {}));
+    expect(part.num_latents).toBe(8);
+    const [image, text] = await rowsOf(part.tables.features);
+    expect(image).toMatchObject({
+      index: 0,
+      density: 0.75,
+      text_density: null,
+      image_share: 1,
+      mean_activation: 3,
+      always_on: true,
+      dead: false,
+    });
+    expect(text).toMatchObject({ index: 1, density: null, text_density: 0.25, image_share: null, always_on: false });
+    const of = (index: number) => (row: { index: number }) => row.index === index;
+    expect((await rowsOf(part.tables.tokens)).filter(of(1)).map(({ kind, rank, token, value }) => [kind, rank, token, value])).toEqual([
+      ["writes", 0, "a", 1],
+      ["suppresses", 0, " b", -2],
+      ["suppresses", 1, " c", -1.5],
+    ]);
+    expect(await rowsOf(part.tables.neighbours)).toEqual([
+      { index: 1, kind: "decoder", rank: 0, neighbour: 7, value: 0.5 },
+      { index: 1, kind: "decoder", rank: 1, neighbour: 4, value: 0.25 },
+    ]);
+    const explanations = await rowsOf(part.tables.explanations);
+    expect(explanations.map(({ index, text, label, preferred, concept }) => [index, text, label, preferred, concept])).toEqual([
+      [1, "the first", "one", false, null],
+      [1, "the second", "the second", true, "colour"],
+      [0, "elsewhere the first is preferred", "elsewhere the first is preferred", true, null],
+    ]);
+    expect(await rowsOf(part.tables.scores)).toEqual([
+      { index: 1, explanation: "t", metric: "iou", value: 0.5, baseline: 0.25, n: 9, failure: null, method: "a sentence" },
+      { index: 1, explanation: "t", metric: "clip", value: null, baseline: 0.25, n: 9, failure: "no", method: "a sentence" },
+    ]);
+    await write("features/batch-1.jsonl", JSON.stringify({ ...feature, index: "2", topkCosSimValues: [1] }));
+    await expect(neuronpediaReader.read(folder, {})).rejects.toMatchObject({
+      message: expect.stringContaining('4 "topkCosSimIndices" have 1'),
     });
   });
 
