@@ -161,11 +161,15 @@ function sweep() {
   }
 }
 
+/** For tests: fast, and gone with the machine's power. */
+const careless = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+
 /**
  * Makes an empty server and starts it.
+ * @param {string[]} [own] its settings, beyond where it listens
  * @returns {Promise<{ url: string, stop: () => Promise<void> }>} `url`: as its superuser
  */
-export async function startPostgres() {
+export async function startPostgres(own = careless) {
   sweep();
   const native = path.join(installFolder(), "package", "native");
   const user = await serverUser();
@@ -203,13 +207,7 @@ export async function startPostgres() {
     throw new SetupError(`initdb failed.\n${made.output}`, fix);
   }
   const port = await freePort();
-  const settings = [
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-  ];
+  const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", ...own];
   const server = start(
     path.join(native, "bin", "postgres"),
     ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
