@@ -12,6 +12,9 @@ export interface Codes {
   values: Float32Array;
 }
 
+/** The codes of no state. */
+export const noCodes: Codes = { k: 0, indices: new Int32Array(0), values: new Float32Array(0) };
+
 export interface Decoder {
   width: number;
   /** W_dec[feature], `width` long. */
@@ -63,6 +66,11 @@ export function activationAt(codes: Codes, row: number, feature: number): number
     if (codes.indices[i] === feature) return codes.values[i] as number;
   }
   return 0;
+}
+
+/** The codes of one row among several. */
+export function codesOfRow({ k, indices, values }: Codes, row: number): Codes {
+  return { k, indices: indices.subarray(row * k, (row + 1) * k), values: values.subarray(row * k, (row + 1) * k) };
 }
 
 function norm(vector: Float32Array): number {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planClamps } from "./clamp";
+import { noCodes } from "./clamp-arithmetic";
 import { type Arm, interventionSchema, type Receipt } from "./protocol";
 import { describeReceipt, ReceiptLedger } from "./receipt";
 
@@ -19,7 +20,7 @@ function ledger(arm: Arm = "steered"): ReceiptLedger {
 }
 
 function receipt(parts: Partial<Receipt>): Receipt {
-  const { outcome, reason, clamps, prefill, decode, relativeNorm } = ledger().tally();
+  const { outcome, reason, clamps, prefill, decode, relativeNorm } = ledger().tally(noCodes);
   return {
     arm: "steered",
     outcome,
@@ -49,7 +50,7 @@ describe("ReceiptLedger", () => {
     output[0] = 0;
     book.record({ output, reference: hidden, changes: [change(0, 2), change(1, 1), change(2, 0)] }, output, hidden, 2, 0);
     book.record({ output: hidden, reference: hidden, changes: [] }, hidden, hidden, 2, 3);
-    const tally = book.tally();
+    const tally = book.tally(noCodes);
     expect(tally).toMatchObject({
       outcome: "steered",
       prefill: { image: { planned: 2, changed: 1 }, text: { planned: 1, changed: 0 } },
@@ -62,10 +63,10 @@ describe("ReceiptLedger", () => {
   it("is unchanged, with the reason, where nothing differed", () => {
     const inactive = ledger();
     inactive.record({ output: hidden, reference: hidden, changes: [change(0, 0), change(1, 0)] }, hidden, hidden, 2, 0);
-    expect(inactive.tally()).toMatchObject({ outcome: "unchanged", reason: expect.stringContaining("inactive at all 2 positions") });
+    expect(inactive.tally(noCodes)).toMatchObject({ outcome: "unchanged", reason: expect.stringContaining("inactive at all 2 positions") });
     const lost = ledger();
     lost.record({ output: hidden, reference: hidden, changes: [change(0, 2)] }, hidden, hidden, 2, 0);
-    expect(lost.tally()).toMatchObject({ outcome: "unchanged", reason: expect.stringContaining("did not alter") });
+    expect(lost.tally(noCodes)).toMatchObject({ outcome: "unchanged", reason: expect.stringContaining("did not alter") });
   });
 
   it("knows a clamp that met no position", () => {

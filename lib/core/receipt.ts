@@ -3,7 +3,7 @@
  * clamps, so that a clamp which is lost on the way is not counted.
  */
 import { type ClampPlan, kindOf, type PositionKind } from "./clamp";
-import type { ClampedSlab } from "./clamp-arithmetic";
+import { activationAt, type ClampedSlab, type Codes } from "./clamp-arithmetic";
 import type { Arm, ClampReceipt, Mode, Receipt } from "./protocol";
 
 type Count = { planned: number; changed: number };
@@ -22,6 +22,9 @@ interface ClampTally {
   after: number;
   /** Positions at which a change other than zero was asked for. */
   asked: number;
+  /** Sum of the activations that are found again where no state had to be encoded for it, and the states that have to, by their place. */
+  found: number;
+  restated: { state: number; feature: number }[];
 }
 
 /** The part of a receipt that the ledger knows. */
@@ -31,6 +34,8 @@ export class ReceiptLedger {
   private readonly counts = noCounts();
   private readonly tallies: ClampTally[];
   private relativeNorms = 0;
+  /** States that the upper half was given in place of others, each [width]. */
+  private readonly states: Float32Array[] = [];
 
   constructor(
     private readonly plan: ClampPlan,
@@ -43,6 +48,8 @@ export class ReceiptLedger {
       before: 0,
       after: 0,
       asked: 0,
+      found: 0,
+      restated: [],
     }));
   }
 
@@ -51,6 +58,7 @@ export class ReceiptLedger {
    */
   record(slab: ClampedSlab, output: Float32Array, hidden: Float32Array, width: number, first: number): void {
     const changed = new Map<number, boolean>();
+    const stateOf = new Map<number, number>();
     for (const change of slab.changes) {
       const { row } = change;
       const kind = kindOf(this.plan.layout, first + row);
@@ -66,6 +74,15 @@ export class ReceiptLedger {
       tally.before += change.before;
       tally.after += Math.fround(change.before + change.difference);
       tally.counts[kind].planned++;
+      if (!moved && this.mode === "delta") tally.found += change.before;
+      else {
+        let state = stateOf.get(row);
+        if (state === undefined) {
+          state = this.states.push(output.slice(row * width, (row + 1) * width)) - 1;
+          stateOf.set(row, state);
+        }
+        tally.restated.push({ state, feature: change.feature });
+      }
       if (change.difference === 0) continue;
       tally.asked++;
       if (moved) tally.counts[kind].changed++;
@@ -92,10 +109,21 @@ export class ReceiptLedger {
     return index < 0 ? null : index;
   }
 
-  tally(): Tally {
+  /** States at clamped positions that differ from the model's own, [N, width], to be encoded again for `tally`. */
+  changedStates(): Float32Array {
+    const width = this.states[0]?.length ?? 0;
+    const all = new Float32Array(this.states.length * width);
+    this.states.forEach((state, i) => {
+      all.set(state, i * width);
+    });
+    return all;
+  }
+
+  /** `again`: the codes of `changedStates()`. */
+  tally(again: Codes): Tally {
     const { image, prompt, generated } = this.counts;
     const changed = image.changed + prompt.changed + generated.changed;
-    const clamps = this.tallies.map((tally, index) => this.clampReceipt(tally, index));
+    const clamps = this.tallies.map((tally, index) => this.clampReceipt(tally, index, again));
     const control = this.arm === "baseline" || this.arm === "reconstruction" ? this.arm : null;
     const outcome = control ?? (changed > 0 ? "steered" : "unchanged");
     return {
@@ -108,11 +136,14 @@ export class ReceiptLedger {
     };
   }
 
-  private clampReceipt({ feature, counts, before, after }: ClampTally, index: number): ClampReceipt {
+  private clampReceipt({ feature, counts, before, after, found, restated }: ClampTally, index: number, again: Codes): ClampReceipt {
     const { intervention, unitActivation } = this.plan.clamps[index] as ClampPlan["clamps"][number];
     const { op, value, unit, scope } = intervention;
-    const n = Math.max(planned(counts), 1);
-    return { feature, op, value, unit, unitActivation, scope, ...counts, meanBefore: before / n, meanAfter: after / n };
+    const positions = planned(counts);
+    const n = Math.max(positions, 1);
+    const reencoded = restated.reduce((sum, { state, feature: row }) => sum + activationAt(again, state, row), found);
+    const means = { meanBefore: before / n, meanAfter: after / n, meanReencoded: positions > 0 ? reencoded / n : null };
+    return { feature, op, value, unit, unitActivation, scope, ...counts, ...means };
   }
 
   private reason(): string {
@@ -120,6 +151,8 @@ export class ReceiptLedger {
       return this.mode === "reconstruct" ? "no clamp was given; only the dictionary's reconstruction acts" : "no clamp was given";
     }
     if (this.tallies.some(({ asked }) => asked > 0)) return "the changes asked for did not alter the hidden state";
+    if (this.tallies.every(({ counts }) => planned(counts) === 0))
+      return "the answer ended before a generated token passed through the hook";
     const [only] = this.tallies;
     if (this.tallies.length > 1 || !only) return "every clamp asks for the activation that is already there";
     const positions = planned(only.counts);

@@ -1,15 +1,16 @@
 /** One arm of a run: its own upper prefill, then token by token, with its clamps applied and counted at the hook. */
 import type { ClampPlan } from "@/lib/core/clamp";
-import { type ClampedSlab, type Codes, clampSlab, type Variant } from "@/lib/core/clamp-arithmetic";
+import { type ClampedSlab, type Codes, clampSlab, noCodes, type Variant } from "@/lib/core/clamp-arithmetic";
 import { FacetError } from "@/lib/core/errors";
-import type { Alternative, Arm, EngineEvent, GenerateRequest, Receipt } from "@/lib/core/protocol";
+import type { ActiveFeature, Alternative, Arm, EngineEvent, GenerateRequest, Receipt, WatchedWord } from "@/lib/core/protocol";
 import { createRandom } from "@/lib/core/random";
 import { ReceiptLedger } from "@/lib/core/receipt";
 import { chooseToken, likeliest, logSoftmax } from "@/lib/core/sampling";
 import type { Tap } from "../engine";
-import type { Cache, CutModel, Logits } from "./cut-model";
+import type { Cache, CutModel, Logits, Place } from "./cut-model";
 import type { Prefill } from "./prefill";
 import type { TextCodec } from "./text";
+import { totalVariation, WatchLedger } from "./watch";
 
 export interface ArmSetting {
   arm: Arm;
@@ -20,25 +21,36 @@ export interface ArmSetting {
   /** Whether the dictionary's reconstruction replaces the hidden states. */
   reconstructs: boolean;
   tap: Tap;
+  /** The request's watched words. */
+  watch: WatchedWord[];
   /** Of a sweep's point. */
   sweep?: Receipt["sweep"];
 }
 
 /** What an arm's receipt holds beyond what the arm knows itself. */
-export type ReceiptFrame = Pick<Receipt, "model" | "dictionary" | "prompt" | "engine"> & { queuedMs: number };
+export type ReceiptFrame = Pick<Receipt, "model" | "dictionary" | "prompt" | "engine"> & {
+  queuedMs: number;
+  /** The baseline's first distribution, as log-probabilities; null where there is none. */
+  baseline: Float64Array | null;
+};
 
-type TokenEvent = Extract<EngineEvent, { type: "token" }>;
+export type TokenEvent = Extract<EngineEvent, { type: "token" }>;
 
 export class ArmRun {
   readonly arm: Arm;
+  /** What its upper prefill left, also of the prompt alone where other arms share it. */
+  startCache: Cache | null = null;
+  /** The first token's distribution, as log-probabilities; null before it. */
+  first: Float64Array | null = null;
+  /** Where its keys and values lie, below the hook and above. */
+  private readonly places: { lower: Place; upper: Place | null };
   private readonly ledger: ReceiptLedger;
+  private readonly watch: WatchLedger;
   private readonly random: () => number;
   private readonly generatedClamps: number[];
   private readonly ids: number[] = [];
   private text = "";
   private logits: Float32Array = new Float32Array(0);
-  private lowerCache: Cache | null = null;
-  private upperCache: Cache | null = null;
   private prefillMs = 0;
   private decodeMs = 0;
   private finish: Receipt["finish"] | null = null;
@@ -52,8 +64,10 @@ export class ArmRun {
     const { arm, plan, request } = setting;
     this.arm = arm;
     this.ledger = new ReceiptLedger(plan, arm, setting.reconstructs ? "reconstruct" : "delta");
+    this.watch = new WatchLedger(setting.watch);
     this.random = createRandom(request.sampling.seed);
     this.generatedClamps = plan.clamps.flatMap(({ generated }, index) => (generated ? [index] : []));
+    this.places = { lower: { cache: prefill.cache, row: 0 }, upper: null };
   }
 
   get finished(): boolean {
@@ -63,10 +77,10 @@ export class ArmRun {
   /** The prompt's passage through this arm's upper half. */
   async start(): Promise<void> {
     const start = performance.now();
-    const upper = await this.startUpper();
-    this.logits = upper.last;
-    this.upperCache = upper.cache;
-    this.lowerCache = this.prefill.cache;
+    const { last, cache } = await this.startUpper();
+    this.logits = last[0] as Float32Array;
+    this.startCache = cache;
+    this.places.upper = { cache, row: 0 };
     this.prefillMs = this.prefill.durationMs + performance.now() - start;
   }
 
@@ -80,48 +94,55 @@ export class ArmRun {
       for (const position of positions) clampsAt.set(position, [...(clampsAt.get(position) ?? []), index]);
     });
     const codes = codedRows.length ? await this.prefill.codes(codedRows) : noCodes;
-    return this.throughHook(hidden, 0, codedRows, codes, (row) => clampsAt.get(row) ?? [], null);
+    const output = this.clamp(hidden, 0, codedRows, codes, (row) => clampsAt.get(row) ?? [], true);
+    return this.model.upper(output, null);
   }
 
-  /** Clamps a slab, counts what came of it, and runs the upper half on it. */
-  private throughHook(
+  /** Clamps a slab of states and, unless it only looks, counts what came of it; returns what the upper half is to be given. */
+  private clamp(
     hidden: Float32Array,
     first: number,
     codedRows: number[],
     codes: Codes,
     clampsAt: (row: number) => number[],
-    cache: Cache | null,
-  ): Promise<Logits> {
+    counts: boolean,
+  ): Float32Array {
     const { arm, plan, variant, reconstructs, tap } = this.setting;
     const { width, decoder } = this.model;
     const slab: ClampedSlab =
       codedRows.length || tap.onHidden
         ? clampSlab(reconstructs ? "reconstruct" : "delta", plan.clamps, variant, decoder, { hidden, codedRows, codes, clampsAt })
         : { output: hidden, reference: hidden, changes: [] };
+    if (!counts) return slab.output;
     tap.onHidden?.({ arm, first, rows: hidden.length / width, width, hidden, output: slab.output });
     this.ledger.record(slab, slab.output, hidden, width, first);
-    return this.model.upper(slab.output, cache);
+    return slab.output;
   }
 
   /** Writes one token. Null when there was none to write: the arm has finished. */
-  async step(): Promise<TokenEvent | null> {
-    const start = performance.now();
+  write(): TokenEvent | null {
     const { request, tap, arm } = this.setting;
     const i = this.ids.length;
     tap.onLogits?.(arm, i, this.logits);
+    const logprobs = logSoftmax(this.logits);
+    if (Number.isNaN(logprobs[0])) throw outOfRange();
+    this.first ??= logprobs;
+    const watched = this.watch.record(i, logprobs);
     const id = this.choose(i);
     if (id === null || id === this.model.manifest.tokens.eos) {
       this.finish = "stop";
-      this.decodeMs += performance.now() - start;
       return null;
     }
-    const event = this.tokenEvent(i, id);
+    const logprob = logprobs[id] as number;
+    if (!Number.isFinite(logprob)) throw outOfRange();
+    const alternatives = likeliest(logprobs, request.alternatives).map(
+      (other): Alternative => ({ id: other.id, text: this.shown(other.id), logprob: other.logprob }),
+    );
+    const text = this.codec.added(this.ids, id);
     this.ids.push(id);
-    this.text += event.text;
+    this.text += text;
     if (this.ids.length === request.sampling.maxTokens) this.finish = "length";
-    else await this.advance(id);
-    this.decodeMs += performance.now() - start;
-    return event;
+    return { type: "token", arm, i, id, text, logprob, alternatives, ...(watched.length && { watched }) };
   }
 
   private choose(i: number): number | null {
@@ -131,45 +152,52 @@ export class ArmRun {
     return chooseToken(this.logits, request.sampling, this.random);
   }
 
-  private tokenEvent(i: number, id: number): TokenEvent {
-    const logprobs = logSoftmax(this.logits);
-    if (!Number.isFinite(logprobs[id])) {
-      throw new FacetError("engine_failed", "The clamps drove the model's numbers out of range, so it has no answer.", {
-        fix: "Use smaller strengths or a smaller scope.",
-      });
-    }
-    const alternatives = likeliest(logprobs, this.setting.request.alternatives).map(
-      ({ id: other, logprob }): Alternative => ({ id: other, text: this.shown(other), logprob }),
-    );
-    return { type: "token", arm: this.arm, i, id, text: this.codec.added(this.ids, id), logprob: logprobs[id] as number, alternatives };
-  }
-
   /** An alternative's text; markers, which add nothing to the text, by their own name. */
   private shown(id: number): string {
     return this.codec.marker(id) ?? this.codec.added(this.ids, id);
   }
 
-  private async advance(id: number): Promise<void> {
-    const { states, cache } = await this.model.lower(await this.model.embed([id]), this.lowerCache);
-    await this.releaseOwn(this.lowerCache);
-    this.lowerCache = cache;
-    const first = this.setting.plan.layout.length + this.ids.length - 1;
-    const coded = this.setting.reconstructs || this.generatedClamps.length > 0;
-    const codes = coded ? await this.model.encode(states) : noCodes;
-    const upper = await this.throughHook(states, first, coded ? [0] : [], codes, () => this.generatedClamps, this.upperCache);
-    await this.releaseOwn(this.upperCache);
-    this.logits = upper.last;
-    this.upperCache = upper.cache;
+  place(half: "lower" | "upper"): Place {
+    const place = this.places[half];
+    if (!place) throw new Error(`The arm ${this.arm} has not started.`);
+    return place;
   }
 
-  private async releaseOwn(cache: Cache | null): Promise<void> {
-    if (cache && !(await this.prefill.shares(cache))) this.model.release(cache);
+  moveTo(half: "lower" | "upper", place: Place): void {
+    this.places[half] = place;
   }
 
-  /** Gives up the caches; nothing can be written afterwards. */
-  async release(): Promise<void> {
-    await this.releaseOwn(this.lowerCache);
-    await this.releaseOwn(this.upperCache);
+  /** The token written last, which enters the model next. */
+  get lastId(): number {
+    return this.ids.at(-1) as number;
+  }
+
+  /** Whether the last token's state must be encoded before it can be clamped. */
+  needsCodes(state: Float32Array): boolean {
+    const { reconstructs, plan, variant } = this.setting;
+    if (reconstructs) return true;
+    return this.generatedClamps.some((index) => {
+      const own = plan.clamps[index]?.intervention.feature as number;
+      const written = variant.kind === "random" ? [own, variant.substitutes[index] as number] : [own];
+      return written.some((feature) => !this.model.surelyInactive(feature, state));
+    });
+  }
+
+  /** The last token's state as this arm gives it to the upper half. A token that ends the answer is only looked at: it never enters the model. */
+  passToken(state: Float32Array, codes: Codes): Float32Array {
+    const coded = this.setting.reconstructs || this.generatedClamps.length > 0 ? [0] : [];
+    const position = this.setting.plan.layout.length + this.ids.length - 1;
+    return this.clamp(state, position, coded, codes, () => this.generatedClamps, !this.finished);
+  }
+
+  /** What the upper half made of the last token. */
+  receive(logits: Float32Array): void {
+    this.logits = logits;
+  }
+
+  /** Counts time that writing took, together with the other arms' tokens. */
+  spend(ms: number): void {
+    this.decodeMs += ms;
   }
 
   cancel(): void {
@@ -179,7 +207,7 @@ export class ArmRun {
   /**
    * What this arm did. Throws `clamp_nowhere` when the steered arm ended before a clamp on generated tokens met any.
    */
-  receipt({ queuedMs, ...frame }: ReceiptFrame): Receipt {
+  async receipt({ queuedMs, baseline, ...frame }: ReceiptFrame): Promise<Receipt> {
     const { request, plan, sweep } = this.setting;
     const finish = this.finish ?? "cancelled";
     const unapplied = this.arm === "steered" && finish !== "cancelled" ? this.ledger.unappliedClamp() : null;
@@ -191,13 +219,16 @@ export class ArmRun {
         { fix: "Ask for a longer answer, or clamp the image or the prompt." },
       );
     }
+    const changed = this.ledger.changedStates();
     return {
       arm: this.arm,
-      ...this.ledger.tally(),
+      ...this.ledger.tally(changed.length ? await this.model.encode(changed) : noCodes),
       text: this.text,
       finish,
       ...frame,
       ...(sweep && { sweep }),
+      ...(request.watch && { watched: this.watch.tally() }),
+      fromBaseline: baseline && this.first ? totalVariation(this.first, baseline) : null,
       mode: request.mode,
       sampling: request.sampling,
       tokens: this.ids.length,
@@ -206,7 +237,28 @@ export class ArmRun {
   }
 }
 
-const noCodes: Codes = { k: 0, indices: new Int32Array(0), values: new Float32Array(0) };
+/** The `limit` strongest features of a token, from the codes of its own state and of what the upper half is given. */
+export function activeFeatures(own: Codes, given: Codes, limit: number): ActiveFeature[] {
+  const found = new Map<number, ActiveFeature>();
+  const note = (codes: Codes, side: "before" | "after") => {
+    codes.values.forEach((value, i) => {
+      if (!(value > 0)) return;
+      const index = codes.indices[i] as number;
+      const feature = found.get(index) ?? { index, before: 0, after: 0 };
+      found.set(index, { ...feature, [side]: value });
+    });
+  };
+  note(own, "before");
+  note(given, "after");
+  const strength = ({ before, after }: ActiveFeature) => Math.max(before, after);
+  return [...found.values()].sort((a, b) => strength(b) - strength(a) || a.index - b.index).slice(0, limit);
+}
+
+function outOfRange(): FacetError {
+  return new FacetError("engine_failed", "The clamps drove the model's numbers out of range, so it has no answer.", {
+    fix: "Use smaller strengths or a smaller scope.",
+  });
+}
 
 function round(ms: number): number {
   return Math.round(ms * 100) / 100;

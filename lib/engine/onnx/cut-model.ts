@@ -6,6 +6,12 @@ import { floatsOf, output, type Runtime, type Session, type Tensor, type Tensors
 /** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one; to be released. */
 export type Cache = ReadonlyMap<string, Tensor>;
 
+/** One member's rows of a cache that serves a batch. */
+export interface Place {
+  cache: Cache;
+  row: number;
+}
+
 export interface Sessions {
   vision: Session;
   embed: Session;
@@ -14,15 +20,22 @@ export interface Sessions {
   encode: Session;
 }
 
+/** The encoder's weights, to rule out without a pass that a feature is active. */
+export interface EncoderRows {
+  /** W_enc[feature], `width` long. */
+  row(feature: number): Float32Array;
+  bias: Float32Array;
+}
+
 export interface Hidden {
-  /** [rows, width]. */
+  /** [batch · rows, width]. */
   states: Float32Array;
   cache: Cache;
 }
 
 export interface Logits {
-  /** Of the last position, [vocabulary]. */
-  last: Float32Array;
+  /** Of the last position, [vocabulary]; one a member of the batch. */
+  last: Float32Array[];
   cache: Cache;
 }
 
@@ -34,6 +47,7 @@ export class CutModel {
     readonly dictionary: EngineDictionary,
     readonly runtime: Runtime,
     readonly decoder: Decoder,
+    private readonly encoder: EncoderRows,
     private readonly sessions: Sessions,
   ) {
     this.width = manifest.decoder.width;
@@ -57,20 +71,22 @@ export class CutModel {
     return floatsOf(outputs, "embeds");
   }
 
-  /** Embeddings [T, width] behind the cached positions → hidden states at the hook. */
-  async lower(embeds: Float32Array, cache: Cache | null): Promise<Hidden> {
+  /** Embeddings [batch · T, width] behind the cached positions → hidden states at the hook. */
+  async lower(embeds: Float32Array, cache: Cache | null, batch = 1): Promise<Hidden> {
     const { first, last } = { first: 0, last: this.dictionary.layer };
-    const outputs = await this.runBlocks(this.sessions.lower, "embeds", embeds, first, last, cache);
+    const outputs = await this.runBlocks(this.sessions.lower, "embeds", embeds, batch, first, last, cache);
     return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last) };
   }
 
-  /** Hidden states [T, width] behind the cached positions → logits of the last one. */
-  async upper(hidden: Float32Array, cache: Cache | null): Promise<Logits> {
+  /** Hidden states [batch · T, width] behind the cached positions → logits of each member's last one. */
+  async upper(hidden: Float32Array, cache: Cache | null, batch = 1): Promise<Logits> {
     const { first, last } = { first: this.dictionary.layer + 1, last: this.manifest.decoder.layers - 1 };
-    const outputs = await this.runBlocks(this.sessions.upper, "hidden", hidden, first, last, cache);
+    const outputs = await this.runBlocks(this.sessions.upper, "hidden", hidden, batch, first, last, cache);
     const logits = floatsOf(outputs, "logits");
     const vocabulary = output(outputs, "logits").dims.at(-1) as number;
-    return { last: logits.subarray(logits.length - vocabulary), cache: cacheOf(outputs, first, last) };
+    const each = logits.length / batch;
+    const ends = Array.from({ length: batch }, (_, member) => (member + 1) * each);
+    return { last: ends.map((end) => logits.subarray(end - vocabulary, end)), cache: cacheOf(outputs, first, last) };
   }
 
   /** Hidden states [N, width] → their TopK latents. */
@@ -80,23 +96,48 @@ export class CutModel {
     return { k: this.dictionary.k, indices: Int32Array.from(indices, Number), values: floatsOf(outputs, "values") };
   }
 
+  /**
+   * Whether a feature's activation on one state is zero beyond doubt: its value before ReLU and TopK is further below zero than float32 arithmetic in any
+   * order could be wrong by. Costs one scalar product, where `encode` costs one a latent.
+   */
+  surelyInactive(feature: number, state: Float32Array): boolean {
+    const row = this.encoder.row(feature);
+    let sum = this.encoder.bias[feature] as number;
+    let size = Math.abs(sum);
+    for (let j = 0; j < this.width; j++) {
+      const term = (row[j] as number) * ((state[j] as number) - (this.decoder.bias[j] as number));
+      sum += term;
+      size += Math.abs(term);
+    }
+    return sum < -1e-4 * size;
+  }
+
   private runBlocks(
     session: Session,
     name: string,
     rows: Float32Array,
+    batch: number,
     first: number,
     last: number,
     cache: Cache | null,
   ): Promise<Tensors> {
-    const feeds: Tensors = { [name]: { data: rows, dims: [1, rows.length / this.width, this.width] } };
+    const feeds: Tensors = { [name]: { data: rows, dims: [batch, rows.length / this.width / batch, this.width] } };
     const { kv_heads, head_dim } = this.manifest.decoder;
     const outputs: string[] = [];
     for (const name of cacheNames(first, last)) {
       const input = `past_${name}`;
-      feeds[input] = cache?.get(input) ?? { data: new Float32Array(0), dims: [1, kv_heads, 0, head_dim] };
+      feeds[input] = cache?.get(input) ?? { data: new Float32Array(0), dims: [batch, kv_heads, 0, head_dim] };
       outputs.push(name);
     }
     return session.run(feeds, outputs);
+  }
+
+  /** One cache of the members' places in others, in their order; a new one, whose sources stay. */
+  async gather(places: readonly Place[]): Promise<Cache> {
+    const names = [...(places[0]?.cache.keys() ?? [])];
+    const parts = names.map((name) => places.map(({ cache, row }) => ({ tensor: cache.get(name) as Tensor, row })));
+    const tensors = await this.runtime.gather(parts);
+    return new Map(names.map((name, i) => [name, tensors[i] as Tensor]));
   }
 
   /** Gives up caches that nothing goes on from. */

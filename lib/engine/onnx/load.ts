@@ -6,7 +6,7 @@ import path from "node:path";
 import type { Decoder } from "@/lib/core/clamp-arithmetic";
 import { FacetError } from "@/lib/core/errors";
 import { readTensor } from "@/lib/formats/safetensors";
-import { CutModel } from "./cut-model";
+import { CutModel, type EncoderRows } from "./cut-model";
 import { type EngineDictionary, type EngineManifest, engineManifestSchema } from "./manifest";
 import type { Runtime, Session } from "./runtime";
 import { nodeRuntime } from "./runtime-node";
@@ -89,6 +89,12 @@ async function loadDecoder(file: string): Promise<Decoder> {
   return { width, bias: bias.data, row: (feature) => weights.data.subarray(feature * width, (feature + 1) * width) };
 }
 
+async function loadEncoder(file: string): Promise<EncoderRows> {
+  const [weights, bias] = await Promise.all([readTensor(file, "encoder.weight"), readTensor(file, "encoder.bias")]);
+  const width = weights.shape[1] as number;
+  return { bias: bias.data, row: (feature) => weights.data.subarray(feature * width, (feature + 1) * width) };
+}
+
 export function loadEngine(
   folder: string,
   manifest: EngineManifest,
@@ -99,13 +105,14 @@ export function loadEngine(
     const { runtime, codec, vision, embed } = shared;
     const weights = path.join(folder, dictionary.folder, "sae.safetensors");
     await checkHash(weights, dictionary.sha256);
-    const [lower, upper, encode, decoder] = await Promise.all([
+    const [lower, upper, encode, decoder, encoder] = await Promise.all([
       runtime.open(dictionary.lower),
       runtime.open(dictionary.upper),
       runtime.open(path.join(dictionary.folder, dictionary.encode)),
       loadDecoder(weights),
+      loadEncoder(weights),
     ]);
-    const model = new CutModel(manifest, dictionary, runtime, decoder, { vision, embed, lower, upper, encode });
+    const model = new CutModel(manifest, dictionary, runtime, decoder, encoder, { vision, embed, lower, upper, encode });
     return { model, codec };
   });
 }

@@ -79,7 +79,7 @@ async function create(limits: { concurrency: number; bound: number }): Promise<E
         const lower = await model.lower(embeds, null);
         const upper = await model.upper(lower.states, null);
         model.release(lower.cache, upper.cache);
-        const next = argmax(upper.last);
+        const next = argmax(upper.last[0] as Float32Array);
         if (next === manifest.tokens.eos) break;
         written.push(next);
       }

@@ -3,7 +3,7 @@ import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
 import { pixelValuesInTurns } from "@/lib/core/preprocess";
-import type { AnalyseRequest, EngineEvent, GenerateRequest, ImageRef, NamedArm } from "@/lib/core/protocol";
+import type { AnalyseRequest, EngineEvent, GenerateRequest, ImageRef, NamedArm, WatchedWord } from "@/lib/core/protocol";
 import { sweepPoints } from "@/lib/core/sweep";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import { RequestQueue, type Ticket } from "../queue";
@@ -11,20 +11,24 @@ import { ArmRun, type ArmSetting, type ReceiptFrame } from "./arm";
 import { type CutModel, gatherRows } from "./cut-model";
 import { groupByFeature } from "./image-features";
 import type { LoadedEngine } from "./load";
+import { inBatches, Lockstep } from "./lockstep";
 import type { EngineDictionary, EngineManifest } from "./manifest";
 import { Prefill } from "./prefill";
 import { assemblePrompt, imagePrompt, type Prompt } from "./prompt";
 import type { Runtime } from "./runtime";
+import { watchedWords } from "./watch";
 
 /** A prompt's clamps and arms, checked; nothing has run yet. */
 interface Prepared {
   loaded: LoadedEngine;
+  request: GenerateRequest;
   prompt: Prompt;
   /** As the vision tower takes them: the pictures themselves may be large and the wait long. */
   pixels: Float32Array[];
   /** SHA-256 of each picture's file. */
   images: string[];
   settings: ArmSetting[];
+  watch: WatchedWord[];
 }
 
 /** Pictures are decoded one at a time, whoever asks: one may fill 150 MB until it is squashed. */
@@ -157,10 +161,11 @@ export class OnnxEngine implements Engine {
     const context = { layout: prompt.layout, mode, numLatents, maxTokens: sampling.maxTokens, unitOf };
     const plan = planClamps(interventions, context);
     const points = sweepPoints(request);
+    const watch = watchedWords(request.watch ?? [], loaded.codec);
     const none: ClampPlan = { layout: prompt.layout, clamps: [], positions: [], generated: false };
     const reconstructs = mode === "reconstruct";
     const setting = (arm: NamedArm): ArmSetting => {
-      const common = { arm, request, tap, variant: { kind: "asked" } as const };
+      const common = { arm, request, tap, watch, variant: { kind: "asked" } as const };
       switch (arm) {
         case "steered":
           return { ...common, plan, reconstructs };
@@ -187,11 +192,11 @@ export class OnnxEngine implements Engine {
       pixels.push(picture.pixels);
       images.push(picture.sha256);
     }
-    return { loaded, prompt, pixels, images, settings: [...arms.map(setting), ...swept] };
+    return { loaded, request, prompt, pixels, images, settings: [...arms.map(setting), ...swept], watch };
   }
 
   private async *run(options: GenerateOptions, prepared: Prepared, queuedMs: number): AsyncGenerator<EngineEvent, void, void> {
-    const { loaded, prompt, pixels, images, settings } = prepared;
+    const { loaded, request, prompt, pixels, images, settings, watch } = prepared;
     const { model, codec } = loaded;
     const engine = engineIdentity(model);
     const imageTokens = prompt.layout.images.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
@@ -200,10 +205,12 @@ export class OnnxEngine implements Engine {
       arms: settings.map(({ arm }) => arm),
       prompt: { text: prompt.text, imageTokens, textTokens: prompt.layout.length - imageTokens, unknown: prompt.unknown },
       engine,
+      ...(request.watch && { watch }),
     };
     if (options.signal.aborted) throw new FacetError("cancelled", "The request was cancelled before it began.");
     const prefill = await Prefill.run(model, prompt, pixels);
     const runs = settings.map((setting) => new ArmRun(model, codec, prefill, setting));
+    const batches = inBatches(runs).map((batch) => new Lockstep(model, prefill, request.activeFeatures ?? 0, batch));
     const { hook, sha256, id } = this.dictionary;
     const frame = {
       model: { id: this.manifest.model.id, sha256: this.manifest.model.sha256 },
@@ -213,32 +220,34 @@ export class OnnxEngine implements Engine {
       queuedMs,
     };
     try {
-      yield* takeTurns(runs, frame, options.signal);
+      yield* together(runs, batches, frame, options.signal);
     } finally {
-      for (const run of runs) await run.release();
+      for (const batch of batches) await batch.release();
       await prefill.release();
     }
     yield { type: "done" };
   }
 }
 
-/** Arms write one token each in turn, so that answers side by side grow together. */
-async function* takeTurns(runs: ArmRun[], frame: ReceiptFrame, signal: AbortSignal): AsyncGenerator<EngineEvent, void, void> {
+/** Arms write one token each at a time, so that answers side by side grow together. */
+async function* together(
+  runs: ArmRun[],
+  batches: Lockstep[],
+  frame: Omit<ReceiptFrame, "baseline">,
+  signal: AbortSignal,
+): AsyncGenerator<EngineEvent, void, void> {
+  for (const run of runs) if (!signal.aborted) await run.start();
   const open = new Set(runs);
-  const started = new Set<ArmRun>();
   while (open.size) {
+    for (const batch of batches) {
+      if (signal.aborted) for (const run of open) run.cancel();
+      else yield* batch.step();
+    }
+    const baseline = runs.find(({ arm }) => arm === "baseline")?.first ?? null;
     for (const run of open) {
-      if (signal.aborted) run.cancel();
-      else if (!started.has(run)) {
-        started.add(run);
-        await run.start();
-      }
-      const event = run.finished ? null : await run.step();
-      if (event) yield event;
-      if (run.finished) {
-        open.delete(run);
-        yield { type: "receipt", receipt: run.receipt(frame) };
-      }
+      if (!run.finished) continue;
+      open.delete(run);
+      yield { type: "receipt", receipt: await run.receipt({ ...frame, baseline }) };
     }
   }
 }

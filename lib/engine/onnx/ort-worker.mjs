@@ -59,6 +59,19 @@ const actions = {
     });
   },
 
+  async gather({ parts }) {
+    return parts.map((rows) => {
+      const tensors = rows.map(({ kept: number }) => kept.get(number));
+      const [, ...rest] = tensors[0].dims;
+      const length = rest.reduce((product, dim) => product * dim, 1);
+      const data = new Float32Array(rows.length * length);
+      for (const [i, { row }] of rows.entries()) data.set(tensors[i].data.subarray(row * length, (row + 1) * length), i * length);
+      const number = ++lastNumber;
+      kept.set(number, new ort.Tensor("float32", data, [rows.length, ...rest]));
+      return { dims: [rows.length, ...rest], kept: number };
+    });
+  },
+
   async release({ numbers }) {
     for (const number of numbers) kept.delete(number);
   },

@@ -131,6 +131,10 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
       return thread.alive;
     },
     open,
+    gather: async (parts) => {
+      const numbers = parts.map((rows) => rows.map(({ tensor: { kept }, row }) => ({ kept, row })));
+      return (await thread.ask("gather", { parts: numbers })) as Tensor[];
+    },
     release: (tensors) => {
       const numbers = [...tensors].flatMap(({ kept }) => (kept === undefined ? [] : [kept]));
       // A thread that has ended keeps nothing.

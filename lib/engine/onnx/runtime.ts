@@ -22,6 +22,10 @@ export interface Runtime {
   readonly alive: boolean;
   /** A graph with its external weights, by its path relative to the engine's folder. */
   open(path: string): Promise<Session>;
+  /**
+   * New kept tensors made of kept ones' rows along their first dimension, in the order given; all rows of one must be equally long.
+   */
+  gather(parts: readonly (readonly { tensor: Tensor; row: number }[])[]): Promise<Tensor[]>;
   /** Gives up kept tensors. */
   release(tensors: Iterable<Tensor>): void;
 }

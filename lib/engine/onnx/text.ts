@@ -35,6 +35,17 @@ export class TextCodec {
     return [...words].filter((word) => /[\p{L}\p{N}]/u.test(word) && this.encode(word).includes(this.unknownId as number));
   }
 
+  /** Tokens of a word as it begins a text and as it follows a space, the second only where it differs; none where the model cannot write it. */
+  spellings(word: string): number[][] {
+    const alone = this.encode(word);
+    // What stands before the word is the space alone: some tokenizers give it a token of its own.
+    const spaced = this.encode(` ${word}`);
+    while (spaced.length > 1 && this.decode([spaced[0] as number]).trim() === "" && this.marker(spaced[0] as number) === null)
+      spaced.shift();
+    const known = [alone, spaced].filter((ids) => ids.length > 0 && !ids.includes(this.unknownId ?? -1));
+    return known.filter((ids, i) => i === 0 || ids.join() !== known[0]?.join());
+  }
+
   decode(ids: readonly number[]): string {
     return this.tokenizer.decode([...ids], { skip_special_tokens: true });
   }

@@ -1,0 +1,139 @@
+/**
+ * Arms of one run going through the model side by side: one pass of a batch writes a token of each. The weights are read once for all, which is most of what
+ * a token costs. Members of a batch do not see each other: their numbers are bit for bit those of an arm alone, which the conformance suite checks.
+ */
+import { type Codes, codesOfRow, noCodes } from "@/lib/core/clamp-arithmetic";
+import { type ArmRun, activeFeatures, type TokenEvent } from "./arm";
+import type { Cache, CutModel, Hidden, Logits, Place } from "./cut-model";
+import type { Prefill } from "./prefill";
+
+/** Beyond this the caches, which each pass copies, outweigh the weights. */
+const largestBatch = 8;
+
+/** The arms in batches, in their order. */
+export function inBatches<T>(arms: readonly T[]): T[][] {
+  const batches: T[][] = [];
+  for (let i = 0; i < arms.length; i += largestBatch) batches.push(arms.slice(i, i + largestBatch));
+  return batches;
+}
+
+export class Lockstep {
+  /** Caches that were made here and not given up yet. */
+  private readonly held = new Set<Cache>();
+
+  constructor(
+    private readonly model: CutModel,
+    private readonly prefill: Prefill,
+    /** How many features a token's event lists. */
+    private readonly features: number,
+    private readonly runs: readonly ArmRun[],
+  ) {}
+
+  /**
+   * Each open arm writes a token, and the tokens enter the model. Yields the tokens' events as they are known. Arms that finished are told apart by `finished`.
+   */
+  async *step(): AsyncGenerator<TokenEvent, void, void> {
+    const start = performance.now();
+    const open = this.runs.filter(({ finished }) => !finished);
+    const written = open.flatMap((run) => {
+      const event = run.write();
+      return event ? [{ run, event }] : [];
+    });
+    const writing = performance.now() - start;
+    for (const run of open) run.spend(writing);
+    if (this.features === 0) for (const { event } of written) yield event;
+    // A token that ends an answer enters the model only to be looked at.
+    const entering = this.features > 0 ? written : written.filter(({ run }) => !run.finished);
+    if (entering.length) await this.pass(entering);
+    if (this.features > 0) for (const { event } of written) yield event;
+  }
+
+  private async pass(entering: { run: ArmRun; event: TokenEvent }[]): Promise<void> {
+    const start = performance.now();
+    const { model } = this;
+    const { width } = model;
+    const runs = entering.map(({ run }) => run);
+    const lower = await this.through(runs, "lower", await model.embed(runs.map(({ lastId }) => lastId)));
+    const states = runs.map((_, i) => lower.states.subarray(i * width, (i + 1) * width));
+    const codes = await this.codesOf(states, (state, i) => this.features > 0 || (runs[i] as ArmRun).needsCodes(state));
+    const outputs = runs.map((run, i) => run.passToken(states[i] as Float32Array, codes[i] as Codes));
+    if (this.features > 0) await this.listFeatures(entering, states, outputs, codes);
+    if (!runs.every(({ finished }) => finished)) {
+      const { last } = await this.through(runs, "upper", joined(outputs, width));
+      runs.forEach((run, i) => {
+        run.receive(last[i] as Float32Array);
+      });
+    }
+    const spent = performance.now() - start;
+    for (const run of runs) run.spend(spent);
+  }
+
+  private through(runs: ArmRun[], half: "lower", rows: Float32Array): Promise<Hidden>;
+  private through(runs: ArmRun[], half: "upper", rows: Float32Array): Promise<Logits>;
+  /** One row of each run through one half, behind the runs' own positions; their places are then in the new cache, and what they leave is given up. */
+  private async through(runs: ArmRun[], half: "lower" | "upper", rows: Float32Array): Promise<Hidden | Logits> {
+    const places = runs.map((run) => run.place(half));
+    const behind = await this.behind(places);
+    const passed = await this.model[half](rows, behind, runs.length);
+    this.held.add(passed.cache);
+    runs.forEach((run, row) => {
+      run.moveTo(half, { cache: passed.cache, row });
+    });
+    await this.giveUp(new Set([behind, ...places.map(({ cache }) => cache)]));
+    return passed;
+  }
+
+  /** Codes of the states that are asked for, all in one pass. */
+  private async codesOf(states: Float32Array[], wanted: (state: Float32Array, i: number) => boolean): Promise<Codes[]> {
+    const rows = states.flatMap((state, i) => (wanted(state, i) ? [i] : []));
+    if (rows.length === 0) return states.map(() => noCodes);
+    const chosen = rows.map((row) => states[row] as Float32Array);
+    const all = await this.model.encode(joined(chosen, this.model.width));
+    return states.map((_, i) => (rows.includes(i) ? codesOfRow(all, rows.indexOf(i)) : noCodes));
+  }
+
+  private async listFeatures(
+    entering: { event: TokenEvent }[],
+    states: Float32Array[],
+    outputs: Float32Array[],
+    codes: Codes[],
+  ): Promise<void> {
+    const moved = outputs.map((output, i) => output.some((x, j) => x !== states[i]?.[j]));
+    const again = await this.codesOf(outputs, (_, i) => moved[i] as boolean);
+    entering.forEach(({ event }, i) => {
+      const own = codes[i] as Codes;
+      event.features = activeFeatures(own, moved[i] ? (again[i] as Codes) : own, this.features);
+    });
+  }
+
+  /** The cache of exactly these places in their order: theirs as it is where it already is that, else a new one. */
+  private async behind(places: Place[]): Promise<Cache> {
+    const [{ cache }] = places as [Place];
+    const size = cache.values().next().value?.dims[0];
+    if (size === places.length && places.every((place, row) => place.cache === cache && place.row === row)) return cache;
+    const gathered = await this.model.gather(places);
+    this.held.add(gathered);
+    return gathered;
+  }
+
+  private async giveUp(caches: Iterable<Cache>): Promise<void> {
+    for (const cache of caches) {
+      this.held.delete(cache);
+      if (!(await this.prefill.shares(cache))) this.model.release(cache);
+    }
+  }
+
+  /** Gives up the caches; nothing can be written afterwards. */
+  async release(): Promise<void> {
+    await this.giveUp([...this.held, ...this.runs.flatMap((run) => run.startCache ?? [])]);
+  }
+}
+
+function joined(rows: Float32Array[], width: number): Float32Array {
+  if (rows.length === 1) return rows[0] as Float32Array;
+  const all = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    all.set(row, i * width);
+  });
+  return all;
+}
