@@ -35,6 +35,8 @@ export interface RunState {
   status: RunStatus;
   /** The link text of the request, to tell whether the answers are still those of what is set up. */
   key: string;
+  /** The server's name for it, under which it can be saved once it is done. */
+  id?: string;
   /** Requests ahead while `queued`. */
   position: number;
   /** `steered` first, then the controls in the order asked. */
@@ -100,6 +102,7 @@ function applyEvent(run: RunState, event: EngineEvent): RunState {
       return {
         ...run,
         status: "running",
+        id: event.run,
         prompt: event.prompt,
         arms: event.arms.map((arm) => run.arms.find((known) => known.arm === arm) ?? { arm, tokens: [], receipt: null }),
       };

@@ -1,0 +1,84 @@
+import { ImageOff } from "lucide-react";
+import Link from "next/link";
+import { useMemo } from "react";
+import { cn } from "@/components/ui/cn";
+import type { ExperimentSummary } from "@/lib/core/experiment";
+import { routes } from "@/lib/core/routes";
+import { markDifferences, splitWords } from "@/lib/core/word-diff";
+import { formatDate } from "./date";
+
+/** A text with the words marked that another one lacks. */
+export function MarkedText({ text, marks, className }: { text: string; marks: readonly boolean[] | null; className?: string }) {
+  const words = useMemo(() => splitWords(text), [text]);
+  return (
+    <span dir="auto" className={cn("break-words", className)}>
+      {words.map((word, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a word is its place in the text
+        <span key={i}>
+          {/^\s/.test(word) && " "}
+          {marks?.[i] ? (
+            <mark className="rounded-sm bg-accent-soft font-medium text-inherit underline decoration-2 decoration-accent underline-offset-4">
+              {word.trim()}
+            </mark>
+          ) : (
+            word.trim()
+          )}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+/** Marks of both texts, where there is another to compare with. */
+export function useMarks(steered: string, baseline: string | null) {
+  return useMemo(() => (baseline === null ? null : markDifferences(splitWords(steered), splitWords(baseline))), [steered, baseline]);
+}
+
+/** A saved experiment in the list: what was asked, and what was answered with and without. */
+export function ExperimentRow({ experiment }: { experiment: ExperimentSummary }) {
+  const { id, title, picture, question, steered, baseline, outcome, createdAt, dictionary } = experiment;
+  const marks = useMarks(steered, baseline);
+  return (
+    <article className="group relative flex gap-4 rounded-lg bg-raised p-3 ring-1 ring-line transition-shadow duration-100 hover:shadow-md sm:p-4">
+      <span className="flex size-20 shrink-0 items-center justify-center overflow-hidden rounded-md bg-sunken text-faint sm:size-28">
+        {picture ? (
+          // biome-ignore lint/performance/noImgElement: content-addressed; nothing to optimise
+          <img src={routes.api.image(picture)} alt="" loading="lazy" className="size-full object-cover" />
+        ) : (
+          <ImageOff className="size-5" aria-hidden />
+        )}
+      </span>
+      <div className="flex min-w-0 grow flex-col gap-1">
+        <h2 className="min-w-0">
+          <Link
+            href={routes.experiment(id)}
+            prefetch={false}
+            className="rounded-sm font-semibold underline-offset-4 outline-none after:absolute after:inset-0 after:rounded-lg focus-visible:after:outline-2 focus-visible:after:outline-focus group-hover:underline"
+          >
+            <span dir="auto" className="line-clamp-2 break-words">
+              {title}
+            </span>
+          </Link>
+        </h2>
+        {question && question !== title && (
+          <p dir="auto" className="line-clamp-1 break-words text-muted text-sm">
+            {question}
+          </p>
+        )}
+        <p className="line-clamp-2 text-sm">
+          <span className="text-muted">{outcome === "unchanged" ? "Not steered: " : "Steered: "}</span>
+          <MarkedText text={steered} marks={marks?.left ?? null} />
+        </p>
+        {baseline !== null && (
+          <p className="line-clamp-2 text-sm">
+            <span className="text-muted">Baseline: </span>
+            <MarkedText text={baseline} marks={marks?.right ?? null} />
+          </p>
+        )}
+        <p className="num mt-auto truncate pt-1 text-muted text-xs">
+          {formatDate(createdAt)} · {dictionary}
+        </p>
+      </div>
+    </article>
+  );
+}
