@@ -107,7 +107,7 @@ async function stageMedia(client: PoolClient, ids: number[], modelId: number): P
   const others = await client.query("SELECT FROM dictionary WHERE model_id <> $1 LIMIT 1", [modelId]);
   const all = others.rows.length === 0;
   const shown = (column: string) =>
-    ids.map((id) => `SELECT ${column} FROM ${partitionOf("activation", id)} WHERE ${column} IS NOT NULL`).join(" UNION ");
+    ids.map((id) => `SELECT DISTINCT ${column} FROM ${partitionOf("activation", id)} WHERE ${column} IS NOT NULL`).join(" UNION ");
   await client.query("CREATE TEMP TABLE exported_text (id int PRIMARY KEY) ON COMMIT DROP");
   await client.query("CREATE TEMP TABLE exported_image (id int PRIMARY KEY) ON COMMIT DROP");
   await client.query(`INSERT INTO exported_text ${all ? "SELECT id FROM text_sequence" : shown("text_id")}`);

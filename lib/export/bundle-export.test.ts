@@ -3,11 +3,15 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Database } from "@/lib/catalog/db";
+import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { withExport } from "@/lib/catalog/export-source";
 import { storedImages } from "@/lib/catalog/image-files";
 import { importBundle } from "@/lib/catalog/import-bundle";
+import { importSource } from "@/lib/catalog/import-source";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
 import { writeBundle } from "@/lib/formats/bundle-write";
+import { readOne } from "@/lib/formats/dictionaries/test-dictionaries";
+import { openSource } from "@/lib/formats/readers";
 
 let catalog: TestCatalog;
 let other: TestCatalog;
@@ -26,15 +30,18 @@ async function everything(db: Database): Promise<Record<string, unknown[]>> {
   const image = (column: string) => `(SELECT sha256 FROM image WHERE id = ${column}) AS image`;
   const queries: Record<string, string> = {
     model: "SELECT slug, name, sha256, image_size, grid_rows, grid_cols FROM model ORDER BY slug",
-    dictionary: "SELECT to_jsonb(t) - '{id,model_id,content_sha256,imported_at}'::text[] AS row FROM dictionary t ORDER BY ref",
+    dictionary:
+      "SELECT to_jsonb(t) - '{id,model_id,content_sha256,added_contents,imported_at}'::text[] AS row FROM dictionary t ORDER BY ref",
     image: "SELECT sha256, mime, width, height, bytes, source, caption FROM image ORDER BY sha256",
     text: `SELECT sha256, tokens, ${image("image_id")} FROM text_sequence ORDER BY sha256`,
     feature: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM feature t ORDER BY 1, index`,
     histogram: `SELECT ${d}, index, to_jsonb(counts) FROM histogram t ORDER BY 1, index`,
     activation: `SELECT ${d}, index, band, rank, ${image("t.image_id")}, (SELECT sha256 FROM text_sequence WHERE id = t.text_id) AS text, rows, cols, peak,
       mean, map_positions, map_values FROM activation t ORDER BY 1, index, band, rank`,
-    explanation: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM explanation t ORDER BY 1, id`,
-    score: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM score t ORDER BY 1, explanation_id, metric`,
+    // Of one feature they keep their order.
+    explanation: `SELECT ${d}, to_jsonb(t) - '{dictionary_id,id}'::text[] AS row FROM explanation t ORDER BY 1, index, id`,
+    score: `SELECT ${d}, e.index, e.method, e.author, to_jsonb(t) - '{dictionary_id,explanation_id}'::text[] AS row FROM score t
+      JOIN explanation e ON e.dictionary_id = t.dictionary_id AND e.id = t.explanation_id ORDER BY 1, e.index, e.id, metric`,
     neighbour: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM neighbour t ORDER BY 1, index, kind`,
     token: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM feature_token t ORDER BY 1, index, kind`,
     search: `SELECT ${d}, index, label, body, words::text FROM search_document t ORDER BY 1, index`,
@@ -88,6 +95,65 @@ it("is what was imported", async () => {
   const kept = (files: [string, unknown][]) => files.filter(([name]) => !/texts|activations|images/.test(name));
   expect(kept(await filesOf(again))).toEqual(kept(await filesOf(folder)));
 }, 400_000);
+
+/** A catalogue of what `fill` puts into it, exported and imported into an empty one: both hold the same. */
+async function comesBack(fill: (from: TestCatalog) => Promise<void>, names: string[]): Promise<void> {
+  const [from, to] = [await openTestCatalog(), await openTestCatalog()];
+  try {
+    await fill(from);
+    const dictionaries = await from.db.rows<{ ref: string; sha256: string }>("SELECT ref, sha256 FROM dictionary ORDER BY imported_at, id");
+    for (const [i, { ref, sha256 }] of dictionaries.entries()) {
+      const folder = path.join(from.folder, `out-${i}`);
+      await withExport(from.db, [{ ref, version: sha256.slice(0, 12) }], (source) => writeBundle(source, folder));
+      expect((await importBundle(to.db, folder)).dictionaries).toMatchObject([{ ref, sha256, outcome: "added" }]);
+    }
+    const [before, after] = [await everything(from.db), await everything(to.db)];
+    for (const name of names) expect(before[name]?.length, name).toBeGreaterThan(0);
+    expect(after).toEqual(before);
+    expect((await locateDictionary(to.db, dictionaries.at(-1)?.ref ?? "")).dictionary.sha256).toBe(dictionaries.at(-1)?.sha256);
+  } finally {
+    await from.close();
+    await to.close();
+  }
+}
+
+it("is what was imported, of versions beside each other", async () => {
+  await comesBack(
+    async (from) => {
+      await from.add({ features: 20, images: 12, version: "1" });
+      await from.add({
+        features: 20,
+        images: 12,
+        version: "2",
+        edit: ({ features = [], explanations = [], neighbours = [] }) => {
+          Object.assign(features[4] ?? {}, { density: null, max_activation: null, mean_activation: null });
+          // Two of one method: the scores are the first one's.
+          explanations.push({ ...explanations[0], author: "another", preferred: false });
+          neighbours.push({ index: 0, kind: "coactive", rank: 0, neighbour: 3, value: 0.125 });
+        },
+      });
+    },
+    ["image", "score", "histogram", "neighbour"],
+  );
+}, 120_000);
+
+it("is what was imported, of weights of another tool whose rows have any length", async () => {
+  const at = path.resolve("lib/formats/dictionaries/fixtures/gemma-scope-2/resid_post/layer_17_width_16k_l0_medium");
+  const { weights } = await readOne(at);
+  const lengths = Array.from({ length: 8 }, (_, i) => i).map(async (i) => Math.hypot(...(await weights.decoderRows(i, i + 1))));
+  expect((await Promise.all(lengths)).some((length) => Math.abs(length - 1) > 0.01)).toBe(true);
+  const fill = async (from: TestCatalog) => void (await importSource(from.db, await openSource([at], { model: "a-model" })));
+  await comesBack(fill, ["feature", "neighbour"]);
+}, 60_000);
+
+it("is what was imported, of features over texts and explanations that failed", async () => {
+  const data = path.resolve("lib/formats/data/fixtures");
+  const fill = async (from: TestCatalog) => {
+    await importSource(from.db, await openSource([path.join(data, "neuronpedia")]));
+    await importSource(from.db, await openSource([path.join(data, "delphi")], { model: "pythia" }));
+  };
+  await comesBack(fill, ["text", "activation", "explanation", "token"]);
+}, 60_000);
 
 it("leaves a folder alone that holds something", async () => {
   const folder = path.join(catalog.folder, "mine");
