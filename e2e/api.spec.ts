@@ -176,7 +176,7 @@ test.describe("the guard", () => {
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
-        "permissions-policy": expect.stringContaining("camera=()"),
+        "permissions-policy": expect.stringContaining("camera=(self)"),
       });
       expect(headers["x-powered-by"]).toBeUndefined();
       policies.push(headers["content-security-policy"] ?? "");

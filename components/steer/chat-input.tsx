@@ -5,6 +5,7 @@ import { Chip } from "@/components/ui/chip";
 import { IconButton } from "@/components/ui/icon-button";
 import { Textarea } from "@/components/ui/input";
 import { limits } from "@/lib/core/protocol";
+import { PictureInput, type PictureInputProps } from "./picture-input";
 import { followUps, type Question, questions } from "./questions";
 import type { Problem, SteerAction, Turn } from "./state";
 
@@ -17,11 +18,15 @@ interface ChatInputProps {
   /** The plain answer of the last run, which a follow-up builds on. */
   lastAnswer: string | null;
   problem: Problem | undefined;
+  /** What is wrong with a turn's pictures. */
+  pictureProblem: (turn: number) => Problem | undefined;
+  dictionary: string;
+  uploads: PictureInputProps["uploads"];
   send: (action: SteerAction) => void;
 }
 
 /** The conversation: questions, and the answers that later ones build on. */
-export function ChatInput({ turns, caption, label, lastAnswer, problem, send }: ChatInputProps) {
+export function ChatInput({ turns, caption, label, lastAnswer, problem, pictureProblem, dictionary, uploads, send }: ChatInputProps) {
   const last = turns.at(-1);
   const box = useRef<HTMLTextAreaElement>(null);
   const problemId = useId();
@@ -42,7 +47,7 @@ export function ChatInput({ turns, caption, label, lastAnswer, problem, send }: 
   return (
     <section aria-label="Question" className="flex flex-col gap-2">
       {turns.map((turn, i) => (
-        <div key={turn.id}>
+        <div key={turn.id} data-turn={turn.id}>
           <div className="mb-1 flex min-h-8 items-center justify-between">
             <label htmlFor={`turn-${turn.id}`} className="font-medium text-sm">
               {turn.role === "assistant"
@@ -79,6 +84,19 @@ export function ChatInput({ turns, caption, label, lastAnswer, problem, send }: 
             onChange={(event) => send({ type: "text", turn: turn.id, text: event.target.value })}
             className="field-sizing-content max-h-64 min-h-16 resize-none"
           />
+          {turn.role === "user" && i > 0 && (
+            <div className="mt-1">
+              <PictureInput
+                turn={turn}
+                place={turns.slice(0, i + 1).filter(({ role }) => role === "user").length}
+                before={turns.slice(0, i).reduce((sum, { images }) => sum + images.length, 0)}
+                dictionary={dictionary}
+                uploads={uploads}
+                problem={pictureProblem(turn.id)}
+                send={send}
+              />
+            </div>
+          )}
         </div>
       ))}
       {problem && (

@@ -3,22 +3,21 @@ import { useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp, Headphones, VolumeX, X } from "lucide-react";
 import Link from "next/link";
 import { memo, useId } from "react";
-import { Chip } from "@/components/ui/chip";
 import { cn } from "@/components/ui/cn";
 import { IconButton } from "@/components/ui/icon-button";
 import { Segmented } from "@/components/ui/segmented";
 import { Skeleton } from "@/components/ui/skeleton";
-import { Tooltip } from "@/components/ui/tooltip";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { formatActivation, formatIndex } from "@/lib/core/format";
-import { type ImageRef, limits, type Op, type Scope } from "@/lib/core/protocol";
+import { type ImageRef, limits, type Op } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
-import { describeScope, describeStrength, type NamedScope, opNames, presets, scopeNames } from "./clamp-words";
+import { ClampPresets } from "./clamp-presets";
+import { ClampScope } from "./clamp-scope";
+import { describeScope, describeStrength, opNames } from "./clamp-words";
 import { FeatureThumb } from "./feature-thumb";
 import { NumberField } from "./number-field";
 import { OnPicture } from "./on-picture";
-import { type Grid, middleCells } from "./region";
-import { RegionPad } from "./region-pad";
+import type { Grid } from "./region";
 import type { Clamp, Problem, SteerAction } from "./state";
 import { StrengthSlider } from "./strength-slider";
 
@@ -30,8 +29,11 @@ interface ClampCardProps {
   count: number;
   /** Silent because muted, or because another is solo. */
   silent: boolean;
-  /** The request's picture and its grid, to paint on; null without one. */
-  image: ImageRef | null;
+  /** Which features are clamped, this one among them. */
+  clamped: readonly number[];
+  /** The request's pictures in their order; null for one that is not here. */
+  images: readonly (ImageRef | null)[];
+  /** Of a picture, to paint on. */
   grid: Grid | null;
   problem: Problem | undefined;
   send: (action: SteerAction) => void;
@@ -46,7 +48,8 @@ export const ClampCard = memo(function ClampCard({
   position,
   count,
   silent,
-  image,
+  clamped,
+  images,
   grid,
   problem,
   send,
@@ -63,6 +66,9 @@ export const ClampCard = memo(function ClampCard({
   const raw = clamp.unit === "raw";
   const noUnit = feature !== undefined && !(maximum > 0) && !raw && (clamp.op === "set" || clamp.op === "add");
   const change = (patch: Extract<SteerAction, { type: "clamp-change" }>["patch"]) => send({ type: "clamp-change", id: clamp.id, patch });
+  /** Pictures on which it may fire where it is clamped. */
+  const { scope } = clamp;
+  const looked = images.filter((image, i): image is ImageRef => image !== null && (scope.type !== "region" || scope.image === i));
   const own = clamp.op === "set" || clamp.op === "add";
   const amount = own && maximum > 0 && !raw ? ` (${formatActivation(clamp.value * maximum)})` : "";
 
@@ -149,8 +155,8 @@ export const ClampCard = memo(function ClampCard({
           </div>
         )
       )}
-      {image && (clamp.op === "ablate" || clamp.op === "scale") && (
-        <OnPicture dictionary={dictionary} feature={clamp.feature} image={image} />
+      {looked.length > 0 && (clamp.op === "ablate" || clamp.op === "scale") && (
+        <OnPicture dictionary={dictionary} feature={clamp.feature} images={looked} />
       )}
       {noUnit && (
         <p className="mt-2 text-sm text-warn">
@@ -173,33 +179,17 @@ export const ClampCard = memo(function ClampCard({
         </p>
       )}
 
-      <Scopes clamp={clamp} spoken={spoken} grid={image ? grid : null} onChange={(scope) => change({ scope })} />
-      {clamp.scope.type === "region" && image && grid && (
-        <RegionPad
-          dictionary={dictionary}
-          feature={clamp.feature}
-          image={image}
-          grid={grid}
-          cells={clamp.scope.cells}
-          onChange={(cells) => change({ scope: { type: "region", image: 0, cells } })}
-        />
-      )}
+      <ClampScope
+        clamp={clamp}
+        spoken={spoken}
+        dictionary={dictionary}
+        images={images}
+        grid={grid}
+        onChange={(scope) => change({ scope })}
+      />
 
       <div className="mt-3 flex flex-wrap items-center justify-between gap-x-2 gap-y-1">
-        <div className="flex flex-wrap gap-x-3 gap-y-1">
-          {presets.map((preset) => (
-            <Tooltip key={preset.name} content={preset.explain}>
-              <button
-                type="button"
-                className="min-h-8 rounded-sm text-accent text-sm underline-offset-4 hover:underline"
-                onClick={() => change(preset.patch(clamp))}
-              >
-                {preset.name}
-                <span className="sr-only"> ({spoken})</span>
-              </button>
-            </Tooltip>
-          ))}
-        </div>
+        <ClampPresets clamp={clamp} spoken={spoken} dictionary={dictionary} images={images} clamped={clamped} send={send} />
         <div className="-mr-1 ml-auto flex">
           <IconButton label={`Mute ${spoken}`} size="sm" pressed={clamp.muted} onClick={() => change({ muted: !clamp.muted, solo: false })}>
             <VolumeX />
@@ -254,40 +244,4 @@ function keepFocus(button: HTMLButtonElement): void {
     const twin = button.disabled ? (button.nextElementSibling ?? button.previousElementSibling) : button;
     if (twin instanceof HTMLElement) twin.focus();
   });
-}
-
-interface ScopesProps {
-  clamp: Clamp;
-  spoken: string;
-  /** Of the picture; null where there is nothing to paint on. */
-  grid: Grid | null;
-  onChange: (scope: Scope) => void;
-}
-
-function Scopes({ clamp, spoken, grid, onChange }: ScopesProps) {
-  const { scope } = clamp;
-  return (
-    <fieldset className="mt-3">
-      <legend className="sr-only">Where {spoken} is clamped</legend>
-      <div className="flex flex-wrap gap-1">
-        {(Object.keys(scopeNames) as NamedScope[]).map((type) => (
-          <Chip key={type} pressed={scope.type === type} onClick={() => onChange({ type })} className="px-2">
-            {scopeNames[type].name}
-          </Chip>
-        ))}
-        {(grid || scope.type === "region") && (
-          <Chip
-            pressed={scope.type === "region"}
-            onClick={() => grid && scope.type !== "region" && onChange({ type: "region", image: 0, cells: middleCells(grid) })}
-            className="px-2"
-          >
-            Cells
-          </Chip>
-        )}
-      </div>
-      <p className="mt-1.5 text-muted text-sm">
-        {scope.type === "region" ? "At the painted cells of the picture only." : scopeNames[scope.type].explain}
-      </p>
-    </fieldset>
-  );
 }

@@ -1,10 +1,14 @@
 "use client";
-import { memo } from "react";
+import { memo, type ReactNode } from "react";
 import { Button } from "@/components/ui/button";
+import { formatNoun } from "@/lib/core/format";
 import type { ImageRef } from "@/lib/core/protocol";
 import { limits } from "@/lib/core/protocol";
 import { AddClamp } from "./add-clamp";
 import { ClampCard } from "./clamp-card";
+import { type ClampGroup, groupClamps } from "./clamp-groups";
+import { describeScope } from "./clamp-words";
+import { Fold } from "./fold";
 import type { Grid } from "./region";
 import { type Clamp, type Problem, type SteerAction, startingClamp } from "./state";
 
@@ -12,16 +16,35 @@ interface ClampsPanelProps {
   dictionary: string;
   numLatents: number;
   clamps: Clamp[];
-  image: ImageRef | null;
+  /** The request's pictures in their order; null for one that is not here. */
+  images: readonly (ImageRef | null)[];
   grid: Grid | null;
   problems: Problem[];
   send: (action: SteerAction) => void;
 }
 
 /** The features held, in the order in which they were added; their order changes nothing about the answer. */
-export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, clamps, image, grid, problems, send }: ClampsPanelProps) {
+export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, clamps, images, grid, problems, send }: ClampsPanelProps) {
   const anySolo = clamps.some((clamp) => clamp.solo);
   const full = clamps.length >= limits.clamps;
+  const clamped = clamps.map((clamp) => clamp.feature);
+  const problemOf = (clamp: Clamp) => problems.find(({ at }) => at.part === "clamp" && at.id === clamp.id);
+  const card = (clamp: Clamp) => (
+    <ClampCard
+      key={clamp.id}
+      dictionary={dictionary}
+      numLatents={numLatents}
+      clamp={clamp}
+      position={clamps.indexOf(clamp)}
+      count={clamps.length}
+      clamped={clamped}
+      images={images}
+      grid={grid}
+      silent={anySolo ? !clamp.solo : clamp.muted}
+      problem={problemOf(clamp)}
+      send={send}
+    />
+  );
   return (
     <div className="flex flex-col gap-3">
       {full ? (
@@ -30,8 +53,8 @@ export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, c
         <AddClamp
           dictionary={dictionary}
           numLatents={numLatents}
-          image={image}
-          clamped={clamps.map((clamp) => clamp.feature)}
+          image={images.find((image) => image !== null) ?? null}
+          clamped={clamped}
           onAdd={({ index, imageShare, maxActivation }) =>
             send({ type: "clamp-add", clamp: startingClamp(index, imageShare, maxActivation) })
           }
@@ -44,21 +67,15 @@ export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, c
       ) : (
         <>
           <ol className="flex flex-col gap-3">
-            {clamps.map((clamp, i) => (
-              <ClampCard
-                key={clamp.id}
-                dictionary={dictionary}
-                numLatents={numLatents}
-                clamp={clamp}
-                position={i}
-                count={clamps.length}
-                image={image}
-                grid={grid}
-                silent={anySolo ? !clamp.solo : clamp.muted}
-                problem={problems.find(({ at }) => at.part === "clamp" && at.id === clamp.id)}
-                send={send}
-              />
-            ))}
+            {groupClamps(clamps).map((group) =>
+              group.type === "one" ? (
+                card(group.clamp)
+              ) : (
+                <Ablations key={`group-${group.clamps[0]?.id}`} group={group} bad={group.clamps.some(problemOf)} send={send}>
+                  {group.clamps.map(card)}
+                </Ablations>
+              ),
+            )}
           </ol>
           {clamps.length > 1 && (
             <Button variant="ghost" size="sm" className="self-start" onClick={() => send({ type: "clamps-clear" })}>
@@ -70,3 +87,32 @@ export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, c
     </div>
   );
 });
+
+interface AblationsProps {
+  group: Extract<ClampGroup, { type: "ablations" }>;
+  /** One of them cannot be run, so they are shown. */
+  bad: boolean;
+  send: (action: SteerAction) => void;
+  children: ReactNode;
+}
+
+/** Several features ablated in one place, as a swap does: one line, and each card on demand. */
+function Ablations({ group, bad, send, children }: AblationsProps) {
+  const { clamps } = group;
+  const scope = clamps[0]?.scope;
+  return (
+    <li className="rounded-lg bg-sunken px-3 py-1">
+      <Fold title={`${formatNoun(clamps.length, "feature")} ablated`} summary={scope && describeScope(scope)} open={bad || undefined}>
+        <ol className="-ml-6 flex flex-col gap-3">{children}</ol>
+      </Fold>
+      <Button
+        variant="ghost"
+        size="sm"
+        className="mb-1 -ml-2"
+        onClick={() => send({ type: "clamps-remove", ids: clamps.map(({ id }) => id) })}
+      >
+        Remove these {clamps.length}
+      </Button>
+    </li>
+  );
+}

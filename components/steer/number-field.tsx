@@ -1,7 +1,8 @@
 "use client";
-import { useState } from "react";
+import { useId, useState } from "react";
 import { cn } from "@/components/ui/cn";
 import { inputStyles } from "@/components/ui/input";
+import { readNumber } from "./read-number";
 
 interface NumberFieldProps {
   label: string;
@@ -16,31 +17,42 @@ interface NumberFieldProps {
   className?: string;
 }
 
-const read = (text: string) => (text.trim() === "" ? Number.NaN : Number(text.replace("−", "-").replace(",", ".")));
-
-/** A number to type: half-typed text stays as it is, and only a number within bounds is passed on. */
+/** A number to type: half-typed text stays as it is, and only a number within bounds is passed on; what is refused is said, and stands until it is mended. */
 export function NumberField({ label, value, onChange, min, max, whole = false, disabled, id, className }: NumberFieldProps) {
   const [text, setText] = useState<string | null>(null);
-  const typed = text === null ? value : read(text);
-  const valid = Number.isFinite(typed) && typed >= min && typed <= max && (!whole || Number.isInteger(typed));
+  /** What was typed last, where it was left and could not be taken. */
+  const [refused, setRefused] = useState<string | null>(null);
+  const noteId = useId();
+  const bounds = { min, max, whole };
+  const read = text === null ? null : readNumber(text, bounds);
+  const note = refused ?? (read && text?.trim() ? read.refusal : null);
   return (
-    <input
-      id={id}
-      inputMode={whole && min >= 0 ? "numeric" : "text"}
-      autoComplete="off"
-      spellCheck={false}
-      aria-label={label}
-      aria-invalid={!valid || undefined}
-      title={valid ? undefined : `A ${whole ? "whole " : ""}number from ${min} to ${max}`}
-      disabled={disabled}
-      value={text ?? String(value)}
-      onChange={(event) => {
-        setText(event.target.value);
-        const next = read(event.target.value);
-        if (Number.isFinite(next) && next >= min && next <= max && (!whole || Number.isInteger(next))) onChange(next);
-      }}
-      onBlur={() => setText(null)}
-      className={cn(inputStyles, "num h-8 px-2 text-right text-sm", className)}
-    />
+    <span className="relative inline-flex flex-col items-end">
+      <input
+        id={id}
+        inputMode={whole && min >= 0 ? "numeric" : "text"}
+        autoComplete="off"
+        spellCheck={false}
+        aria-label={label}
+        aria-invalid={note !== null || undefined}
+        aria-describedby={note === null ? undefined : noteId}
+        disabled={disabled}
+        value={text ?? String(value)}
+        onChange={(event) => {
+          setRefused(null);
+          setText(event.target.value);
+          const next = readNumber(event.target.value, bounds).value;
+          if (next !== null) onChange(next);
+        }}
+        onBlur={() => {
+          if (read?.refusal && text?.trim()) setRefused(`${read.refusal} It stays ${value}.`);
+          setText(null);
+        }}
+        className={cn(inputStyles, "num h-8 px-2 text-right text-sm", className)}
+      />
+      <span id={noteId} role="status" className={cn("mt-1 max-w-52 text-right text-bad text-xs", note === null && "sr-only")}>
+        {note}
+      </span>
+    </span>
   );
 }

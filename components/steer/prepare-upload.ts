@@ -71,8 +71,9 @@ export async function prepareUpload(file: Blob & { name?: string }): Promise<Pre
   return { sha256: await sha256(bytes), dataUrl: await toDataUrl(blob), name, addedAt: Date.now(), changed };
 }
 
-/** The first picture among what was pasted or dropped, or null. */
-export function pictureIn(data: DataTransfer | null): File | null {
+/** The pictures among what was pasted or dropped; where there is none, the first file, whose refusal says why. */
+export function picturesIn(data: DataTransfer | null): File[] {
   const files = Array.from(data?.files ?? []);
-  return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
+  const pictures = files.filter((file) => file.type.startsWith("image/"));
+  return pictures.length ? pictures : files.slice(0, 1);
 }

@@ -8,6 +8,7 @@ import { Tooltip } from "@/components/ui/tooltip";
 import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { imageInfoQueryOptions } from "@/lib/api/images";
+import type { ImageRef } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import { requestFromLink, type SteerLink } from "@/lib/core/steer-link";
 import { AnswersPanel } from "./answers-panel";
@@ -20,6 +21,7 @@ import { summarise, textOf } from "./run-state";
 import { SamplingInput } from "./sampling-input";
 import { ShareMenu } from "./share-menu";
 import { activeClampCount, toLink } from "./state";
+import { picturesOf } from "./turn-pictures";
 import { useSandbox } from "./use-sandbox";
 
 interface SandboxProps {
@@ -57,19 +59,27 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const firstClamp = state.clamps[0]?.feature;
   const label =
     useQuery({ ...featureQueryOptions(state.dictionary, firstClamp ?? 0), enabled: firstClamp !== undefined }).data?.feature.label ?? null;
-  const uploaded = image?.upload ? uploads.found[image.sha256] : undefined;
-  // One object for one picture: what is memoised below compares by identity.
-  const dataUrl = uploaded?.dataUrl;
-  const imageRef = useMemo(() => {
-    if (!image) return null;
-    if (!image.upload) return { sha256: image.sha256 };
-    return dataUrl ? { dataUrl } : null;
-  }, [image, dataUrl]);
+  /** Which pictures there are, as one text: what is made of it is the same object while a question is typed. */
+  const pictureKeys = picturesOf(state.turns)
+    .map(({ image: { sha256, upload } }) => `${upload ? "u" : "c"}${sha256}`)
+    .join();
+  /** In the order in which the model is given them; null for an upload that is not in this browser. */
+  const images = useMemo(
+    () =>
+      (pictureKeys ? pictureKeys.split(",") : []).map((key): ImageRef | null => {
+        const sha256 = key.slice(1);
+        if (key.startsWith("c")) return { sha256 };
+        const dataUrl = uploads.found[sha256]?.dataUrl;
+        return dataUrl ? { dataUrl } : null;
+      }),
+    [pictureKeys, uploads.found],
+  );
 
   const shownProblems = useMemo(
     () => (tried ? problems : problems.filter((problem) => problem.code !== "prompt_empty")),
     [tried, problems],
   );
+  const pictureProblem = (turn: number) => shownProblems.find(({ at }) => at.part === "picture" && at.turn === turn);
   const lastArm = run.arms.find(({ arm }) => arm === "steered");
   const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
 
@@ -192,9 +202,11 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           {state.turns[0] && (
             <PictureInput
               turn={state.turns[0]}
+              place={1}
+              before={0}
               dictionary={state.dictionary}
               uploads={uploads}
-              problem={shownProblems.find(({ at }) => at.part === "picture")}
+              problem={pictureProblem(state.turns[0].id)}
               send={send}
             />
           )}
@@ -204,6 +216,9 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             label={label}
             lastAnswer={lastAnswer}
             problem={shownProblems.find(({ at }) => at.part === "prompt")}
+            pictureProblem={pictureProblem}
+            dictionary={state.dictionary}
+            uploads={uploads}
             send={send}
           />
           <div>
@@ -216,7 +231,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             dictionary={state.dictionary}
             numLatents={dictionary?.numLatents ?? 0}
             clamps={state.clamps}
-            image={imageRef}
+            images={images}
             grid={dictionary?.model.grid ?? null}
             problems={shownProblems}
             send={send}

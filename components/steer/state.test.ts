@@ -110,6 +110,63 @@ describe("the request in the making", () => {
   });
 });
 
+describe("pictures", () => {
+  const image = (letter: string) => ({ sha256: letter.repeat(64), upload: false });
+  const put = (letter: string, at?: number): SteerAction => ({ type: "image-set", turn: firstTurn, image: image(letter), at });
+  const shown = (state: SteerState) => state.turns.map((turn) => turn.images.map(({ sha256 }) => sha256[0]).join(""));
+  const region = (place: number): SteerAction => add(1, { scope: { type: "region", image: place, cells: [3] } });
+  const place = ({ clamps: [clamp] }: SteerState) => (clamp?.scope.type === "region" ? clamp.scope.image : null);
+
+  it("are several in a turn and in later turns, never in an answer", () => {
+    const state = run(put("a"), put("b", 1), put("c", 0), { type: "follow-up", answer: "a dog" });
+    const [, answer, question] = state.turns.map((turn) => turn.id);
+    const more = [answer, question].reduce(
+      (s, turn) => steerReducer(s, { type: "image-set", turn: turn ?? -1, image: image("d"), at: 0 }),
+      state,
+    );
+    expect(shown(more)).toEqual(["cb", "", "d"]);
+    expect(decodeSteerLink(encodeSteerLink(toLink(more)))).toEqual(toLink(more));
+    expect(codes({ ...more, clamps: [] })).toEqual(["prompt_empty"]);
+  });
+
+  it("take painted cells along, and say where none is left to lie on", () => {
+    const state = run(put("a"), put("b", 1), region(1), { type: "text", turn: firstTurn, text: "What?" });
+    expect(codes(state)).toEqual([]);
+    const first = steerReducer(state, { type: "image-remove", turn: firstTurn, sha256: "a".repeat(64) });
+    expect([place(first), ...codes(first)]).toEqual([0]);
+    const second = steerReducer(state, { type: "image-remove", turn: firstTurn, sha256: "b".repeat(64) });
+    expect(codes(second)).toEqual(["clamp_nowhere"]);
+    expect(findProblems(second, () => true)[0]?.message).toMatch(/cells of picture 2, but there is 1 picture/);
+  });
+});
+
+describe("a swap", () => {
+  const cells: LinkedClamp["scope"] = { type: "region", image: 0, cells: [3, 4] };
+
+  it("sets the feature and ablates the others in the same place, right after it", () => {
+    const state = run(add(1, { op: "ablate", scope: cells }), add(2));
+    const swapped = steerReducer(state, { type: "swap", id: idOf(state, 1), ablate: [7, 8] });
+    expect(swapped.clamps.map(({ feature, op }) => [feature, op])).toEqual([
+      [1, "set"],
+      [7, "ablate"],
+      [8, "ablate"],
+      [2, "set"],
+    ]);
+    expect(swapped.clamps.slice(0, 3).map(({ scope }) => scope)).toEqual([cells, cells, cells]);
+    expect(swapped.clamps[0]?.value).toBeGreaterThan(1);
+    expect(new Set(swapped.clamps.map(({ id }) => id)).size).toBe(4);
+    const away = steerReducer(swapped, { type: "clamps-remove", ids: swapped.clamps.slice(1, 3).map(({ id }) => id) });
+    expect(features(away)).toEqual([1, 2]);
+  });
+
+  it("keeps a strength that sets already, and stays within the contract", () => {
+    const kept = run(add(1, { value: 6 }));
+    expect(steerReducer(kept, { type: "swap", id: idOf(kept, 1), ablate: [] }).clamps[0]?.value).toBe(6);
+    const full = run(...Array.from({ length: limits.clamps - 1 }, (_, i) => add(i)));
+    expect(steerReducer(full, { type: "swap", id: idOf(full, 0), ablate: [100, 101, 102] }).clamps).toHaveLength(limits.clamps);
+  });
+});
+
 describe("what keeps a request from being run", () => {
   const picture: SteerAction = { type: "image-set", turn: firstTurn, image: { sha256: sha, upload: false } };
   const question: SteerAction = { type: "text", turn: firstTurn, text: "What do you see?" };

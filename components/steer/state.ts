@@ -3,6 +3,7 @@ import type { ErrorCode } from "@/lib/core/errors";
 import { type GenerateRequest, limits, type Sampling, type Scope } from "@/lib/core/protocol";
 import { activeClamps, type LinkedClamp, type LinkedImage, type SteerLink } from "@/lib/core/steer-link";
 import { strengths } from "./strengths";
+import { followPictures, picturesOf, withPicture } from "./turn-pictures";
 
 export interface Turn {
   id: number;
@@ -28,7 +29,8 @@ export type SteerAction =
   | { type: "restore"; link: SteerLink }
   | { type: "dictionary"; ref: string; version: string | null }
   | { type: "version"; version: string | null }
-  | { type: "image-set"; turn: number; image: LinkedImage }
+  /** `at`: which of the turn's pictures it replaces (the first where left out); beyond the last, it is added. */
+  | { type: "image-set"; turn: number; image: LinkedImage; at?: number }
   | { type: "image-remove"; turn: number; sha256: string }
   | { type: "text"; turn: number; text: string }
   | { type: "follow-up"; answer: string }
@@ -38,11 +40,17 @@ export type SteerAction =
   | { type: "control"; control: Control; on: boolean }
   | { type: "clamp-add"; clamp: LinkedClamp }
   | { type: "clamp-change"; id: number; patch: Partial<Omit<LinkedClamp, "feature">> }
+  /** Sets the clamp, where it only changed or removed, and ablates other features in its scope. */
+  | { type: "swap"; id: number; ablate: number[] }
   | { type: "clamp-remove"; id: number }
+  | { type: "clamps-remove"; ids: number[] }
   | { type: "clamp-move"; id: number; by: -1 | 1 }
   | { type: "clamps-clear" };
 
 export const controlOrder = ["baseline", "reconstruction", "negated", "random"] as const satisfies readonly Control[];
+
+/** What one message holds beside its words. */
+export const picturesPerTurn = 15;
 
 /** Strengths the slider reaches, in units of the feature's own maximum (or as a factor for `scale`). */
 export const strengthRange = { min: -4, max: 8 } as const;
@@ -109,6 +117,13 @@ const editTurn = (state: SteerState, id: number, edit: (turn: Turn) => Turn): St
   turns: state.turns.map((turn) => (turn.id === id ? edit(turn) : turn)),
 });
 
+/** Other turns, whose pictures may have other places now. */
+const withTurns = (state: SteerState, turns: Turn[]): SteerState => ({
+  ...state,
+  turns,
+  clamps: followPictures(state.clamps, state.turns, turns),
+});
+
 const insideLimits = (value: number) => Math.min(limits.value, Math.max(-limits.value, value));
 
 export function steerReducer(state: SteerState, action: SteerAction): SteerState {
@@ -129,9 +144,19 @@ export function steerReducer(state: SteerState, action: SteerAction): SteerState
     case "version":
       return { ...state, version: action.version };
     case "image-set":
-      return editTurn(state, action.turn, (turn) => ({ ...turn, images: [action.image] }));
+      return withTurns(
+        state,
+        editTurn(state, action.turn, (turn) =>
+          turn.role === "user"
+            ? { ...turn, images: withPicture(turn.images, action.image, action.at ?? 0).slice(0, picturesPerTurn) }
+            : turn,
+        ).turns,
+      );
     case "image-remove":
-      return editTurn(state, action.turn, (turn) => ({ ...turn, images: turn.images.filter((image) => image.sha256 !== action.sha256) }));
+      return withTurns(
+        state,
+        editTurn(state, action.turn, (turn) => ({ ...turn, images: turn.images.filter((image) => image.sha256 !== action.sha256) })).turns,
+      );
     case "text":
       return editTurn(state, action.turn, (turn) => ({ ...turn, text: action.text.slice(0, limits.textLength) }));
     case "follow-up":
@@ -148,7 +173,7 @@ export function steerReducer(state: SteerState, action: SteerAction): SteerState
     case "exchange-remove": {
       const at = state.turns.findIndex((turn) => turn.id === action.turn);
       const from = state.turns[at]?.role === "assistant" ? at : at - 1;
-      return from < 1 ? state : { ...state, turns: state.turns.toSpliced(from, 2) };
+      return from < 1 ? state : withTurns(state, state.turns.toSpliced(from, 2));
     }
     case "sampling":
       return { ...state, sampling: { ...state.sampling, ...action.patch } };
@@ -175,6 +200,28 @@ export function steerReducer(state: SteerState, action: SteerAction): SteerState
       if (checked.solo) checked.muted = false;
       return { ...state, clamps: state.clamps.map((clamp) => (clamp.id === action.id ? { ...clamp, ...checked } : clamp)) };
     }
+    case "swap": {
+      const at = state.clamps.findIndex((clamp) => clamp.id === action.id);
+      const clamp = state.clamps[at];
+      if (!clamp) return state;
+      const sets = clamp.op === "set" && clamp.value > 0;
+      const set: Clamp = { ...clamp, muted: false, ...(!sets && { op: "set", value: strengths.onPicture, unit: "max" }) };
+      const ablations = action.ablate.slice(0, limits.clamps - state.clamps.length).map(
+        (feature, i): Clamp => ({
+          feature,
+          op: "ablate",
+          value: 0,
+          unit: "max",
+          scope: clamp.scope,
+          muted: false,
+          solo: clamp.solo,
+          id: state.nextId + i,
+        }),
+      );
+      return { ...state, clamps: state.clamps.toSpliced(at, 1, set, ...ablations), nextId: state.nextId + ablations.length };
+    }
+    case "clamps-remove":
+      return { ...state, clamps: state.clamps.filter((clamp) => !action.ids.includes(clamp.id)) };
     case "clamp-remove":
       return { ...state, clamps: state.clamps.filter((clamp) => clamp.id !== action.id) };
     case "clamp-move": {
@@ -219,12 +266,15 @@ export function findProblems(state: SteerState, hasUpload: (sha256: string) => b
     }
   }
   if (!state.turns.at(-1)?.text.trim()) problems.push({ code: "prompt_empty", message: "Type a question.", at: { part: "prompt" } });
-  const pictures = state.turns.flatMap((turn) => turn.images).length;
+  const pictures = picturesOf(state.turns).length;
   const active = activeClamps(state.clamps);
   for (const [i, clamp] of active.entries()) {
     const needed = clamp.scope.type === "region" ? clamp.scope.image + 1 : clamp.scope.type === "image" ? 1 : 0;
     if (pictures < needed) {
-      const message = `#${clamp.feature} is clamped on the picture, but there is none. Add a picture or choose another scope.`;
+      const message =
+        pictures === 0
+          ? `#${clamp.feature} is clamped on the picture, but there is none. Add a picture or choose another scope.`
+          : `#${clamp.feature} is clamped on cells of picture ${needed}, but there ${pictures === 1 ? "is 1 picture" : `are ${pictures} pictures`}. Add one or choose another scope.`;
       problems.push({ code: "clamp_nowhere", message, at: { part: "clamp", id: clamp.id } });
     }
     if (active.slice(0, i).some((other) => other.feature === clamp.feature && scopesMeet(other.scope, clamp.scope))) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contentSecurityPolicy, refusal } from "./security-headers";
+import { contentSecurityPolicy, fixedHeaders, refusal } from "./security-headers";
 
 describe("the policy of a page", () => {
   it("runs scripts by nonce alone and fetches from no other origin", () => {
@@ -14,6 +14,12 @@ describe("the policy of a page", () => {
   it("allows what React's development build needs only there", () => {
     expect(contentSecurityPolicy("abc", true)).toContain("'unsafe-eval'");
   });
+});
+
+it("lets our own pages ask for the camera, and for nothing else of the device", () => {
+  const policy = fixedHeaders.find(({ key }) => key === "Permissions-Policy")?.value ?? "";
+  expect(policy).toContain("camera=(self)");
+  expect(policy.split(", ").filter((rule) => !rule.endsWith("=()"))).toEqual(["camera=(self)"]);
 });
 
 describe("requests from elsewhere", () => {

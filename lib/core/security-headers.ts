@@ -8,7 +8,8 @@ export const fixedHeaders: { key: string; value: string }[] = [
   { key: "Cross-Origin-Resource-Policy", value: "same-origin" },
   {
     key: "Permissions-Policy",
-    value: "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    // The sandbox takes pictures with the camera, when a person asks for it; a page that embeds ours gets none.
+    value: "camera=(self), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
   },
 ];
 

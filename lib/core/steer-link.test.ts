@@ -112,7 +112,6 @@ describe("steer links", () => {
       text.slice(0, -20),
       text.slice(2),
       altered({ d: "no-slash", m: [] }),
-      altered({ d: "a/b", m: [], c: [[1, "s", 1e9, "i"]] }),
       altered({ d: "a/b", m: [], c: [[1, "s", 1, [0, "0-999999999"]]] }),
       altered({ d: "a/b", m: [], surprise: 1 }),
     ]) {
@@ -120,6 +119,11 @@ describe("steer links", () => {
       expect(() => decodeSteerLink(bad), bad).toThrow(/incomplete or was altered/);
     }
     expect(() => decodeSteerLink(`2.${text.slice(2)}`)).toThrow(/newer Facet/);
+    const clamps = (...c: unknown[]) => altered({ d: "a/b", m: [], c });
+    expect(() => decodeSteerLink(clamps([17, "s", 1e9, "i"]))).toThrow("The strength of feature 17 in this link is 1000000000;");
+    expect(() => decodeSteerLink(clamps([17, "s", Number.NaN, "i"]))).toThrow(/feature 17 in this link is no number; strengths go from/);
+    const many = Array.from({ length: 200 }, (_, i) => [i, "s", 1, "i"]);
+    expect(() => decodeSteerLink(clamps(...many))).toThrow("This link holds 200 clamps; a request holds at most 64.");
   });
 });
 

@@ -206,6 +206,28 @@ function unpack(packed: Packed): SteerLink {
   };
 }
 
+/** What a hand-made request has too much of, said by name; what else is wrong with it the schema finds. */
+function refuseExcess(json: unknown): void {
+  const clamps: unknown = typeof json === "object" && json !== null && "c" in json ? json.c : null;
+  if (!Array.isArray(clamps)) return;
+  const fix = "Change the request where the link was made, or set it up here.";
+  if (clamps.length > limits.clamps) {
+    throw new FacetError("invalid_request", `This link holds ${clamps.length} clamps; a request holds at most ${limits.clamps}.`, { fix });
+  }
+  for (const clamp of clamps) {
+    const [feature, , value] = Array.isArray(clamp) ? clamp : [];
+    // JSON has no NaN and no infinity: they arrive as null.
+    if (value === null || (typeof value === "number" && !(Math.abs(value) <= limits.value))) {
+      const given = value === null ? "no number" : String(value);
+      throw new FacetError(
+        "invalid_request",
+        `The strength of feature ${feature} in this link is ${given}; strengths go from −${limits.value} to ${limits.value}.`,
+        { fix },
+      );
+    }
+  }
+}
+
 /** The inverse of `encodeSteerLink`. Throws `invalid_request` with a sentence when the text is cut, altered or of a newer Facet. */
 export function decodeSteerLink(text: string): SteerLink {
   const dot = text.indexOf(".");
@@ -218,8 +240,11 @@ export function decodeSteerLink(text: string): SteerLink {
   try {
     if (version !== currentVersion) throw new RangeError("no version");
     const json = new TextDecoder("utf-8", { fatal: true }).decode(fromBase64Url(text.slice(dot + 1)));
-    return unpack(packedSchema.parse(JSON.parse(json)));
+    const packed: unknown = JSON.parse(json);
+    refuseExcess(packed);
+    return unpack(packedSchema.parse(packed));
   } catch (cause) {
+    if (cause instanceof FacetError) throw cause;
     throw new FacetError("invalid_request", "This link is incomplete or was altered, so its request cannot be read.", {
       fix: "Copy the whole link again, or set the request up here.",
       cause,
