@@ -13,7 +13,7 @@ import { catalogueTests, ensurePostgres, startPostgres } from "./setup/postgres.
 import { capture } from "./setup/processes.mjs";
 import { ensurePython, venvPython } from "./setup/python.mjs";
 import { assertNode, duration, runMain, SetupError, step } from "./setup/step.mjs";
-import { honest, playwrightCount, pytestCount, sentence, total, vitestCount } from "./setup/summary.mjs";
+import { countOf, honest, playwrightCount, pytestCount, sentence, total, vitestCount } from "./setup/summary.mjs";
 
 /** @typedef {import("./setup/summary.mjs").Count} Count */
 
@@ -43,12 +43,18 @@ async function suite(name, command, args, { env, report, count } = {}) {
   results.push({ name, count: honest(counted, code), took: duration(performance.now() - started) });
 }
 
+/** What did not run for want of a network, a sentence each: said again at the end. */
+/** @type {string[]} */
+const left = [];
+
 /**
- * A step that a suite needs: where it cannot go on, that suite fails with its sentences, and the others still run.
+ * A step that a suite needs: where it cannot go on, that suite fails with its sentences, and the others still run. `optional`: where
+ * something cannot be fetched, and nothing else is wrong, the suite counts as skipped, and the sentence says what did not run.
  * @param {string} name
  * @param {(say: (what: string) => void) => Promise<string> | string} work
+ * @param {string} [optional]
  */
-async function prepared(name, work) {
+async function prepared(name, work, optional) {
   const started = performance.now();
   try {
     await step(name, work);
@@ -56,7 +62,9 @@ async function prepared(name, work) {
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(`\n${error.message}\n${error.fix ?? ""}`);
-    results.push({ name, count: { passed: 0, failed: 1, skipped: 0 }, took: duration(performance.now() - started) });
+    const count = countOf(error, optional !== undefined);
+    if (count.skipped && optional) left.push(optional);
+    results.push({ name, count, took: duration(performance.now() - started) });
     return false;
   }
 }
@@ -75,11 +83,16 @@ async function vitest(name, file, tests, server) {
   await suite(name, node, args, { env: { FACET_TEST_DATABASE_URL: server ?? "" }, report, count: (text) => vitestCount(JSON.parse(text)) });
 }
 
-/** The catalogue's tests again, on a real server: the one that FACET_TEST_DATABASE_URL names, else one of our own. */
+/**
+ * The catalogue's tests again, on a real server: the one that FACET_TEST_DATABASE_URL names, else one of our own. Only where that cannot be
+ * fetched for want of a network do they count as skipped; a wrong hash or a server that does not start fails.
+ */
 async function onServer() {
   const given = process.env.FACET_TEST_DATABASE_URL;
   if (given) return vitest("vitest: PostgreSQL", "vitest-postgres.json", catalogueTests(), given);
-  if (!(await prepared("PostgreSQL", ensurePostgres))) return;
+  const without =
+    "NOT RUN: the catalogue's tests on PostgreSQL, whose server could not be fetched; they ran on the embedded database only. Run this again with a network, or name a server in FACET_TEST_DATABASE_URL.";
+  if (!(await prepared("PostgreSQL", ensurePostgres, without))) return;
   /** @type {Awaited<ReturnType<typeof startPostgres>> | undefined} */
   let server;
   const started = await prepared("PostgreSQL", async () => {
@@ -158,8 +171,9 @@ await runMain(async () => {
   const width = Math.max(...results.map(({ name }) => name.length));
   console.log(`\n── all suites, ${duration(performance.now() - started)} ${"─".repeat(50)}`);
   for (const { name, count, took } of results)
-    console.log(`${count.failed > 0 ? "✗" : "✓"} ${name.padEnd(width)}  ${sentence(count)} (${took})`);
+    console.log(`${count.failed > 0 ? "✗" : count.passed > 0 ? "✓" : "–"} ${name.padEnd(width)}  ${sentence(count)} (${took})`);
   const sum = total(results.map(({ count }) => count));
   console.log(`\n${sentence(sum)}`);
+  for (const one of left) console.log(one);
   return sum.failed > 0 ? 1 : 0;
 });

@@ -4,15 +4,17 @@ import fs from "node:fs";
 import path from "node:path";
 import { SetupError } from "./step.mjs";
 
-/** @type {{ shows: RegExp, fix: (from: string) => string }[]} likeliest first where one line shows two */
+/** @type {{ shows: RegExp, fix: (from: string) => string, unreachable?: true }[]} likeliest first where one line shows two */
 const causes = [
   { shows: /ENOSPC|No space left on device|os error 28\b/i, fix: () => "The disk is full: make room and run the command again." },
   {
+    unreachable: true,
     shows: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|certificate verify failed|invalid peer certificate/i,
     fix: (from) =>
       `The certificate of ${from} is not trusted here, as behind some companies' proxies: have the installer trust that proxy's certificate.`,
   },
   {
+    unreachable: true,
     shows:
       /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|Temporary failure in name resolution|Name or service not known|Failed to establish a new connection|dns error|error sending request|Network is unreachable/i,
     fix: (from) =>
@@ -42,6 +44,14 @@ const causes = [
 export function installerFix(output, from) {
   const known = causes.find(({ shows }) => shows.test(output));
   return known ? known.fix(from) : "The lines above say why. Mend that and run the command again.";
+}
+
+/**
+ * Whether an installer failed because it could not reach what it installs from, by what it printed.
+ * @param {string} output
+ */
+export function isUnreachable(output) {
+  return causes.find(({ shows }) => shows.test(output))?.unreachable ?? false;
 }
 
 /** @param {number} bytes */

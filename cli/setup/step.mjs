@@ -11,6 +11,9 @@ export class SetupError extends Error {
   }
 }
 
+/** Something could not be fetched, and nothing else is wrong: what is optional can go on without it. */
+export class FetchError extends SetupError {}
+
 /** @param {number} ms */
 export function duration(ms) {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

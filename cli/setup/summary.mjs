@@ -1,3 +1,6 @@
+/** @typedef {import("./step.mjs").SetupError} SetupError */
+import { FetchError } from "./step.mjs";
+
 /**
  * What a suite counted.
  * @typedef {{ passed: number, failed: number, skipped: number }} Count
@@ -56,6 +59,17 @@ export function honest(count, exitCode) {
   const silent = exitCode !== 0 && sure.failed === 0;
   const empty = exitCode === 0 && sure.passed + sure.failed === 0;
   return silent || empty ? { ...sure, failed: sure.failed + 1 } : sure;
+}
+
+/**
+ * A step before a suite that could not go on.
+ * @param {SetupError} error
+ * @param {boolean} optional whether the suite may be skipped where something cannot be fetched
+ * @returns {Count}
+ */
+export function countOf(error, optional) {
+  const skipped = optional && error instanceof FetchError;
+  return { passed: 0, failed: skipped ? 0 : 1, skipped: skipped ? 1 : 0 };
 }
 
 /** @param {Count[]} counts */
