@@ -92,7 +92,7 @@ export function edgeOf(row: { key: number | null; index: number; dead: boolean }
 
 const orderName = (query: FeatureQuery) => `${query.direction === "desc" ? "-" : ""}${query.sort}`;
 
-function writeCursor(query: FeatureQuery, edge: Edge, side: "after" | "before"): string {
+export function writeCursor(query: FeatureQuery, edge: Edge, side: "after" | "before"): string {
   return Buffer.from(JSON.stringify([orderName(query), edge.value, edge.index, side])).toString("base64url");
 }
 
