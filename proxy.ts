@@ -1,23 +1,12 @@
 import { type NextRequest, NextResponse } from "next/server";
-import { getDatabase } from "@/lib/catalog/db";
-import { missingAt } from "@/lib/catalog/missing";
+import { obstacleTo } from "@/app/obstacle";
 import { FacetError } from "@/lib/core/errors";
-import { type Missing, missingHeader, writeMissing } from "@/lib/core/missing";
+import { missingHeader, missingStatus, writeMissing } from "@/lib/core/missing";
 import { contentSecurityPolicy, refusal } from "@/lib/core/security-headers";
 
-/** What of the page's address the catalogue lacks. Where it cannot be asked, the page says why. */
-async function missing(pathname: string): Promise<Missing | null> {
-  if (!/^\/(embed\/)?[dix]\//.test(pathname)) return null;
-  try {
-    return await missingAt(await getDatabase(), pathname);
-  } catch {
-    return null;
-  }
-}
-
 /**
- * Runs before every page: refuses requests from elsewhere, gives the page a nonce and the policy that names it, and the status 404 where its
- * address names nothing of the catalogue. A page itself can choose that status only by throwing, upon which Next.js sends an empty page and
+ * Runs before every page: refuses requests from elsewhere, gives the page a nonce and the policy that names it, and the status of an error where
+ * the page will say why it cannot be shown. A page itself can choose a status only by throwing, upon which Next.js sends an empty page and
  * leaves its words to the browser.
  */
 export async function proxy(request: NextRequest): Promise<Response> {
@@ -41,10 +30,10 @@ export async function proxy(request: NextRequest): Promise<Response> {
   // Next.js reads the nonce from the policy and puts it on its own scripts; the layout reads `x-nonce` for ours.
   headers.set("x-nonce", nonce);
   headers.set("Content-Security-Policy", policy);
-  const lacks = await missing(request.nextUrl.pathname);
+  const missing = await obstacleTo(request.nextUrl);
   headers.delete(missingHeader);
-  if (lacks) headers.set(missingHeader, writeMissing(lacks));
-  const response = NextResponse.next({ status: lacks ? 404 : 200, request: { headers } });
+  if (missing) headers.set(missingHeader, writeMissing(missing));
+  const response = NextResponse.next({ status: missing ? missingStatus(missing) : 200, request: { headers } });
   response.headers.set("Content-Security-Policy", policy);
   return response;
 }

@@ -4,7 +4,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { routes } from "@/lib/core/routes";
 
 /** What a page shows when it could not be made. The server keeps the cause in its log under the digest. */
-export default function PageError({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
+export default function PageError({ error, retry }: { error: Error & { digest?: string }; retry: () => void }) {
   return (
     <ErrorState
       page
@@ -14,7 +14,7 @@ export default function PageError({ error, reset }: { error: Error & { digest?: 
         fix: "Nothing was changed. Try again; if it fails again, see the server's log.",
         retry: true,
       }}
-      onRetry={reset}
+      onRetry={retry}
       action={<LinkButton href={routes.home()}>Go home</LinkButton>}
     />
   );

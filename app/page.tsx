@@ -4,6 +4,7 @@ import { HighlightCard } from "@/components/search/highlight-card";
 import { HomeSearch } from "@/components/search/home-search";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
+import { ReloadButton } from "@/components/ui/reload-button";
 import { type Database, getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { type Highlight, pickHighlights, pickSearches } from "@/lib/catalog/home";
@@ -11,11 +12,14 @@ import { asFacetError } from "@/lib/core/errors";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary } from "@/lib/core/records";
 import { listFeatures } from "@/lib/search/list-features";
+import { MissingPage, missingHere } from "./missing-page";
 
 // The catalogue is there at run time only.
 export const dynamic = "force-dynamic";
 
 export default async function HomePage() {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
   let dictionaries: Dictionary[];
   let examples: { words: string; total: number }[] = [];
   let highlights: Highlight[] = [];
@@ -27,7 +31,7 @@ export default async function HomePage() {
   } catch (thrown) {
     const error = asFacetError(thrown);
     if (error.code === "internal") throw thrown;
-    return <ErrorState page error={error.toJSON()} />;
+    return <ErrorState page error={error.toJSON()} action={<ReloadButton />} />;
   }
   const [first] = dictionaries;
   if (!first) {

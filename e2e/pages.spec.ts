@@ -67,7 +67,7 @@ for (const [scheme, viewport] of [
   ["dark", phone],
 ] as const) {
   test.describe(`${scheme}, ${viewport.width} px`, () => {
-    test.use({ viewport, colorScheme: scheme, expectedErrors: [/404|409/] });
+    test.use({ viewport, colorScheme: scheme, expectedErrors: [/404|409|400/] });
 
     test("what opens over a page, and pages without their usual content, are accessible and fit", async ({ page, catalogue, request }) => {
       const { dictionary, card } = catalogue;
@@ -191,46 +191,62 @@ for (const viewport of [desktop, phone]) {
   });
 }
 
-/** Addresses of pages that name nothing here, and what their page says. */
-const unknown: [string, (ref: string) => string, RegExp][] = [
-  ["page", () => "/nothing-here", /^There is no page at this address\.$/],
-  ["dictionary", () => routes.dictionary("no-such/dictionary"), /^There is no dictionary “no-such\/dictionary” here\.$/],
-  ["feature", (ref) => routes.feature(ref, 9_999_999), /^There is no feature 9999999 in /],
-  ["index", (ref) => `${routes.dictionary(ref)}/first`, /^There is no feature first in /],
-  ["picture", () => routes.image("0".repeat(64)), /^There is no picture 000000000000 here\.$/],
+/** Addresses of pages that cannot be shown: the status, and what their page says. */
+const unknown: [string, number, (ref: string) => string, RegExp][] = [
+  ["page", 404, () => "/nothing-here", /^There is no page at this address\.$/],
+  ["dictionary", 404, () => routes.dictionary("no-such/dictionary"), /^There is no dictionary “no-such\/dictionary” here\.$/],
+  ["odd dictionary", 404, () => "/d/a%00b/50%25%20%F0%9F%A5%9D", /^There is no dictionary “a␀b\/50% 🥝” here\.$/],
+  ["odd feature", 404, () => "/d/a%00b/c%2Fd/1", /^There is no dictionary “a␀b\/c\/d” here\.$/],
+  ["feature", 404, (ref) => routes.feature(ref, 9_999_999), /^There is no feature 9999999 in /],
+  ["index", 404, (ref) => `${routes.dictionary(ref)}/first`, /^There is no feature first in /],
+  ["picture", 404, () => routes.image("0".repeat(64)), /^There is no picture 000000000000 here\.$/],
+  ["version", 409, (ref) => routes.feature(ref, 1, { v: "0123456789ab" }), /^This link is pinned to another version of the dictionary\.$/],
+  ["query key", 400, (ref) => routes.dictionary(ref, { colour: "red" }), /^"colour" is not a query key of the feature list\.$/],
+  ["sort key", 400, (ref) => routes.dictionary(ref, { sort: "beauty" }), /^"beauty" is not a sort key;/],
+  ["cursor", 400, (ref) => routes.dictionary(ref, { cursor: "nonsense" }), /^The cursor is not one of this API\.$/],
 ];
 
-test("an address that names nothing is answered by the server with 404 and a sentence, before any script", async ({
+test("an address that cannot be shown is answered by the server with its status and a sentence, before any script", async ({
   browser,
   baseURL,
   catalogue,
 }) => {
   const context = await browser.newContext({ baseURL, javaScriptEnabled: false });
   const page = await context.newPage();
-  for (const [name, address, sentence] of unknown) {
-    const answer = await page.goto(address(catalogue.dictionary.ref));
-    expect(answer?.status(), name).toBe(404);
-    await expect(page).toHaveTitle("Not found · Facet");
+  const { ref } = catalogue.dictionary;
+  for (const [name, status, address, sentence] of unknown) {
+    const answer = await page.goto(address(ref));
+    expect(answer?.status(), name).toBe(status);
+    expect(await answer?.text(), name).not.toContain("\0");
+    await expect(page).toHaveTitle(status === 404 ? "Not found · Facet" : status === 409 ? "Another version · Facet" : "Error · Facet");
     await expect(page.getByRole("heading", { level: 1 })).toHaveText(sentence);
-    await expect(page.getByRole("main").getByRole("link", { name: "See the dictionaries" })).toBeVisible();
+    // What to do is a press away.
+    await expect(page.getByRole("main").getByRole("link").first()).toBeVisible();
   }
+  const picture = catalogue.card.top[0]?.image ?? "";
+  expect((await page.goto(routes.image(picture, { dictionary: "no/such" })))?.status()).toBe(404);
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("There is no dictionary “no/such” here.");
+  await page.getByRole("link", { name: "See the picture with another" }).click();
+  await expect(page).toHaveURL(routes.image(picture));
   // What a client claims is missing is nothing to the server.
   const sent = { headers: { "x-missing": encodeURIComponent('{"kind":"image","sha256":"1"}') } };
-  expect((await context.request.get(routes.dictionary(catalogue.dictionary.ref), sent)).status()).toBe(200);
+  expect((await context.request.get(routes.dictionary(ref), sent)).status()).toBe(200);
   await context.close();
 });
 
-test.describe("an address that names nothing", () => {
-  test.use({ expectedErrors: [/404/] });
+test.describe("an address that cannot be shown", () => {
+  test.use({ expectedErrors: [/404|409|400/] });
   test("is the same page in the browser, comes alive, and is accessible", async ({ page, catalogue }) => {
-    for (const [, address, sentence] of unknown) {
-      await open(page, address(catalogue.dictionary.ref));
+    const { ref } = catalogue.dictionary;
+    for (const [, , address, sentence] of unknown) {
+      await open(page, address(ref));
       await expect(page.getByRole("heading", { level: 1 })).toHaveText(sentence);
       await expectNoSidewaysScrolling(page);
       await expectNoGraveViolations(page);
     }
-    await page.getByRole("main").getByRole("link", { name: "See the dictionaries" }).click();
-    await expect(page).toHaveURL(routes.home());
+    await page.getByRole("main").getByRole("link", { name: "Open the whole list" }).click();
+    await expect(page).toHaveURL(routes.dictionary(ref));
+    await expect(page.locator("main article").first()).toBeVisible();
   });
 });
 

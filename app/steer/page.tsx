@@ -12,6 +12,7 @@ import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { findFeature } from "@/lib/catalog/feature-detail";
 import { findImageInfo } from "@/lib/catalog/images";
 import { routes } from "@/lib/core/routes";
+import { MissingPage, missingHere } from "../missing-page";
 import { readEntry, type SteerParams } from "./entry";
 
 export const metadata: Metadata = {
@@ -23,6 +24,8 @@ export const metadata: Metadata = {
 const prefetched = 6;
 
 export default async function SteerPage({ searchParams }: { searchParams: Promise<Record<string, string | string[] | undefined>> }) {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
   const given = await searchParams;
   const params: SteerParams = Object.fromEntries(
     ["r", "dictionary", "feature", "image"].flatMap((key) => (typeof given[key] === "string" ? [[key, given[key]]] : [])),

@@ -1,18 +1,16 @@
 "use client";
 import { usePathname, useSearchParams } from "next/navigation";
+import { dictionaryRefSchema } from "@/lib/core/protocol";
+import { refOf } from "@/lib/core/routes";
 
-const safe = (part: string) => {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-};
+/** Null for what no dictionary can be called. */
+const possible = (ref: string | null): string | null => (dictionaryRefSchema.safeParse(ref).success ? ref : null);
 
 /** The dictionary in the address: of the path (`/d/<model>/<dictionary>…`) or of `?dictionary=`; null elsewhere. */
 export function useCurrentDictionary(): { ref: string | null; isList: boolean } {
   const parts = usePathname().split("/").filter(Boolean);
   const search = useSearchParams();
-  if (parts[0] === "d" && parts[1] && parts[2]) return { ref: `${safe(parts[1])}/${safe(parts[2])}`, isList: parts.length === 3 };
-  return { ref: search.get("dictionary"), isList: false };
+  if (parts[0] !== "d" || !parts[1] || !parts[2]) return { ref: possible(search.get("dictionary")), isList: false };
+  const ref = possible(refOf({ model: parts[1], dictionary: parts[2] }));
+  return { ref, isList: ref !== null && parts.length === 3 };
 }

@@ -33,3 +33,28 @@ it("names what a page's address lacks, and nothing where all is there", async ()
   expect(await ask(`/i/${"0".repeat(64)}`)).toEqual({ kind: "image", sha256: "0".repeat(64) });
   expect(await ask("/i/cat.png")).toEqual({ kind: "image", sha256: "cat.png" });
 });
+
+it("names the version or the dictionary that a query asks for and the catalogue lacks", async () => {
+  const ref = "test-model/model.layers.1";
+  const [image] = await catalog.db.rows<{ sha256: string }>("SELECT sha256 FROM image LIMIT 1");
+  const [row] = await catalog.db.rows<{ version: string; sha256: string }>("SELECT version, sha256 FROM dictionary");
+  const version = row?.version ?? "";
+  for (const v of [version, version.slice(0, 12), row?.sha256.slice(0, 12)]) {
+    expect(await missingAt(catalog.db, `/d/${ref}/0`, { v }), v).toBeNull();
+  }
+  const present = [version];
+  expect(await missingAt(catalog.db, `/d/${ref}/0`, { v: "0123456789ab" })).toEqual({
+    kind: "version",
+    ref,
+    index: "0",
+    asked: "0123456789ab",
+    present,
+  });
+  expect(await missingAt(catalog.db, `/d/${ref}`, { v: "a\0" })).toEqual({ kind: "version", ref, asked: "a\0", present });
+  expect(await missingAt(catalog.db, `/d/${ref}/x`, { v: "0123456789ab" })).toEqual({ kind: "feature", ref, index: "x" });
+  const sha256 = image?.sha256 ?? "";
+  expect(await missingAt(catalog.db, `/i/${sha256}`, { dictionary: ref })).toBeNull();
+  for (const none of ["no/such", "a\0b/c", "%", "🥝/x"]) {
+    expect(await missingAt(catalog.db, `/i/${sha256}`, { dictionary: none })).toEqual({ kind: "dictionary", ref: none, sha256 });
+  }
+});

@@ -7,6 +7,20 @@ export function splitRef(ref: string): { model: string; dictionary: string } {
   return { model: ref.slice(0, slash), dictionary: ref.slice(slash + 1) };
 }
 
+/** A part of an address as it was meant; as it stands where it is no encoding of anything. */
+const meant = (part: string) => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+};
+
+/** `<model>/<dictionary>` from two parts of a page's address, which come encoded. The inverse of what `routes` writes. */
+export function refOf({ model, dictionary }: { model: string; dictionary: string }): string {
+  return `${meant(model)}/${meant(dictionary)}`;
+}
+
 function query(params: Record<string, string | number | undefined>): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) if (value !== undefined && value !== "") search.set(key, String(value));

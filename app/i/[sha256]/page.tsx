@@ -7,6 +7,7 @@ import { makeQueryClient } from "@/components/shell/query-client";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { LinkButton } from "@/components/ui/link-button";
+import { ReloadButton } from "@/components/ui/reload-button";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
@@ -15,7 +16,7 @@ import { asFacetError, type FacetError } from "@/lib/core/errors";
 import { sha256Schema } from "@/lib/core/protocol";
 import type { Dictionary, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
-import { MissingPage, missingHere } from "../../missing-page";
+import { MissingPage, missingHere, missingTitle } from "../../missing-page";
 import { requestOrigin } from "../../request-origin";
 import { firstAnalysis } from "./first-analysis";
 
@@ -37,7 +38,8 @@ const load = cache(async (sha256: string): Promise<{ info: ImageInfo } | { probl
 });
 
 export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
-  if (await missingHere()) return { title: "Not found" };
+  const missing = await missingHere();
+  if (missing) return { title: missingTitle(missing) };
   const { sha256 } = await params;
   const loaded = await load(sha256);
   if ("problem" in loaded) return { title: "Picture" };
@@ -66,7 +68,7 @@ export default async function ImagePage({ params, searchParams }: PageProps) {
   if ("problem" in loaded) {
     if (loaded.problem.status === 404) notFound();
     if (loaded.problem.code === "internal") throw loaded.problem;
-    return <ErrorState className="grow justify-center" error={loaded.problem.toJSON()} />;
+    return <ErrorState page error={loaded.problem.toJSON()} action={<ReloadButton />} />;
   }
   const dictionaries = await listDictionaries(await getDatabase());
   const chosen = asked
@@ -74,13 +76,7 @@ export default async function ImagePage({ params, searchParams }: PageProps) {
     : (dictionaries.find((one) => one.engine === "ready") ?? dictionaries[0]);
   if (!chosen) {
     return (
-      <EmptyState
-        className="grow justify-center"
-        title={asked ? `The dictionary ${asked.slice(0, 80)} is not imported here.` : "No dictionary is imported yet."}
-        action={
-          <LinkButton href={asked ? routes.image(sha256) : routes.home()}>{asked ? "Open the picture with another" : "Go home"}</LinkButton>
-        }
-      >
+      <EmptyState page title="No dictionary is imported yet." action={<LinkButton href={routes.home()}>Go home</LinkButton>}>
         The picture itself is in the catalogue; what fires on it depends on the dictionary.
       </EmptyState>
     );

@@ -14,29 +14,26 @@ import { getDatabase } from "@/lib/catalog/db";
 import { findDictionary } from "@/lib/catalog/dictionaries";
 import { featureHistograms } from "@/lib/catalog/histograms";
 import { asFacetError } from "@/lib/core/errors";
-import { routes } from "@/lib/core/routes";
+import { refOf, routes } from "@/lib/core/routes";
 import { listFeatures } from "@/lib/search/list-features";
-import { MissingPage, missingHere } from "../../../../missing-page";
+import { MissingPage, missingHere, missingTitle } from "../../../../missing-page";
 
 interface PageProps {
   params: Promise<{ model: string; dictionary: string }>;
   searchParams: Promise<Record<string, string | string[] | undefined>>;
 }
 
-async function refOf(params: PageProps["params"]): Promise<string> {
-  const { model, dictionary } = await params;
-  return `${decodeURIComponent(model)}/${decodeURIComponent(dictionary)}`;
-}
-
 export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
-  return { title: (await missingHere()) ? "Not found" : await refOf(params) };
+  const missing = await missingHere();
+  return { title: missing ? missingTitle(missing) : refOf(await params) };
 }
 
 export default async function DictionaryPage({ params, searchParams }: PageProps) {
   const missing = await missingHere();
   if (missing) return <MissingPage missing={missing} />;
-  const ref = await refOf(params);
+  const ref = refOf(await params);
   const client = makeQueryClient();
+  // What the proxy saw coming is not met here; the rest came between.
   try {
     const database = await getDatabase();
     const { examples: _, ...dictionary } = await findDictionary(database, ref);

@@ -5,18 +5,17 @@ import { cache } from "react";
 import { summarise } from "@/components/feature/facts";
 import { FeatureView } from "@/components/feature/feature-view";
 import { originQuery } from "@/components/feature/list-origin";
-import { VersionNotice } from "@/components/feature/version-notice";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { ErrorState } from "@/components/ui/error-state";
+import { ReloadButton } from "@/components/ui/reload-button";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { getDatabase } from "@/lib/catalog/db";
-import { findDictionary } from "@/lib/catalog/dictionaries";
 import { findFeature } from "@/lib/catalog/feature-detail";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { FeatureDetail } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
+import { refOf, routes } from "@/lib/core/routes";
 import { featuresAround } from "@/lib/search/features-around";
-import { MissingPage, missingHere } from "../../../../missing-page";
+import { MissingPage, missingHere, missingTitle } from "../../../../missing-page";
 import { requestOrigin } from "../../../../request-origin";
 
 interface PageProps {
@@ -34,10 +33,10 @@ interface Asked {
 const single = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || null;
 
 async function asked({ params, searchParams }: PageProps): Promise<Asked> {
-  const { model, dictionary, index } = await params;
+  const { index, ...named } = await params;
   const search = await searchParams;
   if (!/^\d{1,9}$/.test(index)) notFound();
-  return { ref: `${model}/${dictionary}`, index: Number(index), version: single(search.v), from: single(search.from) };
+  return { ref: refOf(named), index: Number(index), version: single(search.v), from: single(search.from) };
 }
 
 /** Read once for the page and its metadata. */
@@ -52,7 +51,8 @@ const load = cache(
 );
 
 export async function generateMetadata(props: PageProps): Promise<Metadata> {
-  if (await missingHere()) return { title: "Not found" };
+  const missing = await missingHere();
+  if (missing) return { title: missingTitle(missing) };
   const { ref, index, version } = await asked(props);
   const loaded = await load(ref, index, version);
   if ("problem" in loaded) return { title: `#${index}` };
@@ -76,12 +76,8 @@ export default async function FeaturePage(props: PageProps) {
   if ("problem" in loaded) {
     const { problem } = loaded;
     if (problem.status === 404) notFound();
-    if (problem.code === "version_mismatch" && version) {
-      const present = await findDictionary(await getDatabase(), ref);
-      return <VersionNotice dictionary={ref} index={index} asked={version} present={present.version.slice(0, 12)} />;
-    }
     if (problem.code === "internal") throw problem;
-    return <ErrorState className="grow justify-center" error={problem.toJSON()} />;
+    return <ErrorState page error={problem.toJSON()} action={<ReloadButton />} />;
   }
   const client = makeQueryClient();
   client.setQueryData(featureQueryOptions(ref, index, { v: version ?? undefined }).queryKey, loaded.detail);
