@@ -65,5 +65,6 @@ try {
 } catch (error) {
   if (!(error instanceof FacetError)) throw error;
   console.error(`${error.message}\n${error.fix}`);
-  process.exitCode = 1;
+  // As a shell says of a command that Ctrl-C ended.
+  process.exitCode = error.code === "cancelled" ? 130 : 1;
 }

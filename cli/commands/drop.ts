@@ -7,10 +7,11 @@ export async function dropCommand(named: string, options: { version?: string } =
   const { ref, version } = splitVersion(options.version === undefined ? named : `${named}@${options.version}`);
   const db = await openDatabase();
   try {
-    const { version: dropped, features, images } = await dropDictionary(db, ref, version);
+    const { version: dropped, features, images, shared } = await dropDictionary(db, ref, version);
     console.log(
       `${ref} (${dropped.slice(0, 12)}) dropped: ${features.toLocaleString("en")} features, ${images.toLocaleString("en")} images`,
     );
+    if (shared) console.log(`${shared.toLocaleString("en")} image files stay: another catalogue over this data folder shows them.`);
   } finally {
     await db.close();
   }

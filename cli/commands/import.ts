@@ -2,6 +2,7 @@ import path from "node:path";
 import type { Database } from "@/lib/catalog/db";
 import type { ImportResult } from "@/lib/catalog/import-source";
 import { knownUnchanged } from "@/lib/catalog/import-stamp";
+import { FacetError } from "@/lib/core/errors";
 import type { ReadOptions, Source } from "@/lib/formats/source";
 import { progressPrinter } from "./progress";
 import { splitVersion } from "./version-ref";
@@ -94,12 +95,20 @@ export async function importCommand(given: string[], options: ImportCommandOptio
   };
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
-  const db = await openDatabase({ migrate: "apply" });
+  let db: Database | undefined;
   try {
+    db = await openDatabase({ migrate: "apply" });
+    stop.signal.throwIfAborted();
     await importPaths(db, paths, options, stop.signal);
     await (await import("./embed")).embedAfterImport(db, { quiet: options.quiet, signal: stop.signal });
+  } catch (error) {
+    if (error instanceof FacetError || !stop.signal.aborted) throw error;
+    throw new FacetError("cancelled", "The import was stopped; the catalogue is as it was before.", {
+      fix: "Run the import again.",
+      cause: error,
+    });
   } finally {
-    await db.close();
+    await db?.close();
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
   }

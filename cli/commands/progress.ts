@@ -1,4 +1,4 @@
-import type { ImportProgress } from "@/lib/catalog/import-dictionary";
+import type { ImportProgress } from "@/lib/catalog/import-progress";
 
 const number = new Intl.NumberFormat("en");
 
@@ -11,9 +11,9 @@ export function progressPrinter(): { show(progress: ImportProgress): void; end()
     show(progress) {
       const now = Date.now();
       if (progress.stage === stage && now - shown < (live ? 100 : 10_000)) return;
-      const line = `  ${progress.stage}: ${number.format(progress.done)} of ${number.format(progress.total)}${
-        progress.rowsPerSecond ? `, ${number.format(progress.rowsPerSecond)} rows/s` : ""
-      }`;
+      const rate = progress.rowsPerSecond ? `, ${number.format(progress.rowsPerSecond)} rows/s` : "";
+      const counted = progress.total ? `${number.format(progress.done)} of ${number.format(progress.total)}${rate}` : progress.detail;
+      const line = `  ${progress.stage}${counted ? `: ${counted}` : ""}`;
       if (live) process.stdout.write(`\r\x1b[2K${line}`);
       else console.log(line);
       stage = progress.stage;

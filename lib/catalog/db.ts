@@ -2,6 +2,7 @@
  * The catalogue's database: a `pg.Pool` over the embedded PGlite (data under `.facet/catalogue`) or over the PostgreSQL server that
  * DATABASE_URL names. Every statement of lib/catalog runs on both.
  */
+import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryResultRow } from "pg";
@@ -9,6 +10,7 @@ import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
 import type { PrismaClient } from "@/lib/generated/prisma/client";
 import { asCatalogueError } from "./database-errors";
+import { ImageList } from "./image-owners";
 import { stampName } from "./import-stamp";
 import { type Lock, takeLock } from "./lock";
 import { migrate, pendingMigrations } from "./migrations";
@@ -28,9 +30,42 @@ export class Database implements Queryable {
     /** Where finished imports are noted (import-stamp.ts); null: nowhere. */
     readonly stampFile: string | null,
     private readonly onClose: () => Promise<void>,
-    /** The whole database as a tar file; undefined where the database is not embedded. */
-    readonly dump?: () => Promise<Uint8Array>,
+    /** Where the database is embedded. */
+    private readonly embedded?: {
+      /** Its name among the catalogues over the images (image-owners.ts). */
+      owner: string;
+      /** The whole database as a tar file. */
+      dump(): Promise<Uint8Array>;
+      /** Ends it at once, amid a statement. */
+      halt(): Promise<void>;
+    },
   ) {}
+
+  get dump(): (() => Promise<Uint8Array>) | undefined {
+    return this.embedded?.dump;
+  }
+
+  #owner: Promise<string> | undefined;
+
+  /** This catalogue's name among those over the same images: of the database itself, however it is reached. */
+  imageOwner(): Promise<string> {
+    this.#owner ??= this.embedded
+      ? Promise.resolve(this.embedded.owner)
+      : this.rows<{ owner: string }>(
+          `SELECT 'server-' || (SELECT system_identifier FROM pg_control_system()) || '-' || oid AS owner FROM pg_database
+           WHERE datname = current_database()`,
+        ).then((rows) => rows[0]?.owner ?? "server");
+    return this.#owner;
+  }
+
+  /**
+   * Ends the statement that the server's process `pid` runs, if it runs one. The embedded database has no other way than to end: nothing
+   * can be asked of it afterwards, and its open transaction is undone when it is opened again.
+   */
+  async interrupt(pid: number): Promise<void> {
+    if (this.embedded) await this.embedded.halt();
+    else await this.pool.query("SELECT pg_cancel_backend($1)", [pid]);
+  }
 
   async rows<R extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<R[]> {
     try {
@@ -174,7 +209,13 @@ async function openEmbedded(dataDir: string | null, imagesDir: string, template?
     await opened.close();
     lock?.release();
   };
-  return new Database(pool, "pglite", imagesDir, stamp, close, () => opened.dump());
+  const own = dataDir !== null && path.resolve(imagesDir) === path.resolve(dataDir, "images");
+  return new Database(pool, "pglite", imagesDir, stamp, close, {
+    // Over its own folder's images it is the only embedded one there can be, wherever the folder is moved and whenever it is made anew.
+    owner: own ? "embedded" : `embedded-${randomUUID()}`,
+    dump: () => opened.dump(),
+    halt: () => opened.halt(),
+  });
 }
 
 async function settleMigrations(db: Database, policy: "apply" | "refuse" | "never"): Promise<void> {
@@ -229,11 +270,24 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   db.pool.on("error", () => {});
   try {
-    await settleMigrations(db, options.migrate ?? (db.kind === "pglite" ? "apply" : "refuse"));
+    const policy = options.migrate ?? (db.kind === "pglite" ? "apply" : "refuse");
+    await settleMigrations(db, policy);
+    if (policy !== "never") await listImages(db);
     return db;
   } catch (error) {
     await db.close();
     throw error;
+  }
+}
+
+/** A catalogue that has no list of its images yet tells the others now; one that may not write there has nothing to lose there either. */
+async function listImages(db: Database): Promise<void> {
+  if (!existsSync(db.imagesDir)) return;
+  try {
+    const list = new ImageList(db.imagesDir, await db.imageOwner());
+    if (!(await list.exists())) await list.rewrite(db);
+  } catch {
+    // The next import says what is wrong with the folder.
   }
 }
 

@@ -2,6 +2,7 @@
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { type Database, type OpenOptions, openDatabase } from "./db";
 import { missingImages } from "./image-files";
+import { otherCatalogues } from "./image-owners";
 import { pendingMigrations } from "./migrations";
 
 export interface Finding {
@@ -150,6 +151,18 @@ async function checkContent(db: Database): Promise<Finding[]> {
   ];
 }
 
+/** Whose else the pictures are. */
+export async function checkSharing(db: Database): Promise<Finding[]> {
+  const others = await otherCatalogues(db.imagesDir, await db.imageOwner());
+  if (others.length === 0) return [];
+  const named = others.map(({ file, changed }) => `${file} (of ${changed.toISOString().slice(0, 10)})`).join(", ");
+  return [
+    good(
+      `Other catalogues show pictures of this folder, which stay here until they let go of them; delete the list of one that is gone: ${named}.`,
+    ),
+  ];
+}
+
 /** Runs every check that can be run, the connection first. Never throws. */
 export async function diagnose(options: OpenOptions = {}): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -162,7 +175,7 @@ export async function diagnose(options: OpenOptions = {}): Promise<Finding[]> {
     findings.push(await checkRights(db));
     const migrations = await checkMigrations(db);
     findings.push(migrations);
-    if (migrations.ok) findings.push(...(await checkContent(db)));
+    if (migrations.ok) findings.push(...(await checkContent(db)), ...(await checkSharing(db)));
   } catch (error) {
     const known = error instanceof FacetError ? error : asFacetError(error);
     const cause = known.cause instanceof Error ? ` (${known.cause.message.split("\n")[0]})` : "";

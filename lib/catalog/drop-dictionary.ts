@@ -2,7 +2,8 @@
 import type { PoolClient } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import type { Database } from "./db";
-import { removeImages } from "./image-files";
+import { ImageList, removeUnshared } from "./image-owners";
+import { lockImports } from "./import-lock";
 import { clearStamp } from "./import-stamp";
 import { dropPartitions, partitionOf } from "./partitions";
 import { rowsOfVersion, type VersionRow } from "./versions";
@@ -14,6 +15,8 @@ export interface DropResult {
   features: number;
   /** Image files removed. */
   images: number;
+  /** Files left, because another catalogue over the same folder shows them. */
+  shared: number;
 }
 
 interface Version extends VersionRow {
@@ -69,7 +72,7 @@ async function removeMedia(client: PoolClient, id: number): Promise<string[]> {
 export async function dropDictionary(db: Database, ref: string, version?: string): Promise<DropResult> {
   await clearStamp(db.stampFile);
   const { dropped, images } = await db.transaction(async (client) => {
-    await client.query("SELECT pg_advisory_xact_lock(hashtext('facet import'))");
+    await lockImports(client, db);
     const dropped = await findVersion(client, ref, version);
     await client.query("DELETE FROM dictionary WHERE id = $1", [dropped.id]);
     const images = await removeMedia(client, dropped.id);
@@ -81,6 +84,8 @@ export async function dropDictionary(db: Database, ref: string, version?: string
     return { dropped, images };
   });
   // Only now: had the transaction failed, the files would still be wanted.
-  await removeImages(db.imagesDir, images);
-  return { ref, version: dropped.version, features: dropped.features, images: images.length };
+  const owner = await db.imageOwner();
+  const { removed, shared } = await removeUnshared(db.imagesDir, owner, images);
+  await new ImageList(db.imagesDir, owner).rewrite(db);
+  return { ref, version: dropped.version, features: dropped.features, images: removed, shared };
 }

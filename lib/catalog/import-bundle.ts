@@ -1,7 +1,7 @@
 /** Importing a bundle by its folder, and noting it for the next start. */
 import { bundleSource } from "@/lib/formats/bundle-source";
 import type { Database } from "./db";
-import type { ImportOptions } from "./import-dictionary";
+import type { ImportOptions } from "./import-progress";
 import { type ImportResult, importSource } from "./import-source";
 import { writeStamp } from "./import-stamp";
 

@@ -3,30 +3,17 @@ import type { PoolClient } from "pg";
 import { conceptClasses } from "@/lib/core/records";
 import type { DictionaryTables } from "@/lib/formats/bundle";
 import { invalidBundle } from "@/lib/formats/manifest";
-import type { Columns, Row, Table } from "@/lib/formats/parquet";
-import type { Source, SourceEntry } from "@/lib/formats/source";
+import type { SourceEntry } from "@/lib/formats/source";
 import { checkMap, checkSource } from "./activation-rows";
 import { type ColumnArrays, fillTable } from "./bulk";
-import type { Database } from "./db";
 import { scoreColumns, scoreColumnsSql } from "./feature-scores";
 import { computeHistograms } from "./histograms";
 import type { ImportMedia } from "./import-media";
 import { mergeOld, type OldDictionary } from "./import-merge";
+import { ImportReader } from "./import-progress";
+import { watchIndexes } from "./index-progress";
 import { attachPartitions, createPartitions, partitionOf } from "./partitions";
 import { fillSearchDocuments } from "./search-documents";
-
-export interface ImportProgress {
-  /** What is being done: a table's name or a sentence's worth. */
-  stage: string;
-  done: number;
-  total: number;
-  rowsPerSecond: number;
-}
-
-export interface ImportOptions {
-  onProgress?: (progress: ImportProgress) => void;
-  signal?: AbortSignal;
-}
 
 export interface DictionaryImport {
   entry: SourceEntry;
@@ -46,42 +33,7 @@ export interface NewDictionary extends DictionaryImport {
 const bins = 32;
 const concepts = new Set<string>(conceptClasses);
 
-export class Importer {
-  /** Rows read so far. */
-  rows = 0;
-  readonly #total: number;
-  readonly #started = performance.now();
-
-  constructor(
-    source: Source,
-    private readonly kind: Database["kind"],
-    private readonly options: ImportOptions,
-  ) {
-    const all = [source.images, source.texts, ...source.dictionaries.flatMap((dictionary) => Object.values(dictionary.tables))];
-    this.#total = all.reduce((sum, table) => sum + table.rows, 0);
-  }
-
-  report(stage: string): void {
-    const seconds = (performance.now() - this.#started) / 1_000;
-    this.options.onProgress?.({
-      stage,
-      done: this.rows,
-      total: this.#total,
-      rowsPerSecond: Math.round(this.rows / Math.max(seconds, 0.001)),
-    });
-  }
-
-  /** A table's batches, with progress, stopping where the signal says so. */
-  async *read<C extends Columns>(stage: string, table: Table<C>, size?: number): AsyncGenerator<Row<C>[]> {
-    this.report(stage);
-    for await (const batch of table.batches(size)) {
-      this.options.signal?.throwIfAborted();
-      yield batch;
-      this.rows += batch.length;
-      this.report(stage);
-    }
-  }
-
+export class Importer extends ImportReader {
   async importDictionary(client: PoolClient, job: NewDictionary): Promise<void> {
     await this.#load(client, await this.#insertDictionary(client, job), job, null);
   }
@@ -109,20 +61,26 @@ export class Importer {
     await this.#activations(client, id, job);
     await this.#ranked(client, id, job);
     if (old) await mergeOld.payloads(client, id, old);
-    this.report("search words");
+    this.begin("search words");
     await fillSearchDocuments(client, id);
+    this.begin("histograms");
     await this.#count(client, id);
     // Sorting an index's rows in memory; for this transaction only.
-    if (this.kind === "postgres") await client.query("SET LOCAL maintenance_work_mem = '256MB'");
-    await attachPartitions(client, id, (table) => {
-      this.options.signal?.throwIfAborted();
-      this.report(`indexes of ${table}`);
-    });
+    if (this.db.kind === "postgres") await client.query("SET LOCAL maintenance_work_mem = '256MB'");
+    const watch = await watchIndexes(this.db, client, (stage, detail) => this.tell(stage, detail));
+    try {
+      await attachPartitions(client, id, (stage) => {
+        this.begin(stage);
+        watch.stage(stage);
+      });
+    } finally {
+      watch.end();
+    }
     await client.query("ANALYZE image");
   }
 
   #fill(client: PoolClient, table: string, columns: ColumnArrays): Promise<void> {
-    return fillTable(client, this.kind, table, columns);
+    return fillTable(client, this.db.kind, table, columns);
   }
 
   async #insertDictionary(client: PoolClient, job: NewDictionary): Promise<number> {

@@ -2,10 +2,9 @@
  * The images and texts of an import, and their numbers in the database. What was seen is kept in tables of the session and looked up batch
  * by batch, so that memory does not grow with how many there are.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { access, appendFile, mkdir, readFile, rm } from "node:fs/promises";
-import path from "node:path";
+import { access } from "node:fs/promises";
 import type { PoolClient } from "pg";
 import type { imageColumns, textColumns } from "@/lib/formats/bundle";
 import { invalidBundle } from "@/lib/formats/manifest";
@@ -14,7 +13,8 @@ import type { ActivationRow } from "@/lib/formats/source";
 import type { StoredText } from "./activation-rows";
 import { type ColumnArrays, fillTable, insertArrays } from "./bulk";
 import type { Database } from "./db";
-import { imagePath, removeImages, writeImage } from "./image-files";
+import { imagePath } from "./image-files";
+import type { WrittenImages } from "./written-images";
 
 /** What browsers show and nothing runs. */
 const mimes = new Set(["image/webp", "image/png", "image/jpeg"]);
@@ -24,37 +24,6 @@ const cacheSize = 50_000;
 
 /** A table's batches with progress (import-dictionary.ts). */
 export type ReadTable = <C extends Columns>(stage: string, table: Table<C>, size?: number) => AsyncGenerator<Row<C>[]>;
-
-/** The image files that an import wrote, noted on disk, to be taken back when it fails. */
-export class WrittenImages {
-  count = 0;
-  readonly #file: string;
-
-  constructor(private readonly imagesDir: string) {
-    this.#file = path.join(/* turbopackIgnore: true */ imagesDir, `.import-${randomUUID()}`);
-  }
-
-  async write(sha256: string, bytes: Uint8Array): Promise<void> {
-    await mkdir(this.imagesDir, { recursive: true });
-    // Noted first: a file without a note would stay for ever.
-    await appendFile(this.#file, `${sha256}\n`);
-    this.count++;
-    await writeImage(this.imagesDir, sha256, bytes);
-  }
-
-  async takeBack(): Promise<void> {
-    const noted = await readFile(this.#file, "utf8").catch(() => "");
-    await removeImages(
-      this.imagesDir,
-      noted.split("\n").filter((hash) => hash.length === 64),
-    );
-    await this.forget();
-  }
-
-  async forget(): Promise<void> {
-    await rm(this.#file, { force: true });
-  }
-}
 
 export class ImportMedia {
   readonly #images = new Map<string, number>();
@@ -78,6 +47,7 @@ export class ImportMedia {
       const hashes = batch.map((image) => image.sha256);
       const twice = hashes.find((hash, i) => hashes.indexOf(hash) !== i) ?? [...(await this.#findImages(hashes)).keys()][0];
       if (twice) throw invalidBundle(`${table.file} holds the image ${twice} twice.`);
+      await this.written.own(hashes);
       for (const image of batch) await this.#storeFile(table, image);
       const column = <K extends keyof (typeof batch)[number]>(key: K) => batch.map((image) => image[key]);
       await insertArrays(

@@ -9,11 +9,16 @@ import { invalidBundle } from "@/lib/formats/manifest";
 import { invalidFile, type Source, type SourceDictionary } from "@/lib/formats/source";
 import type { Database } from "./db";
 import { missingImages } from "./image-files";
-import { Importer, type ImportOptions } from "./import-dictionary";
-import { ImportMedia, WrittenImages } from "./import-media";
+import { ImageList } from "./image-owners";
+import { Importer } from "./import-dictionary";
+import { lockImports } from "./import-lock";
+import { ImportMedia } from "./import-media";
+import type { ImportOptions } from "./import-progress";
 import { clearStamp } from "./import-stamp";
+import { interruptOn } from "./interrupt";
 import { dropPartitions } from "./partitions";
 import { contentVersion } from "./versions";
+import { sweepKilled, WrittenImages } from "./written-images";
 
 export interface ImportedDictionary {
   ref: string;
@@ -110,15 +115,18 @@ export async function importSource(db: Database, source: Source, options: Import
   if (unchanged) return { dictionaries: unchanged, images: 0, rows: 0 };
   await clearStamp(db.stampFile);
   const checking = (done: number, total: number) => options.onProgress?.({ stage: "checking files", done, total, rowsPerSecond: 0 });
-  checking(0, 0);
-  await source.verify(checking);
-  const importer = new Importer(source, db.kind, options);
-  const written = new WrittenImages(db.imagesDir);
+  const owner = await db.imageOwner();
+  const importer = new Importer(source, db, options);
+  const written = new WrittenImages(db.imagesDir, owner);
   try {
-    return await db.transaction(async (client) => {
-      // Two imports at once would make each other's rows; the second waits.
-      await client.query("SELECT pg_advisory_xact_lock(hashtext('facet import'))");
+    checking(0, 0);
+    await source.verify(checking);
+    signal?.throwIfAborted();
+    const result = await db.transaction(async (client) => {
+      const commit = await interruptOn(signal, db, client);
       try {
+        await lockImports(client, db, options);
+        await sweepKilled(client, db);
         const media = new ImportMedia(client, db, (stage, table, size) => importer.read(stage, table, size), written);
         await media.importImages(source.images);
         await media.importTexts(source.texts);
@@ -132,8 +140,12 @@ export async function importSource(db: Database, source: Source, options: Import
         // While the lock is held: the next import would count on these files.
         await written.takeBack();
         throw error;
+      } finally {
+        commit();
       }
     });
+    await new ImageList(db.imagesDir, owner).rewrite(db);
+    return result;
   } catch (error) {
     throw asImportError(error, signal);
   } finally {
@@ -182,13 +194,14 @@ async function importOne(
 }
 
 function asImportError(error: unknown, signal?: AbortSignal): unknown {
-  if (error instanceof FacetError) return error;
+  // Whatever an interrupted statement says of it.
   if (signal?.aborted) {
     return new FacetError("cancelled", "The import was stopped; the catalogue is as it was before.", {
       fix: "Run the import again.",
       cause: error,
     });
   }
+  if (error instanceof FacetError) return error;
   const { code, detail, table } = error as { code?: string; detail?: string; table?: string };
   if (code === "23505") return invalidBundle(`Two rows have the same key (${table}: ${detail}).`, undefined, error);
   if (code?.startsWith("23") || code?.startsWith("22")) {

@@ -88,6 +88,11 @@ export class PgliteThread {
     return this.#ask({ type: "dump" });
   }
 
+  /** Ends the thread amid what it does. The folder is then as if the process had been killed. */
+  async halt(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
   async close(): Promise<void> {
     if (!this.#broken) await this.#ask({ type: "close" }).catch(() => {});
     await this.#worker.terminate();
