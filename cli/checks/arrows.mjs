@@ -19,6 +19,8 @@ export const arrows = {
   // The engine reads weights as stored: safetensors is a format like the others.
   "lib/engine": ["lib/core", "lib/formats", "lib/env", "lib/sharp"],
   "lib/api": ["lib/core"],
+  // Pictures of pages, drawn from records.
+  "lib/card": ["lib/core", "lib/env", "lib/sharp"],
   cli: ["lib"],
 };
 

@@ -1,0 +1,118 @@
+/** Cards: the pictures that stand for a page where a link to it is unfurled. Set by satori into paths, painted by sharp. */
+import type { ReactNode } from "react";
+import satori from "satori";
+import { cardSize } from "@/lib/core/card";
+import { heatRamp, interpolate, paint } from "@/lib/core/heat";
+import type { SparseMap } from "@/lib/core/sparse-map";
+import { toDense } from "@/lib/core/sparse-map";
+import { sharp } from "@/lib/sharp";
+import { cardFonts } from "./fonts";
+
+export const colours = {
+  surface: "#fbfbfa",
+  line: "#dededa",
+  ink: "#1b1c1e",
+  muted: "#5a5d63",
+  accent: "#0b57a4",
+  soft: "#e3edf8",
+  warn: "#8a5200",
+} as const;
+
+type Style = Record<string, string | number>;
+export interface Box {
+  type: string;
+  props: Record<string, unknown>;
+}
+
+/** A box of a card: satori's flex layout. */
+export const box = (style: Style, ...children: (Box | string | null)[]): Box => ({
+  type: "div",
+  props: { style: { display: "flex", ...style }, children: children.filter((child) => child !== null) },
+});
+
+/** Text on so many lines at most. */
+export const text = (words: string, lines: number, style: Style): Box => ({
+  type: "div",
+  props: { style: { display: "block", lineClamp: lines, wordBreak: "break-word", ...style }, children: words },
+});
+
+export interface Heat {
+  map: SparseMap;
+  rows: number;
+  cols: number;
+  max: number;
+}
+
+/** A picture as a square, fitted without stretching, under its heat where there is one. */
+export async function pictureBox(bytes: Uint8Array, side: number, heat: Heat | null = null): Promise<Box> {
+  const picture = sharp(bytes, { autoOrient: true }).resize(side, side, { fit: "inside" }).flatten({ background: "#fff" });
+  const { data, info } = await picture.png().toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  let painted = data;
+  if (heat) {
+    const values = interpolate(toDense(heat.map, heat.rows, heat.cols), heat.rows, heat.cols, height, width);
+    const pixels = new Uint8ClampedArray(width * height * 4);
+    paint(values, heat.max, heatRamp("light"), pixels);
+    const input = await sharp(Buffer.from(pixels.buffer), { raw: { width, height, channels: 4 } })
+      .png()
+      .toBuffer();
+    painted = await sharp(data).composite([{ input }]).png().toBuffer();
+  }
+  return {
+    type: "img",
+    props: {
+      src: `data:image/png;base64,${painted.toString("base64")}`,
+      width,
+      height,
+      style: { width, height, borderRadius: 12 },
+    },
+  };
+}
+
+/** Words in a row that breaks where it must; those that are marked stand out. */
+export function markedText(words: readonly string[], marks: readonly boolean[] | null, style: Style): Box {
+  const pieces = words.map((word, i) => {
+    const marked = marks?.[i] ?? false;
+    // After the word and not before it, where it would stand at the beginning of a line.
+    const spaced = /^\s/.test(words[i + 1] ?? "");
+    const look: Style = marked
+      ? { background: colours.soft, color: colours.accent, fontWeight: 600, borderRadius: 6, padding: "0 6px", margin: "0 -1px" }
+      : {};
+    return box({ marginRight: spaced ? "0.26em" : 0 }, box(look, word.trim()));
+  });
+  return box({ flexWrap: "wrap", overflow: "hidden", alignItems: "baseline", ...style }, ...pieces);
+}
+
+const margin = 52;
+
+/** The whole card as a PNG. */
+export async function drawCard(content: Box, foot: string): Promise<Uint8Array> {
+  const { fonts, family } = await cardFonts();
+  const { width, height } = cardSize;
+  const inner = box(
+    {
+      // Satori adds padding to a width: what is inside is measured here.
+      width: width - 2 * margin,
+      height: height - 2 * margin,
+      flexDirection: "column",
+      justifyContent: "space-between",
+      color: colours.ink,
+      fontFamily: family,
+      fontSize: 30,
+      lineHeight: 1.3,
+    },
+    content,
+    box(
+      { justifyContent: "space-between", alignItems: "center", fontSize: 24, color: colours.muted },
+      text(foot, 1, { maxWidth: 860 }),
+      box(
+        { alignItems: "center", fontWeight: 600, color: colours.ink },
+        box({ width: 22, height: 22, borderRadius: 5, marginRight: 12, background: colours.accent }),
+        "Facet",
+      ),
+    ),
+  );
+  const frame = box({ width, height, alignItems: "center", justifyContent: "center", background: colours.surface }, inner);
+  const svg = await satori(frame as unknown as ReactNode, { width, height, fonts });
+  return new Uint8Array(await sharp(Buffer.from(svg)).resize(width, height).png({ compressionLevel: 9 }).toBuffer());
+}
