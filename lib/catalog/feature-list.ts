@@ -8,6 +8,7 @@ import { FacetError } from "@/lib/core/errors";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { type FeatureCard, type FeaturePage, flagKeys, type Meaning, type MetricKey, metricKeys } from "@/lib/core/records";
 import type { Queryable } from "./db";
+import { countInMemory } from "./feature-columns";
 import { type CardRow, cardColumns, toCard } from "./row-types";
 import { attachTop } from "./top-maps";
 
@@ -131,6 +132,8 @@ export interface FeatureFilter {
   parameters: Parameters;
   /** Whether they leave anything of the dictionary out. */
   narrows: boolean;
+  /** Where the filters of a query are all that there is, no search: these, of which dictionary. */
+  only?: { dictionaryId: number; query: FeatureQuery };
 }
 
 function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): FeatureFilter {
@@ -150,7 +153,7 @@ function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch
   }
   if (query.scoredBy.length) where.push(`(${query.scoredBy.map((key) => `f.${key} IS NOT NULL`).join(" OR ")})`);
   if (match?.condition) where.push(match.condition(parameters));
-  return { sql: where.join(" AND "), parameters, narrows: where.length > 1 };
+  return { sql: where.join(" AND "), parameters, narrows: where.length > 1, only: match?.condition ? undefined : { dictionaryId, query } };
 }
 
 export interface Source {
@@ -161,13 +164,14 @@ export interface Source {
   beside: Hit[];
   /** Whether anything is left out of the dictionary. */
   narrows: boolean;
+  only?: FeatureFilter["only"];
 }
 
 /** Every condition of the list, search included, asked before any limit. */
 export async function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Promise<Source> {
   const filter = filterOf(dictionaryId, query, match);
   const { parameters } = filter;
-  if (!match?.found) return { sql: `FROM feature f WHERE ${filter.sql}`, parameters, beside: [], narrows: filter.narrows };
+  if (!match?.found) return { ...filter, sql: `FROM feature f WHERE ${filter.sql}`, beside: [] };
   const beside = (await match.beside?.(filter)) ?? [];
   let found = match.found(parameters);
   if (beside.length) {
@@ -182,7 +186,9 @@ const counts = new WeakMap<Queryable, Map<string, number>>();
 const mostCounts = 500;
 
 /** How many features a list has. The rows of a dictionary's number never change, so that each page of a list need not count again. */
-export async function countRows(db: Queryable, { sql, parameters }: Pick<Source, "sql" | "parameters">): Promise<number> {
+export async function countRows(db: Queryable, { sql, parameters, only }: Pick<Source, "sql" | "parameters" | "only">): Promise<number> {
+  const inMemory = only && countInMemory(db, only.dictionaryId, only.query);
+  if (typeof inMemory === "number") return inMemory;
   const known = counts.get(db) ?? new Map<string, number>();
   counts.set(db, known);
   const key = JSON.stringify([sql, parameters.values]);

@@ -151,8 +151,7 @@ export async function nearestVectors(
   const vector = `${parameters.bind(`[${Array.from(question, (value) => value.toFixed(6)).join(",")}]`)}::${type}(${size})`;
   const whole =
     rows <= scannedWhole ||
-    (filter.narrows &&
-      (await countRows(db, { sql: `FROM feature f WHERE ${filter.sql}`, parameters: filter.parameters })) <= selective * rows);
+    (filter.narrows && (await countRows(db, { ...filter, sql: `FROM feature f WHERE ${filter.sql}` })) <= selective * rows);
   // Adding nothing keeps the planner from the index.
   const distance = `((v.embedding::${type}(${size})) <#> ${vector})`;
   return db.rows<NearVector>(

@@ -1,0 +1,126 @@
+/**
+ * The columns that lists filter by, of a large dictionary, in this process's memory: how many of 131,072 features pass a filter takes the
+ * database 20 ms and more, each time that a bound is moved, and here less than one. A dictionary's rows never change under its number, so
+ * that what was read stays true. Until they are read, and for small dictionaries, the database counts.
+ */
+import type { FeatureQuery } from "@/lib/core/feature-query";
+import { conceptClasses, flagKeys, type MetricKey, metricKeys } from "@/lib/core/records";
+import type { Queryable } from "./db";
+
+/** Smaller dictionaries are counted by the database, in a few milliseconds. */
+const leastFeatures = 16_384;
+/** Of all dictionaries together; beyond it the one that was asked for longest ago goes. One of 131,072 features has 13 MiB. */
+const mostBytes = 160 * 2 ** 20;
+
+const singlePrecision = new Set<MetricKey>(["max_activation", "mean_activation"]);
+
+export interface FeatureColumns {
+  rows: number;
+  bytes: number;
+  /** NaN where the feature lacks the metric. */
+  metrics: Record<MetricKey, Float64Array>;
+  /** Bit i: the i-th of `flagKeys`. */
+  flags: Uint8Array;
+  /** 1 and up: places in `conceptClasses`; 0: none of them. */
+  concepts: Uint8Array;
+}
+
+/** How many rows pass the filters of `query`; its search, order and cursor play no part. */
+export function countColumns(columns: FeatureColumns, query: FeatureQuery): number {
+  const { rows, metrics, flags } = columns;
+  const ranges = metricKeys.flatMap((key) => {
+    const range = query.ranges[key];
+    if (range?.min === undefined && range?.max === undefined) return [];
+    const bound = singlePrecision.has(key) ? Math.fround : Number;
+    return [{ values: metrics[key], min: bound(range.min ?? Number.NEGATIVE_INFINITY), max: bound(range.max ?? Number.POSITIVE_INFINITY) }];
+  });
+  const passes = new Uint8Array(conceptClasses.length + 1).fill(query.concepts.length ? 0 : 1);
+  for (const concept of query.concepts) passes[conceptClasses.indexOf(concept) + 1] = 1;
+  let [asked, wanted] = [0, 0];
+  flagKeys.forEach((key, bit) => {
+    if (query.flags[key] === undefined) return;
+    asked |= 1 << bit;
+    if (query.flags[key]) wanted |= 1 << bit;
+  });
+  const scores = query.scoredBy.map((key) => metrics[key]);
+  let count = 0;
+  row: for (let i = 0; i < rows; i++) {
+    if (((flags[i] as number) & asked) !== wanted || !passes[columns.concepts[i] as number]) continue;
+    for (const { values, min, max } of ranges) {
+      const value = values[i] as number;
+      // A comparison with NaN is false.
+      if (!(value >= min && value <= max)) continue row;
+    }
+    if (scores.length && scores.every((values) => Number.isNaN(values[i]))) continue;
+    count++;
+  }
+  return count;
+}
+
+/** Big-endian doubles, as the database sends them. */
+function doubles(bytes: Buffer): Float64Array {
+  const turned = new ArrayBuffer(bytes.byteLength);
+  const view = Buffer.from(turned);
+  view.set(bytes);
+  view.swap64();
+  return new Float64Array(turned);
+}
+
+export async function readColumns(db: Queryable, dictionaryId: number): Promise<FeatureColumns> {
+  const column = (expression: string, name: string) => `string_agg(${expression}, ''::bytea ORDER BY index) AS ${name}`;
+  const byte = (expression: string, name: string) => column(`set_byte('\\x00'::bytea, 0, ${expression})`, name);
+  const [row] = await db.rows<Record<MetricKey | "flags" | "concepts", Buffer | null>>(
+    `SELECT ${metricKeys.map((key) => column(`float8send(coalesce(${key}::float8, 'NaN'))`, key)).join(", ")},
+       ${byte(flagKeys.map((key, bit) => `(${key}::int << ${bit})`).join(" | "), "flags")},
+       ${byte("coalesce(array_position($2::text[], concept), 0)", "concepts")}
+     FROM feature WHERE dictionary_id = $1`,
+    [dictionaryId, conceptClasses],
+  );
+  const bytesOf = (key: MetricKey | "flags" | "concepts") => row?.[key] ?? Buffer.alloc(0);
+  const metrics = Object.fromEntries(metricKeys.map((key) => [key, doubles(bytesOf(key))])) as Record<MetricKey, Float64Array>;
+  const flags = new Uint8Array(bytesOf("flags"));
+  return {
+    rows: flags.length,
+    bytes: flags.length * (8 * metricKeys.length + 2),
+    metrics,
+    flags,
+    concepts: new Uint8Array(bytesOf("concepts")),
+  };
+}
+
+/** `null`: being read, or not worth it. */
+type Kept = Map<number, FeatureColumns | null>;
+const keptOf = new WeakMap<Queryable, Kept>();
+
+async function fetchColumns(db: Queryable, kept: Kept, dictionaryId: number, least: number): Promise<void> {
+  const [row] = await db.rows<{ features: number }>("SELECT features FROM dictionary WHERE id = $1", [dictionaryId]);
+  if (!row || row.features < least) return;
+  const columns = await readColumns(db, dictionaryId);
+  kept.delete(dictionaryId);
+  kept.set(dictionaryId, columns);
+  let bytes = [...kept.values()].reduce((sum, one) => sum + (one?.bytes ?? 0), 0);
+  for (const [id, one] of kept) {
+    if (bytes <= mostBytes || id === dictionaryId) break;
+    kept.delete(id);
+    bytes -= one?.bytes ?? 0;
+  }
+}
+
+/** The count, where the dictionary's columns are in memory; else null, and they are read for the next time. `least`: for tests. */
+export function countInMemory(db: Queryable, dictionaryId: number, query: FeatureQuery, least = leastFeatures): number | null {
+  const kept: Kept = keptOf.get(db) ?? new Map();
+  keptOf.set(db, kept);
+  const columns = kept.get(dictionaryId);
+  if (columns) {
+    // The last one asked for is the last to go.
+    kept.delete(dictionaryId);
+    kept.set(dictionaryId, columns);
+    return countColumns(columns, query);
+  }
+  if (columns === undefined) {
+    kept.set(dictionaryId, null);
+    // A database that fails says so to whoever asks it next.
+    fetchColumns(db, kept, dictionaryId, least).catch(() => kept.delete(dictionaryId));
+  }
+  return null;
+}
