@@ -2,7 +2,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { limits } from "./lib/core/protocol";
-import { dataPolicy, fixedHeaders } from "./lib/core/security-headers";
+import { dataPolicy, fixedHeaders, sharedHeaders } from "./lib/core/security-headers";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
@@ -30,7 +30,9 @@ const config: NextConfig = {
   // Headers that every answer carries, files and API included; the Content-Security-Policy of pages is made for each request in proxy.ts.
   headers: async () => [
     { source: "/:path*", headers: fixedHeaders },
+    { source: "/embed/:path*", headers: sharedHeaders },
     { source: "/api/:path*", headers: [{ key: "Content-Security-Policy", value: dataPolicy }] },
+    { source: "/api/:path*/card", headers: sharedHeaders },
   ],
 };
 

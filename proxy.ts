@@ -2,7 +2,7 @@ import { type NextRequest, NextResponse } from "next/server";
 import { obstacleTo } from "@/app/obstacle";
 import { FacetError } from "@/lib/core/errors";
 import { missingHeader, missingStatus, writeMissing } from "@/lib/core/missing";
-import { contentSecurityPolicy, refusal } from "@/lib/core/security-headers";
+import { contentSecurityPolicy, embedHeader, isEmbed, refusal } from "@/lib/core/security-headers";
 
 /**
  * Runs before every page: refuses requests from elsewhere, gives the page a nonce and the policy that names it, and the status of an error where
@@ -25,11 +25,14 @@ export async function proxy(request: NextRequest): Promise<Response> {
   }
 
   const nonce = btoa(crypto.randomUUID());
-  const policy = contentSecurityPolicy(nonce, process.env.NODE_ENV === "development");
+  const embed = isEmbed(request.nextUrl.pathname);
+  const policy = contentSecurityPolicy(nonce, { development: process.env.NODE_ENV === "development", embed });
   const headers = new Headers(request.headers);
   // Next.js reads the nonce from the policy and puts it on its own scripts; the layout reads `x-nonce` for ours.
   headers.set("x-nonce", nonce);
   headers.set("Content-Security-Policy", policy);
+  headers.delete(embedHeader);
+  if (embed) headers.set(embedHeader, "1");
   const missing = await obstacleTo(request.nextUrl);
   headers.delete(missingHeader);
   if (missing) headers.set(missingHeader, writeMissing(missing));

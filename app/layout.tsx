@@ -5,6 +5,7 @@ import { CommandPalette } from "@/components/shell/command-palette";
 import { KeyboardHelp } from "@/components/shell/keyboard-help";
 import { Providers } from "@/components/shell/providers";
 import { TopBar } from "@/components/shell/top-bar";
+import { embedHeader } from "@/lib/core/security-headers";
 import "./globals.css";
 
 export const metadata: Metadata = {
@@ -20,7 +21,9 @@ export const viewport: Viewport = {
 };
 
 export default async function RootLayout({ children }: { children: ReactNode }) {
-  const nonce = (await headers()).get("x-nonce") ?? undefined;
+  const sent = await headers();
+  const nonce = sent.get("x-nonce") ?? undefined;
+  const bare = sent.get(embedHeader) !== null;
   return (
     // public/theme.js sets data-theme before React sees the element.
     <html lang="en" suppressHydrationWarning>
@@ -29,19 +32,25 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
       </head>
       <body className="flex min-h-dvh flex-col">
         <Providers nonce={nonce}>
-          <a
-            href="#content"
-            className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-accent px-4 py-2 text-accent-ink focus-visible:translate-y-0"
-          >
-            Skip to the content
-          </a>
-          {/* No boundary around it: every page is made for its request (the nonce), and a streamed bar would come after the page. */}
-          <TopBar />
-          <main id="content" tabIndex={-1} className="flex grow flex-col outline-none">
-            {children}
-          </main>
-          <CommandPalette />
-          <KeyboardHelp />
+          {bare ? (
+            <main className="flex grow flex-col">{children}</main>
+          ) : (
+            <>
+              <a
+                href="#content"
+                className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-accent px-4 py-2 text-accent-ink focus-visible:translate-y-0"
+              >
+                Skip to the content
+              </a>
+              {/* No boundary around it: every page is made for its request (the nonce), and a streamed bar would come after the page. */}
+              <TopBar />
+              <main id="content" tabIndex={-1} className="flex grow flex-col outline-none">
+                {children}
+              </main>
+              <CommandPalette />
+              <KeyboardHelp />
+            </>
+          )}
         </Providers>
       </body>
     </html>

@@ -21,7 +21,5 @@ export async function drawn(request: Request, key: string, draw: () => Promise<U
   return withEtag(request, bytes, `"${createHash("sha256").update(bytes).digest("base64url").slice(0, 27)}"`, {
     "Content-Type": "image/png",
     "Cache-Control": "public, max-age=3600",
-    // Other sites show it: that is what it is for.
-    "Cross-Origin-Resource-Policy": "cross-origin",
   });
 }

@@ -1,43 +1,14 @@
 import { ImageOff } from "lucide-react";
 import Link from "next/link";
-import { useMemo } from "react";
-import { cn } from "@/components/ui/cn";
 import type { ExperimentSummary } from "@/lib/core/experiment";
 import { routes } from "@/lib/core/routes";
-import { markDifferences, splitWords } from "@/lib/core/word-diff";
 import { formatDate } from "./date";
-
-/** A text with the words marked that another one lacks. */
-export function MarkedText({ text, marks, className }: { text: string; marks: readonly boolean[] | null; className?: string }) {
-  const words = useMemo(() => splitWords(text), [text]);
-  return (
-    <span dir="auto" className={cn("break-words", className)}>
-      {words.map((word, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a word is its place in the text
-        <span key={i}>
-          {/^\s/.test(word) && " "}
-          {marks?.[i] ? (
-            <mark className="rounded-sm bg-accent-soft font-medium text-inherit underline decoration-2 decoration-accent underline-offset-4">
-              {word.trim()}
-            </mark>
-          ) : (
-            word.trim()
-          )}
-        </span>
-      ))}
-    </span>
-  );
-}
-
-/** Marks of both texts, where there is another to compare with. */
-export function useMarks(steered: string, baseline: string | null) {
-  return useMemo(() => (baseline === null ? null : markDifferences(splitWords(steered), splitWords(baseline))), [steered, baseline]);
-}
+import { MarkedText, marksOf } from "./marked-text";
 
 /** A saved experiment in the list: what was asked, and what was answered with and without. */
 export function ExperimentRow({ experiment }: { experiment: ExperimentSummary }) {
   const { id, title, picture, question, steered, baseline, outcome, createdAt, dictionary } = experiment;
-  const marks = useMarks(steered, baseline);
+  const marks = marksOf(steered, baseline);
   return (
     <article className="group relative flex gap-4 rounded-lg bg-raised p-3 ring-1 ring-line transition-shadow duration-100 hover:shadow-md sm:p-4">
       <span className="flex size-20 shrink-0 items-center justify-center overflow-hidden rounded-md bg-sunken text-faint sm:size-28">

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contentSecurityPolicy, fixedHeaders, refusal } from "./security-headers";
+import { contentSecurityPolicy, fixedHeaders, isEmbed, refusal } from "./security-headers";
 
 describe("the policy of a page", () => {
   it("runs scripts by nonce alone and fetches from no other origin", () => {
@@ -12,7 +12,7 @@ describe("the policy of a page", () => {
   });
 
   it("allows what React's development build needs only there", () => {
-    expect(contentSecurityPolicy("abc", true)).toContain("'unsafe-eval'");
+    expect(contentSecurityPolicy("abc", { development: true })).toContain("'unsafe-eval'");
   });
 });
 
@@ -20,6 +20,17 @@ it("lets our own pages ask for the camera, and for nothing else of the device", 
   const policy = fixedHeaders.find(({ key }) => key === "Permissions-Policy")?.value ?? "";
   expect(policy).toContain("camera=(self)");
   expect(policy.split(", ").filter((rule) => !rule.endsWith("=()"))).toEqual(["camera=(self)"]);
+});
+
+describe("frames", () => {
+  it("of other sites may show the pages made for it, and no other", () => {
+    expect(contentSecurityPolicy("abc")).toContain("frame-ancestors 'self'");
+    const embed = contentSecurityPolicy("abc", { embed: true });
+    expect(embed).toContain("frame-ancestors *");
+    expect(embed.replace("frame-ancestors *", "frame-ancestors 'self'")).toBe(contentSecurityPolicy("abc"));
+    for (const path of ["/embed/x/abc", "/embed/d/model/dictionary/1"]) expect(isEmbed(path), path).toBe(true);
+    for (const path of ["/", "/x/abc", "/embed", "/embedded/x", "/d/embed/x/1", "/steer"]) expect(isEmbed(path), path).toBe(false);
+  });
 });
 
 describe("requests from elsewhere", () => {

@@ -16,13 +16,23 @@ export const fixedHeaders: { key: string; value: string }[] = [
 /** The policy of what is no page: opened on its own, it may load and run nothing. */
 export const dataPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
+/** Pages that may stand in a frame of any site. They show and link, and nothing on them acts, so that no click on them can be stolen. */
+export const isEmbed = (pathname: string): boolean => pathname.startsWith("/embed/");
+
+/** Of requests, and overwritten whatever a client sends: tells the layout that the page stands alone. */
+export const embedHeader = "x-facet-embed";
+
+/** What a page or picture carries that other sites may show. */
+export const sharedHeaders: { key: string; value: string }[] = [{ key: "Cross-Origin-Resource-Policy", value: "cross-origin" }];
+
 /**
  * The policy of one page view. Scripts run only when they carry the nonce or were loaded by one that does; nothing is fetched from another
  * origin. Style attributes are allowed, because positions and sizes of lists and charts are set that way; style elements need the nonce.
  * @param nonce fresh for each request, base64
  * @param development React's development build evaluates strings to show server stacks, and its tools inject styles
+ * @param embed for a page that other sites may frame; every other page stands in no frame but our own
  */
-export function contentSecurityPolicy(nonce: string, development = false): string {
+export function contentSecurityPolicy(nonce: string, { development = false, embed = false } = {}): string {
   const directives: Record<string, string> = {
     "default-src": "'none'",
     "script-src": `'self' 'nonce-${nonce}' 'strict-dynamic'${development ? " 'unsafe-eval'" : ""}`,
@@ -36,7 +46,7 @@ export function contentSecurityPolicy(nonce: string, development = false): strin
     "object-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'self'",
-    "frame-ancestors": "'self'",
+    "frame-ancestors": embed ? "*" : "'self'",
   };
   return Object.entries(directives)
     .map(([name, value]) => `${name} ${value}`)

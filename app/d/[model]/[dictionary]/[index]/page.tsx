@@ -11,11 +11,13 @@ import { ReloadButton } from "@/components/ui/reload-button";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { getDatabase } from "@/lib/catalog/db";
 import { findFeature } from "@/lib/catalog/feature-detail";
+import { cardSize } from "@/lib/core/card";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { FeatureDetail } from "@/lib/core/records";
 import { refOf, routes } from "@/lib/core/routes";
 import { featuresAround } from "@/lib/search/features-around";
 import { MissingPage, missingHere, missingTitle } from "../../../../missing-page";
+import { usualSortOf } from "../../../../usual-sort-of";
 import { requestOrigin } from "../../../../request-origin";
 
 interface PageProps {
@@ -57,14 +59,14 @@ export async function generateMetadata(props: PageProps): Promise<Metadata> {
   const loaded = await load(ref, index, version);
   if ("problem" in loaded) return { title: `#${index}` };
   const { title, description } = summarise(loaded.detail);
-  const top = loaded.detail.feature.top[0];
+  const images = [{ url: routes.api.featureCard(ref, index), ...cardSize, type: "image/png", alt: title }];
   return {
     metadataBase: await requestOrigin(),
     title,
     description,
     alternates: { canonical: routes.feature(ref, index) },
-    openGraph: { title, description, type: "article", images: top ? [routes.api.image(top.image)] : undefined },
-    twitter: { card: "summary", title, description },
+    openGraph: { title, description, type: "article", images },
+    twitter: { card: "summary_large_image", title, description, images },
   };
 }
 
@@ -81,10 +83,12 @@ export default async function FeaturePage(props: PageProps) {
   }
   const client = makeQueryClient();
   client.setQueryData(featureQueryOptions(ref, index, { v: version ?? undefined }).queryKey, loaded.detail);
-  const around = await featuresAround(await getDatabase(), originQuery(ref, from), index);
+  const database = await getDatabase();
+  const origin = originQuery(ref, from, await usualSortOf(database, ref));
+  const around = await featuresAround(database, origin, index);
   return (
     <HydrationBoundary state={dehydrate(client)}>
-      <FeatureView dictionary={ref} index={index} version={version} from={from} around={around} />
+      <FeatureView dictionary={ref} index={index} version={version} origin={origin} around={around} />
     </HydrationBoundary>
   );
 }
