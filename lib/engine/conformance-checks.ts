@@ -1,6 +1,6 @@
 /** What the conformance suite sees of a run, and the arithmetic it holds it against: plain, and apart from the engine's own. */
 import { type ClampPlan, type PromptLayout, targetActivation } from "@/lib/core/clamp";
-import type { Arm, EngineEvent, GenerateRequest, Receipt } from "@/lib/core/protocol";
+import type { Arm, EngineEvent, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
 import type { Engine, GenerateOptions, HookEvent, ResolveImage, Tap } from "./engine";
 
 /** The dictionary's weights as they lie in the file. */
@@ -16,12 +16,19 @@ export interface Weights {
   decoderBias: Float32Array;
 }
 
+export type ClampInput = Partial<Intervention> & { feature: number };
+
+/** The pictures that tests ask about; the factory makes two that differ. */
+export const pictures = [{ sha256: "0".repeat(64) }, { sha256: "1".repeat(64) }] as const;
+
 export interface EngineUnderTest {
   engine: Engine;
   dictionary: string;
   weights: Weights;
   resolveImage: ResolveImage;
   layout(request: GenerateRequest): Promise<PromptLayout>;
+  /** A word that the model has no token for. */
+  unwritable: string;
   /** Greedy tokens from the model run whole each time: no dictionary, no cache. */
   plainGreedy(request: GenerateRequest, tokens: number): Promise<number[]>;
 }

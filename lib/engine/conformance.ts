@@ -3,9 +3,20 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planClamps } from "@/lib/core/clamp";
-import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Intervention, type Scope } from "@/lib/core/protocol";
+import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Scope } from "@/lib/core/protocol";
 import { describeReceipt } from "@/lib/core/receipt";
-import { checkRequestedChange, type EngineUnderTest, latents, norm, type Outcome, rowOf, runAll } from "./conformance-checks";
+import {
+  type ClampInput,
+  checkRequestedChange,
+  type EngineUnderTest,
+  latents,
+  norm,
+  type Outcome,
+  pictures,
+  rowOf,
+  runAll,
+} from "./conformance-checks";
+import { describeReports } from "./conformance-reports";
 import type { HookEvent } from "./engine";
 
 export interface Factory {
@@ -14,11 +25,9 @@ export interface Factory {
   destroy?(subject: EngineUnderTest): Promise<void>;
 }
 
-const image = { sha256: "0".repeat(64) };
+const [image] = pictures;
 const picture = { type: "image", image } as const;
 const question = { type: "text", text: "what do you see ?" } as const;
-
-type ClampInput = Partial<Intervention> & { feature: number };
 
 const numbersTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 
@@ -383,5 +392,7 @@ export function describeEngine(name: string, factory: Factory): void {
       }
       expect(outcome.receipts.steered).toMatchObject({ outcome: "steered", decode: { planned: 0, changed: 0 } });
     });
+
+    describeReports(() => ({ subject, active, inactive, words, request }));
   });
 }

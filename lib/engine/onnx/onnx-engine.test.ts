@@ -2,13 +2,13 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RgbImage } from "@/lib/core/preprocess";
 import { pixelValues } from "@/lib/core/preprocess";
-import type { GenerateRequest } from "@/lib/core/protocol";
+import type { GenerateRequest, ImageRef } from "@/lib/core/protocol";
 import { generateRequestSchema } from "@/lib/core/protocol";
 import { argmax } from "@/lib/core/sampling";
 import { env } from "@/lib/env";
 import { readTensor } from "@/lib/formats/safetensors";
 import { describeEngine } from "../conformance";
-import type { EngineUnderTest, Weights } from "../conformance-checks";
+import { type EngineUnderTest, pictures, type Weights } from "../conformance-checks";
 import { createEngines, readManifest } from "../registry";
 import { parseManifest } from "./load";
 import { OnnxEngine } from "./onnx-engine";
@@ -18,11 +18,11 @@ import type { NodeRuntime } from "./runtime-node";
 const folder = env.engineDir;
 
 /** A disc on a graded ground: some edges and some flat parts. */
-function picture(side = 384): RgbImage {
+function picture(side = 384, [x0, y0] = [0.4, 0.6]): RgbImage {
   const data = new Uint8Array(side * side * 3);
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
-      const inside = Math.hypot(x - side * 0.4, y - side * 0.6) < side / 4;
+      const inside = Math.hypot(x - side * x0, y - side * y0) < side / 4;
       data.set(inside ? [230, 60, 40] : [120, Math.round((160 * y) / side), 200], (y * side + x) * 3);
     }
   }
@@ -53,7 +53,8 @@ async function weightsOf(file: string, k: number): Promise<Weights> {
   };
 }
 
-const resolveImage = async () => ({ ...picture(), sha256: "0".repeat(64) });
+const shown = (image: ImageRef) => ("sha256" in image && image.sha256 === pictures[1].sha256 ? picture(240, [0.7, 0.2]) : picture());
+const resolveImage = async (image: ImageRef) => ({ ...shown(image), sha256: "sha256" in image ? image.sha256 : pictures[0].sha256 });
 
 async function create(limits: { concurrency: number; bound: number }): Promise<EngineUnderTest> {
   const manifest = await manifestOf();
@@ -68,14 +69,15 @@ async function create(limits: { concurrency: number; bound: number }): Promise<E
     dictionary: ref,
     weights: await weightsOf(path.join(folder, dictionary.folder, "sae.safetensors"), dictionary.k),
     resolveImage,
+    unwritable: "xylophonist",
     layout: async (request) => promptOf(request).layout,
     plainGreedy: async (request, tokens) => {
-      const { ids, layout } = promptOf(request);
-      const [grid] = await model.vision([pixelValues(picture(), manifest.image.size, manifest.image)]);
+      const { ids, layout, images } = promptOf(request);
+      const grids = await model.vision(images.map((image) => pixelValues(shown(image), manifest.image.size, manifest.image)));
       const written: number[] = [];
       while (written.length < tokens) {
         const embeds = await model.embed([...ids, ...written]);
-        for (const { start } of layout.images) embeds.set(grid as Float32Array, start * model.width);
+        for (const [i, { start }] of layout.images.entries()) embeds.set(grids[i] as Float32Array, start * model.width);
         const lower = await model.lower(embeds, null);
         const upper = await model.upper(lower.states, null);
         model.release(lower.cache, upper.cache);
@@ -146,7 +148,7 @@ describe("OnnxEngine", () => {
     let decoded = 0;
     const counted = async () => {
       decoded++;
-      return resolveImage();
+      return resolveImage(pictures[0]);
     };
     const content = [
       { type: "image", image: { sha256: "0".repeat(64) } },
@@ -167,7 +169,7 @@ describe("OnnxEngine", () => {
       most = Math.max(most, ++open);
       await new Promise((resolve) => setTimeout(resolve, 20));
       open--;
-      return resolveImage();
+      return resolveImage(pictures[0]);
     };
     const image = { sha256: "0".repeat(64) };
     const content = [
