@@ -1,4 +1,5 @@
 /** A dictionary of the catalogue as the tables that an import reads: what the catalogue holds, in ascending order of index, page by page. */
+import { createHash } from "node:crypto";
 import type { PoolClient, QueryResultRow } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import type { Dictionary } from "@/lib/core/records";
@@ -197,7 +198,7 @@ export async function withExport<T>(
     await client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
     const { rows } = await client.query<SourceEntryRow>(
       `SELECT id, model_id, explained_variance, fvu, l0, dead_share, loss_recovered, images, image_tokens::float8 AS image_tokens,
-         text_tokens::float8 AS text_tokens FROM dictionary WHERE id = ANY($1::int[])`,
+         text_tokens::float8 AS text_tokens, content_sha256, added_contents FROM dictionary WHERE id = ANY($1::int[])`,
       [ids],
     );
     await stageMedia(client, ids, rows[0]?.model_id ?? 0);
@@ -207,7 +208,7 @@ export async function withExport<T>(
       if (!row) throw new FacetError("dictionary_not_found", `${dictionary.ref} was dropped meanwhile.`);
       dictionaries.push({
         entry: entryOf(dictionary, row),
-        content: dictionary.sha256,
+        content: contentOf(row),
         tables: await readTables(client, id, dictionary.numLatents),
       });
     }
@@ -232,7 +233,17 @@ type SourceEntryRow = SourceEntry["metrics"] & {
   images: number;
   image_tokens: number | null;
   text_tokens: number | null;
+  content_sha256: string;
+  added_contents: string[];
 };
+
+/** Of all that the dictionary was made from, what was added to it later included. */
+function contentOf({ content_sha256, added_contents }: SourceEntryRow): string {
+  if (added_contents.length === 0) return content_sha256;
+  return createHash("sha256")
+    .update([content_sha256, ...added_contents].join())
+    .digest("hex");
+}
 
 function entryOf(dictionary: Dictionary, row: SourceEntryRow): SourceEntry {
   const { explained_variance, fvu, l0, dead_share, loss_recovered } = row;

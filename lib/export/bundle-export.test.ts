@@ -9,6 +9,7 @@ import { storedImages } from "@/lib/catalog/image-files";
 import { importBundle } from "@/lib/catalog/import-bundle";
 import { importSource } from "@/lib/catalog/import-source";
 import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
+import { bundleSource } from "@/lib/formats/bundle-source";
 import { writeBundle } from "@/lib/formats/bundle-write";
 import { readOne } from "@/lib/formats/dictionaries/test-dictionaries";
 import { openSource } from "@/lib/formats/readers";
@@ -30,8 +31,7 @@ async function everything(db: Database): Promise<Record<string, unknown[]>> {
   const image = (column: string) => `(SELECT sha256 FROM image WHERE id = ${column}) AS image`;
   const queries: Record<string, string> = {
     model: "SELECT slug, name, sha256, image_size, grid_rows, grid_cols FROM model ORDER BY slug",
-    dictionary:
-      "SELECT to_jsonb(t) - '{id,model_id,content_sha256,added_contents,imported_at}'::text[] AS row FROM dictionary t ORDER BY ref",
+    dictionary: "SELECT to_jsonb(t) - '{id,model_id,added_contents,imported_at}'::text[] AS row FROM dictionary t ORDER BY ref",
     image: "SELECT sha256, mime, width, height, bytes, source, caption FROM image ORDER BY sha256",
     text: `SELECT sha256, tokens, ${image("image_id")} FROM text_sequence ORDER BY sha256`,
     feature: `SELECT ${d}, to_jsonb(t) - 'dictionary_id' AS row FROM feature t ORDER BY 1, index`,
@@ -101,16 +101,20 @@ async function comesBack(fill: (from: TestCatalog) => Promise<void>, names: stri
   const [from, to] = [await openTestCatalog(), await openTestCatalog()];
   try {
     await fill(from);
-    const dictionaries = await from.db.rows<{ ref: string; sha256: string }>("SELECT ref, sha256 FROM dictionary ORDER BY imported_at, id");
-    for (const [i, { ref, sha256 }] of dictionaries.entries()) {
+    const dictionaries = await from.db.rows<{ ref: string; sha256: string; version: string }>(
+      "SELECT ref, sha256, version FROM dictionary ORDER BY imported_at, id",
+    );
+    for (const [i, { ref, sha256, version }] of dictionaries.entries()) {
       const folder = path.join(from.folder, `out-${i}`);
-      await withExport(from.db, [{ ref, version: sha256.slice(0, 12) }], (source) => writeBundle(source, folder));
-      expect((await importBundle(to.db, folder)).dictionaries).toMatchObject([{ ref, sha256, outcome: "added" }]);
+      await withExport(from.db, [{ ref, version: version.slice(0, 12) }], (source) => writeBundle(source, folder));
+      expect((await importBundle(to.db, folder)).dictionaries).toMatchObject([{ ref, sha256, version, outcome: "added" }]);
+      // Where it came from it is there already.
+      expect((await importBundle(from.db, folder)).dictionaries).toMatchObject([{ ref, version, outcome: "unchanged" }]);
     }
     const [before, after] = [await everything(from.db), await everything(to.db)];
     for (const name of names) expect(before[name]?.length, name).toBeGreaterThan(0);
     expect(after).toEqual(before);
-    expect((await locateDictionary(to.db, dictionaries.at(-1)?.ref ?? "")).dictionary.sha256).toBe(dictionaries.at(-1)?.sha256);
+    expect((await locateDictionary(to.db, dictionaries.at(-1)?.ref ?? "")).dictionary.version).toBe(dictionaries.at(-1)?.version);
   } finally {
     await from.close();
     await to.close();
@@ -121,6 +125,7 @@ it("is what was imported, of versions beside each other", async () => {
   await comesBack(
     async (from) => {
       await from.add({ features: 20, images: 12, version: "1" });
+      await from.add({ features: 20, images: 12, version: "1", remark: " once more" });
       await from.add({
         features: 20,
         images: 12,
@@ -153,6 +158,19 @@ it("is what was imported, of features over texts and explanations that failed", 
     await importSource(from.db, await openSource([path.join(data, "delphi")], { model: "pythia" }));
   };
   await comesBack(fill, ["text", "activation", "explanation", "token"]);
+}, 60_000);
+
+it("is imported as another content once somebody has changed it", async () => {
+  const folder = path.join(catalog.folder, "edited");
+  await withExport(catalog.db, [{ ref: "test-model/model.layers.1" }], (source) => writeBundle(source, folder));
+  const origin = async () => (await bundleSource(folder)).dictionaries[0]?.content;
+  const before = await origin();
+  const file = path.join(folder, "manifest.json");
+  const manifest = JSON.parse(await readFile(file, "utf8"));
+  expect(manifest.dictionaries[0].origin.content).toBe(before);
+  manifest.files["model.layers.1/explanations.parquet"].sha256 = "0".repeat(64);
+  await writeFile(file, JSON.stringify(manifest));
+  expect(await origin()).not.toBe(before);
 }, 60_000);
 
 it("leaves a folder alone that holds something", async () => {

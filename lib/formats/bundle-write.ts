@@ -2,7 +2,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { dictionaryColumns, imageColumns, textColumns } from "./bundle";
-import { type Manifest, sha256OfFile } from "./manifest";
+import { filesHash, type Manifest, type ManifestDictionary, manifestSchema, sha256OfFile } from "./manifest";
 import { writeFolder } from "./output";
 import type { Columns, Row, Table } from "./parquet";
 import { writeTable } from "./parquet-write";
@@ -65,13 +65,18 @@ export function writeBundle(
           await put(`${folderOf(entry.id)}/${name}`, dictionaryColumns[name] as Columns, own[name] as Table<Columns>);
         }
       }
-      const manifest: Manifest = {
+      // As a reader has it, so that both count the same content.
+      const manifest = manifestSchema.parse({
         format: "facet-bundle/1",
         model: source.model,
         attribution: source.attribution,
-        dictionaries: source.dictionaries.map(({ entry }) => ({ ...entry, folder: folderOf(entry.id) })),
+        dictionaries: source.dictionaries.map(({ entry: { origin: _, ...entry } }) => ({ ...entry, folder: folderOf(entry.id) })),
         files,
-      };
+      });
+      for (const [i, { content }] of source.dictionaries.entries()) {
+        const dictionary = manifest.dictionaries[i] as ManifestDictionary;
+        dictionary.origin = { content, files: filesHash(manifest, dictionary) };
+      }
       await writeFile(
         path.join(draft, "manifest.json"),
         `${JSON.stringify({ ...manifest, made: { command: "facet export", date: new Date().toISOString() } }, null, 2)}\n`,

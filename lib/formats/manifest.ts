@@ -31,6 +31,11 @@ const dictionarySchema = z.object({
   images: count,
   image_tokens: count.nullable().default(null),
   text_tokens: count.nullable().default(null),
+  /**
+   * In a bundle that was exported from a catalogue: the content that the dictionary had there, so that importing it again changes nothing. It
+   * counts as long as the bundle's own content is `files`, as it was written.
+   */
+  origin: z.object({ content: sha256Schema, files: sha256Schema }).optional(),
   folder: z.string(),
 });
 
@@ -146,8 +151,14 @@ export async function verifyFiles(folder: string, manifest: Manifest, onProgress
  * What an import of one dictionary depends on, as one hash: its manifest entry, the model, and the hashes of its files and of the images
  * and texts that they name.
  */
-export function contentHash(manifest: Manifest, dictionary: ManifestDictionary): string {
+export function filesHash(manifest: Manifest, { origin: _, ...dictionary }: ManifestDictionary): string {
   const files = ["images.parquet", "texts.parquet", ...tableNames.map((table) => tablePath(dictionary, table))];
   const parts = [manifest.model, manifest.attribution, dictionary, files.map((name) => [name, manifest.files[name]?.sha256])];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+/** The content of a dictionary: that of the catalogue that it was exported from, where nothing was changed since, else its files'. */
+export function contentHash(manifest: Manifest, dictionary: ManifestDictionary): string {
+  const files = filesHash(manifest, dictionary);
+  return dictionary.origin?.files === files ? dictionary.origin.content : files;
 }
