@@ -7,6 +7,7 @@ import type { Missing } from "@/lib/core/missing";
 import { refOf } from "@/lib/core/routes";
 import { log } from "@/lib/log";
 import { listFeatures } from "@/lib/search/list-features";
+import { usualSortOf } from "./usual-sort-of";
 
 /** Addresses of pages that read the catalogue. */
 const reading = /^\/($|(steer|x)$|(embed\/)?[dix]\/)/;
@@ -31,8 +32,10 @@ function valuesOf(search: URLSearchParams): Record<string, string | string[]> {
 
 /** Throws what the list's page would: for a query that is not one, and for a cursor that is not of this list, which only the list itself knows. */
 async function tryList(db: Database, ref: string, search: URLSearchParams): Promise<void> {
-  const { query } = parseListUrl(ref, valuesOf(search));
-  if (query.cursor !== null) await listFeatures(db, { ...query, limit: 1 });
+  const values = valuesOf(search);
+  const { query } = parseListUrl(ref, values);
+  if (query.cursor === null) return;
+  await listFeatures(db, { ...parseListUrl(ref, values, await usualSortOf(db, ref)).query, limit: 1 });
 }
 
 /** Null where the page can be shown. */

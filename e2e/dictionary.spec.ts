@@ -81,7 +81,7 @@ test("what means the same is found without its words, and the page says that tha
 
   // A filter counts before the limit; the list still says its order where a metric gives it.
   await page.goto(routes.dictionary(dictionary.ref, { q: question, sort: "-density", explained: 1 }));
-  await expect(page.getByText("From the greatest Density; features without one come last.")).toBeVisible();
+  await expect(page.getByText("From the greatest density; features without one come last.")).toBeVisible();
 });
 
 test("a script that the embedder does not read is searched by words, and the page says so", async ({ page, catalogue }) => {

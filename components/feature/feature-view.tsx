@@ -11,6 +11,7 @@ import { Tab, TabList, TabPanel, Tabs } from "@/components/ui/tabs";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { asFacetError } from "@/lib/core/errors";
+import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatIndex } from "@/lib/core/format";
 import { sha256Schema } from "@/lib/core/protocol";
 import type { FeatureDetail } from "@/lib/core/records";
@@ -24,7 +25,7 @@ import { FeatureSkeleton } from "./feature-skeleton";
 import { FeatureTitle } from "./feature-title";
 import { FeatureTokens } from "./feature-tokens";
 import { ListNav, type Neighbourhood } from "./list-nav";
-import { originHref, originParam, originQuery, originWords } from "./list-origin";
+import { originHref, originParam, originWords } from "./list-origin";
 import { Neighbours } from "./neighbours";
 import { OlderVersion } from "./older-version";
 import { PicturePanel } from "./picture-panel";
@@ -37,14 +38,15 @@ interface FeatureViewProps {
   index: number;
   /** Pinned version: first 12 digits of the dictionary's hash. */
   version: string | null;
-  from: string | null;
+  /** The list that one came from. */
+  origin: FeatureQuery;
   around: Neighbourhood;
 }
 
 /** The page of one feature. Its record comes hydrated from the server; its state lives in the address. */
-export function FeatureView({ dictionary, index, version, from, around }: FeatureViewProps) {
+export function FeatureView({ dictionary, index, version, origin, around }: FeatureViewProps) {
   const query = useQuery(featureQueryOptions(dictionary, index, { v: version ?? undefined }));
-  if (query.data) return <Loaded key={`${dictionary}/${index}`} detail={query.data} version={version} from={from} around={around} />;
+  if (query.data) return <Loaded key={`${dictionary}/${index}`} detail={query.data} version={version} origin={origin} around={around} />;
   if (query.error) return <ErrorState className="grow justify-center" error={asFacetError(query.error)} onRetry={() => query.refetch()} />;
   return <FeatureSkeleton />;
 }
@@ -53,7 +55,7 @@ interface LoadedProps extends Omit<FeatureViewProps, "dictionary" | "index"> {
   detail: FeatureDetail;
 }
 
-function Loaded({ detail, version, from, around }: LoadedProps) {
+function Loaded({ detail, version, origin, around }: LoadedProps) {
   const [view, setView] = useViewState();
   const [cell, setCell] = useState<CellState>(noCell);
   const [tokenValue, setTokenValue] = useState<number | null>(null);
@@ -64,7 +66,6 @@ function Loaded({ detail, version, from, around }: LoadedProps) {
   const pictures = place.tab ? picturesOf(examples, place.tab) : [];
   const picture = pictures[place.position] ?? null;
 
-  const origin = useMemo(() => originQuery(dictionary.ref, from), [dictionary.ref, from]);
   const hrefTo = useCallback(
     (to: number) => routes.feature(dictionary.ref, to, { v: version ?? undefined, from: originParam(origin), ...carriedState(view) }),
     [dictionary.ref, version, origin, view],

@@ -18,5 +18,8 @@ describe("the list one came from", () => {
       expect(originHref(query)).toBe("/d/m/d");
     }
     expect(originWords(originQuery("m/d", null), 2048)).toBe("2,048 features · by steering effect");
+    const byIndex = { sort: "index", direction: "asc" } as const;
+    expect(originWords(originQuery("m/d", null, byIndex), 2048)).toBe("2,048 features · by index");
+    expect(originWords(originQuery("m/d", "q=x", byIndex), 3)).toBe("3 features · “x” · by best match");
   });
 });

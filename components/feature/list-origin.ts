@@ -1,17 +1,22 @@
 /** The list a reader came from, carried in the address as `from` (the list's own query string). Pure. */
 import { fromParam, listParams } from "@/components/search/list-url";
-import { type FeatureQuery, parseFeatureQuery } from "@/lib/core/feature-query";
+import { inSentence, sortNames } from "@/components/search/metrics";
+import { withUsualSort } from "@/components/search/usual-sort";
+import { defaultSort, type FeatureQuery, parseFeatureQuery, type Sort } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
-import type { SortKey } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 
-/** The query of the list; the whole list in its usual order where there is none, or where it is not one (an old or edited link). Without its place. */
-export function originQuery(ref: string, from: string | null): FeatureQuery {
+/**
+ * The query of the list; the whole list in its usual order where there is none, or where it is not one (an old or edited link). Without its
+ * place. `usual`: the dictionary's order where a list names none.
+ */
+export function originQuery(ref: string, from: string | null, usual: Sort = defaultSort("")): FeatureQuery {
   let query: FeatureQuery;
   try {
-    query = parseFeatureQuery(new URLSearchParams(from ?? ""));
+    const params = new URLSearchParams(from ?? "");
+    query = withUsualSort(parseFeatureQuery(params), Boolean(params.get("sort")), usual);
   } catch {
-    query = parseFeatureQuery({});
+    query = { ...parseFeatureQuery({}), ...usual };
   }
   return { ...query, dictionary: ref, limit: 1, cursor: null };
 }
@@ -25,23 +30,6 @@ export function originHref(query: FeatureQuery): string {
   return routes.dictionary(query.dictionary, listParams(query));
 }
 
-const sortNames: Record<SortKey, string> = {
-  index: "index",
-  relevance: "relevance",
-  density: "density",
-  text_density: "text density",
-  max_activation: "maximum",
-  mean_activation: "mean activation",
-  image_share: "image share",
-  iou: "IoU",
-  steer: "steering effect",
-  clip: "CLIP score",
-  consistency: "consistency",
-  detection: "detection",
-  fuzzing: "fuzzing",
-  images: "pictures",
-};
-
 /** "312 features · “yellow fruit” · by IoU". */
 export function originWords(query: FeatureQuery, total: number | null): string {
   const filters =
@@ -50,7 +38,7 @@ export function originWords(query: FeatureQuery, total: number | null): string {
     total === null ? "All features" : formatNoun(total, "feature"),
     query.q ? `“${query.q}”` : null,
     filters > 0 ? formatNoun(filters, "filter") : null,
-    `by ${sortNames[query.sort]}`,
+    `by ${inSentence(sortNames[query.sort])}`,
   ]
     .filter((word) => word !== null)
     .join(" · ");

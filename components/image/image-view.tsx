@@ -28,6 +28,7 @@ export interface DictionaryChoice {
   id: string;
   model: string;
   numLatents: number;
+  engine: "ready" | "none";
   grid: { rows: number; cols: number };
 }
 
@@ -119,14 +120,16 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
             {info.width} × {info.height} px{info.source && ` · ${info.source}`}
           </p>
           <div className="mt-3 flex flex-wrap items-center gap-2">
-            <LinkButton
-              variant="primary"
-              size="sm"
-              href={routes.steer({ dictionary: dictionary.ref, feature: held.feature ?? undefined, image: info.sha256 })}
-            >
-              <FlaskConical aria-hidden />
-              Steer on this picture
-            </LinkButton>
+            {dictionary.engine === "ready" && (
+              <LinkButton
+                variant="primary"
+                size="sm"
+                href={routes.steer({ dictionary: dictionary.ref, feature: held.feature ?? undefined, image: info.sha256 })}
+              >
+                <FlaskConical aria-hidden />
+                Steer on this picture
+              </LinkButton>
+            )}
             <DictionarySwitch sha256={info.sha256} current={dictionary} dictionaries={dictionaries} />
           </div>
           <div className="mt-5 min-h-[60dvh]">
@@ -248,7 +251,8 @@ function Summary({ analysis, failed, cell, count, onRelease }: SummaryProps) {
       </p>
       {analysis.source === "catalogue" && !failed && (
         <p role="note" className="rounded-md bg-sunken px-3 py-2">
-          No engine runs this model here, so the list holds only what the catalogue stored for this picture; more features may fire on it.
+          No engine on this server runs this dictionary, so nothing can be steered on this picture, and the list holds only what the
+          catalogue stored for it; more features may fire.
         </p>
       )}
     </div>

@@ -1,7 +1,7 @@
 /** The filters that are on, in words, each with what takes it off. Pure, for the chips and for a list that came out empty. */
 import { defaultSort, type FeatureQuery } from "@/lib/core/feature-query";
 import { flagKeys, metricKeys } from "@/lib/core/records";
-import { flagNames, metrics } from "./metrics";
+import { flagNames, inSentence, metrics } from "./metrics";
 
 export interface ActiveFilter {
   key: string;
@@ -45,12 +45,12 @@ export function activeFilters(query: FeatureQuery, { withSearch = false } = {}):
     const flag = query.flags[key];
     if (flag === undefined) continue;
     const { [key]: _, ...rest } = query.flags;
-    filters.push({ key, text: flag ? flagNames[key].name : `Not ${flagNames[key].name.toLowerCase()}`, without: { flags: rest } });
+    filters.push({ key, text: flag ? flagNames[key].name : `Not ${inSentence(flagNames[key].name)}`, without: { flags: rest } });
   }
   for (const key of query.scoredBy) {
     filters.push({
       key: `scored-${key}`,
-      text: `Scored by ${metrics[key].name}`,
+      text: `Scored by ${inSentence(metrics[key].name)}`,
       without: { scoredBy: query.scoredBy.filter((other) => other !== key) },
     });
   }

@@ -1,5 +1,5 @@
 "use client";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { SearchBox } from "@/components/shell/search-box";
 import { Button } from "@/components/ui/button";
 import { RemovableChip } from "@/components/ui/chip";
@@ -20,10 +20,13 @@ import { ListNotes } from "./list-notes";
 import { useListState } from "./list-state";
 import { FilterButton, ListToolbar } from "./list-toolbar";
 import { fromParam } from "./list-url";
+import { inSentence } from "./metrics";
 import { NoResults } from "./no-results";
 import type { Preferences } from "./preference-keys";
 import { usePreference } from "./preferences";
 import { useFeaturePages, useSettled } from "./use-feature-pages";
+import { useMeasured } from "./use-measured";
+import { usualSort } from "./usual-sort";
 
 interface DictionaryViewProps {
   dictionary: Omit<Dictionary, "examples">;
@@ -31,7 +34,9 @@ interface DictionaryViewProps {
 }
 
 export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
-  const { query, view, at, setQuery, setView } = useListState();
+  const measured = useMeasured(dictionary.ref);
+  const usual = useMemo(() => usualSort(measured), [measured]);
+  const { query, view, at, setQuery, setView } = useListState(usual);
   const [density, setDensity] = usePreference("density", initial.density);
   const [filters, setFilters] = usePreference("filters", initial.filters);
   const [heat, setHeat] = usePreference("heat", initial.heat);
@@ -52,6 +57,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
     onToggleHeat: toggleHeat,
     compact,
     at,
+    usual,
     onNotice: setNotice,
   };
   return (
@@ -99,7 +105,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
           {active.length > 0 && (
             <div className="flex flex-wrap items-center gap-2 pb-3">
               {active.map((filter) => (
-                <RemovableChip key={filter.key} label={`the filter ${filter.text}`} onRemove={() => setQuery(filter.without)}>
+                <RemovableChip key={filter.key} label={`the filter ${inSentence(filter.text)}`} onRemove={() => setQuery(filter.without)}>
                   {filter.text}
                 </RemovableChip>
               ))}

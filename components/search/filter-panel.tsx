@@ -13,7 +13,7 @@ import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount } from "@/lib/core/format";
 import { conceptClasses, type FlagKey, type Histograms, type MetricKey, scoreKeys } from "@/lib/core/records";
 import { ConceptGlyph } from "./concept";
-import { conceptExplanations, flagNames, metrics } from "./metrics";
+import { conceptExplanations, flagNames, inSentence, metrics } from "./metrics";
 
 interface FilterPanelProps {
   query: FeatureQuery;
@@ -56,7 +56,7 @@ function MetricFilter({ metric: key, data, query, setQuery }: FilterPanelProps &
   if (!histogram || histogram.edges.length < 3 || !measured) return null;
   return (
     <HistogramBrush
-      name={metric.name}
+      name={inSentence(metric.name)}
       heading={<Term explain={metric.explain}>{metric.name}</Term>}
       edges={histogram.edges}
       counts={histogram.counts}

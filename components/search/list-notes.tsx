@@ -1,12 +1,12 @@
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { Meaning, MetricKey } from "@/lib/core/records";
-import { metrics } from "./metrics";
+import { inSentence, metrics } from "./metrics";
 
 /** What the order does with features that lack its metric; null where every feature has the key. */
 export function orderNote(query: FeatureQuery): string | null {
   if (!(query.sort in metrics)) return null;
   const { name } = metrics[query.sort as MetricKey];
-  return `From the ${query.direction === "asc" ? "smallest" : "greatest"} ${name}; features without one come last.`;
+  return `From the ${query.direction === "asc" ? "smallest" : "greatest"} ${inSentence(name)}; features without one come last.`;
 }
 
 /** Why a search went by words alone, and what to do; null where it did not, or where nothing was asked for by meaning. */

@@ -2,7 +2,7 @@
 import { debounce, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo } from "react";
 import { useCurrentDictionary } from "@/components/shell/current-dictionary";
-import type { FeatureQuery } from "@/lib/core/feature-query";
+import type { FeatureQuery, Sort } from "@/lib/core/feature-query";
 import { type ListUrl, listKeys, listParams, parseListUrl, sharedKeys, type View } from "./list-url";
 
 const parsers = Object.fromEntries(listKeys.map((key) => [key, parseAsString]));
@@ -15,18 +15,18 @@ export interface ListState extends ListUrl {
   setView: (view: View) => void;
 }
 
-/** The list's state, which lives in the address and nowhere else. */
-export function useListState(): ListState {
+/** The list's state, which lives in the address and nowhere else; `usual`: the dictionary's order where the address names none. */
+export function useListState(usual?: Sort): ListState {
   const { ref } = useCurrentDictionary();
   const [params, setParams] = useQueryStates(parsers, { history: "push", shallow: true, scroll: false });
   const url = useMemo(() => {
     try {
-      return parseListUrl(ref ?? "", params);
+      return parseListUrl(ref ?? "", params, usual);
     } catch {
       // The server's page says what is wrong with the address; the shell around it goes on.
-      return parseListUrl(ref ?? "", { q: params.q ?? "" });
+      return parseListUrl(ref ?? "", { q: params.q ?? "" }, usual);
     }
-  }, [ref, params]);
+  }, [ref, params, usual]);
 
   const setQuery = useCallback(
     (change: Partial<FeatureQuery>) => {

@@ -1,6 +1,14 @@
 /** The list's own part of a dictionary page's address, beside the query that the API shares. */
-import { type FeatureQuery, featureQueryKeys, featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
+import {
+  defaultSort,
+  type FeatureQuery,
+  featureQueryKeys,
+  featureQueryParams,
+  parseFeatureQuery,
+  type Sort,
+} from "@/lib/core/feature-query";
 import { routes } from "@/lib/core/routes";
+import { withUsualSort } from "./usual-sort";
 
 export const views = ["grid", "table"] as const;
 export type View = (typeof views)[number];
@@ -24,15 +32,15 @@ export interface ListUrl {
 
 type Params = Record<string, string | string[] | null | undefined>;
 
-/** Reads a page's address. Throws as `parseFeatureQuery` does. */
-export function parseListUrl(dictionary: string, params: Params): ListUrl {
+/** Reads a page's address; `usual` is the dictionary's order where it names none. Throws as `parseFeatureQuery` does. */
+export function parseListUrl(dictionary: string, params: Params, usual: Sort = defaultSort("")): ListUrl {
   const shared: Record<string, string | string[]> = {};
   for (const [key, value] of Object.entries(params)) {
     if (value !== null && value !== undefined && key !== "view" && key !== "at") shared[key] = value;
   }
   const at = Number(params.at || Number.NaN);
   return {
-    query: { ...parseFeatureQuery(shared), dictionary, limit: pageSize },
+    query: { ...withUsualSort(parseFeatureQuery(shared), Boolean(shared.sort), usual), dictionary, limit: pageSize },
     view: params.view === "table" ? "table" : "grid",
     at: Number.isInteger(at) && at >= 0 ? at : null,
   };
@@ -49,12 +57,12 @@ export function listKey(query: FeatureQuery): string {
   return `${query.dictionary}?${fromParam(query)}`;
 }
 
-/** Whether an address is of this list. */
-export function isAddressOf(key: string, address: { pathname: string; search: string }): boolean {
+/** Whether an address is of this list; `usual` as in `parseListUrl`. */
+export function isAddressOf(key: string, address: { pathname: string; search: string }, usual?: Sort): boolean {
   const dictionary = key.slice(0, key.indexOf("?"));
   if (address.pathname !== routes.dictionary(dictionary)) return false;
   try {
-    return listKey(parseListUrl(dictionary, Object.fromEntries(new URLSearchParams(address.search))).query) === key;
+    return listKey(parseListUrl(dictionary, Object.fromEntries(new URLSearchParams(address.search)), usual).query) === key;
   } catch {
     return false;
   }

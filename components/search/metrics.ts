@@ -142,6 +142,11 @@ export const sortNames: Record<SortKey, string> = {
   images: metrics.images.name,
 };
 
+/** A name as it stands within a sentence: abbreviations, which have capitals of their own, keep them. */
+export function inSentence(name: string): string {
+  return /^\p{Lu}\p{Ll}*(?=\s|$)/u.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
+}
+
 export const flagNames: Record<FlagKey, { name: string; explain: string }> = {
   explained: { name: "Explained", explain: "Has an explanation that could be read." },
   always_on: {

@@ -7,6 +7,7 @@ import { fetchFeatures } from "@/lib/api/features";
 import { defaultSort, type FeatureQuery } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
 import { activeFilters, noFilters, quotedWords } from "./active-filters";
+import { inSentence } from "./metrics";
 
 interface NoResultsProps {
   query: FeatureQuery;
@@ -46,7 +47,7 @@ export function NoResults({ query, setQuery }: NoResultsProps) {
                   onClick={() => setQuery(choice.without)}
                   className="h-auto min-h-8 whitespace-normal py-1"
                 >
-                  without {choice.key.startsWith("concept-") ? `the concept ${choice.text}` : choice.text}
+                  without {choice.key.startsWith("concept-") ? `the concept ${choice.text}` : inSentence(choice.text)}
                   <span className="num font-normal text-muted">{choice.total === null ? "…" : formatNoun(choice.total, "feature")}</span>
                 </Button>
               </li>

@@ -1,5 +1,6 @@
 "use client";
 import { type RefObject, useCallback, useState } from "react";
+import type { Sort } from "@/lib/core/feature-query";
 import type { Dictionary, FeatureCard } from "@/lib/core/records";
 import { pageSize } from "./list-url";
 import type { FeaturePages } from "./use-feature-pages";
@@ -10,7 +11,7 @@ import { type RowGeometry, useBrowserLayoutEffect, useWindowRows } from "./use-w
 /** What the grid and the table are both given. */
 export interface FeatureListProps {
   pages: FeaturePages;
-  dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  dictionary: Pick<Dictionary, "ref" | "numLatents" | "engine">;
   /** The list's own query, for links. */
   from: string;
   searching: boolean;
@@ -18,10 +19,12 @@ export interface FeatureListProps {
   onToggleHeat: () => void;
   compact: boolean;
   at: number | null;
+  /** The dictionary's order where the address names none. */
+  usual: Sort;
   onNotice: (text: string) => void;
 }
 
-interface FeatureListOptions extends Pick<FeatureListProps, "pages" | "dictionary" | "at" | "onToggleHeat" | "onNotice"> {
+interface FeatureListOptions extends Pick<FeatureListProps, "pages" | "dictionary" | "at" | "usual" | "onToggleHeat" | "onNotice"> {
   container: RefObject<HTMLElement | null>;
   measure: (container: HTMLElement) => Omit<RowGeometry, "offset"> | null;
   layoutKey: string;
@@ -65,9 +68,9 @@ function useLoadNearby(pages: FeaturePages, first: number, end: number, ready: b
 
 /** A long list in a window: the rows near it, loaded as one comes near, its place in the address, its keys and its pictures. */
 export function useFeatureList(options: FeatureListOptions): ShownList {
-  const { pages, dictionary, at, onToggleHeat, onNotice, container, measure, layoutKey, serverItems } = options;
+  const { pages, dictionary, at, usual, onToggleHeat, onNotice, container, measure, layoutKey, serverItems } = options;
   const rows = useWindowRows({ container, measure, count: spannedCount(pages), layoutKey, serverItems });
-  usePlace({ pages, at, geometry: rows.geometry, container });
+  usePlace({ pages, at, usual, geometry: rows.geometry, container });
   useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
   const [pictures, setPictures] = useState<ReadonlyMap<number, number>>(new Map());
   const setPicture = useCallback((index: number, picture: number) => setPictures((old) => new Map(old).set(index, picture)), []);
@@ -76,7 +79,7 @@ export function useFeatureList(options: FeatureListOptions): ShownList {
     container,
     items: pages.items,
     geometry: rows.geometry,
-    dictionary: dictionary.ref,
+    dictionary,
     onToggleHeat,
     onNextPicture: (card) => setPicture(card.index, (pictureOf(card.index) + 1) % Math.max(1, card.top.length)),
     onNotice,

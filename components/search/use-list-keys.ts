@@ -2,7 +2,7 @@
 import { useRouter } from "next/navigation";
 import { type RefObject, useRef, useState } from "react";
 import { useKeys } from "@/components/shell/use-keys";
-import type { FeatureCard } from "@/lib/core/records";
+import type { Dictionary, FeatureCard } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { stickyHeight } from "./use-place";
 import { type RowGeometry, useBrowserLayoutEffect } from "./use-window-rows";
@@ -11,7 +11,7 @@ interface ListKeysOptions {
   container: RefObject<HTMLElement | null>;
   items: readonly FeatureCard[];
   geometry: RowGeometry | null;
-  dictionary: string;
+  dictionary: Pick<Dictionary, "ref" | "engine">;
   onToggleHeat: () => void;
   /** Moves the card at hand on to its next picture. */
   onNextPicture: (card: FeatureCard) => void;
@@ -82,9 +82,12 @@ export function useListKeys({ container, items, geometry, dictionary, onToggleHe
     ArrowLeft: inList(move(-1), columns > 1),
     ArrowDown: inList(move(columns)),
     ArrowUp: inList(move(-columns)),
-    s: withActive((card) => router.push(routes.steer({ dictionary, feature: card.index }))),
+    s: withActive((card) => {
+      if (dictionary.engine === "ready") router.push(routes.steer({ dictionary: dictionary.ref, feature: card.index }));
+      else onNotice("No engine on this server runs this dictionary");
+    }),
     c: withActive((card) => {
-      const href = new URL(routes.feature(dictionary, card.index), window.location.href).href;
+      const href = new URL(routes.feature(dictionary.ref, card.index), window.location.href).href;
       navigator.clipboard.writeText(href).then(
         () => onNotice("Link copied"),
         () => onNotice("The browser did not allow copying"),

@@ -1,5 +1,6 @@
 "use client";
 import { type RefObject, useEffect, useRef } from "react";
+import type { Sort } from "@/lib/core/feature-query";
 import { isAddressOf } from "./list-url";
 import type { FeaturePages } from "./use-feature-pages";
 import { type RowGeometry, useBrowserLayoutEffect } from "./use-window-rows";
@@ -41,14 +42,16 @@ interface PlaceOptions {
   pages: FeaturePages;
   /** The address's place when the list became another one (Back, Forward, a link). */
   at: number | null;
+  /** The dictionary's order where the address names none. */
+  usual: Sort;
   geometry: RowGeometry | null;
   container: RefObject<HTMLElement | null>;
 }
 
 /** Keeps the address and the scroll position the same, restores the position, and holds it while earlier pages are put before. */
-export function usePlace({ pages, at, geometry, container }: PlaceOptions): void {
-  const latest = useRef({ pages, geometry });
-  latest.current = { pages, geometry };
+export function usePlace({ pages, at, usual, geometry, container }: PlaceOptions): void {
+  const latest = useRef({ pages, geometry, usual });
+  latest.current = { pages, geometry, usual };
   const restored = useRef<string | null>(null);
   const firstIndex = pages.items[0]?.index;
   const previousFirst = useRef<{ key: string; index: number | undefined; count: number } | null>(null);
@@ -82,7 +85,7 @@ export function usePlace({ pages, at, geometry, container }: PlaceOptions): void
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const settle = () => {
-      const { pages, geometry } = latest.current;
+      const { pages, geometry, usual } = latest.current;
       if (!geometry || !container.current?.isConnected || restored.current !== pages.listKey) return;
       const row = Math.max(
         0,
@@ -91,7 +94,7 @@ export function usePlace({ pages, at, geometry, container }: PlaceOptions): void
       const position = row * geometry.columns;
       const item = pages.items[position];
       // The address may already be another list's, whose cards are still on their way.
-      if (!item || pages.stale || !isAddressOf(pages.listKey, window.location)) return;
+      if (!item || pages.stale || !isAddressOf(pages.listKey, window.location, usual)) return;
       const top = row === 0 && !pages.hasPrevious;
       exactScroll.set(exactKey(pages.listKey, top ? null : item.index, geometry), window.scrollY);
       if ((top ? null : item.index) !== noted()) note(top ? null : pages.cursorOf(position), top ? null : item.index);

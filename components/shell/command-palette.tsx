@@ -63,7 +63,11 @@ function Palette() {
   const features = search ? (found.data?.pages[0]?.items ?? []).filter((item) => item.index !== index) : [];
   const actions = [
     { name: "Home", icon: <House />, run: () => go(routes.home()) },
-    { name: "Steer: open the sandbox", icon: <FlaskConical />, run: () => go(routes.steer(here ? { dictionary: here.ref } : {})) },
+    {
+      name: "Steer: open the sandbox",
+      icon: <FlaskConical />,
+      run: () => go(routes.steer(here?.engine === "ready" ? { dictionary: here.ref } : {})),
+    },
     {
       name: theme === "dark" ? "Light theme" : "Dark theme",
       icon: <Contrast />,

@@ -55,8 +55,8 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
 }
 
 function choice(dictionary: Dictionary): DictionaryChoice {
-  const { ref, id, model, numLatents } = dictionary;
-  return { ref, id, model: model.name, numLatents, grid: model.grid ?? { rows: 0, cols: 0 } };
+  const { ref, id, model, numLatents, engine } = dictionary;
+  return { ref, id, model: model.name, numLatents, engine, grid: model.grid ?? { rows: 0, cols: 0 } };
 }
 
 export default async function ImagePage({ params, searchParams }: PageProps) {

@@ -5,6 +5,7 @@ import { notFound } from "next/navigation";
 import { DictionaryView } from "@/components/search/dictionary-view";
 import { parseListUrl } from "@/components/search/list-url";
 import { readPreferences } from "@/components/search/preference-keys";
+import { measuredIn, usualSort } from "@/components/search/usual-sort";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { ErrorState } from "@/components/ui/error-state";
 import { LinkButton } from "@/components/ui/link-button";
@@ -37,16 +38,15 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
   try {
     const database = await getDatabase();
     const { examples: _, ...dictionary } = await findDictionary(database, ref);
-    const { query } = parseListUrl(ref, await searchParams);
+    const histograms = await featureHistograms(database, ref);
+    client.setQueryData(histogramsQueryOptions(ref).queryKey, histograms);
+    const { query } = parseListUrl(ref, await searchParams, usualSort(measuredIn(histograms)));
     const options = featuresInfiniteOptions(query);
-    await Promise.all([
-      client.prefetchInfiniteQuery({
-        queryKey: options.queryKey,
-        queryFn: ({ pageParam }) => listFeatures(database, { ...query, cursor: pageParam }),
-        initialPageParam: query.cursor,
-      }),
-      client.prefetchQuery({ queryKey: histogramsQueryOptions(ref).queryKey, queryFn: () => featureHistograms(database, ref) }),
-    ]);
+    await client.prefetchInfiniteQuery({
+      queryKey: options.queryKey,
+      queryFn: ({ pageParam }) => listFeatures(database, { ...query, cursor: pageParam }),
+      initialPageParam: query.cursor,
+    });
     const jar = await cookies();
     return (
       <HydrationBoundary state={dehydrate(client)}>

@@ -17,8 +17,8 @@ import type { FeatureDetail } from "@/lib/core/records";
 import { refOf, routes } from "@/lib/core/routes";
 import { featuresAround } from "@/lib/search/features-around";
 import { MissingPage, missingHere, missingTitle } from "../../../../missing-page";
-import { usualSortOf } from "../../../../usual-sort-of";
 import { requestOrigin } from "../../../../request-origin";
+import { usualSortOf } from "../../../../usual-sort-of";
 
 interface PageProps {
   params: Promise<{ model: string; dictionary: string; index: string }>;
