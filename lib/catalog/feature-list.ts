@@ -189,18 +189,24 @@ const mostCounts = 500;
 export async function countRows(db: Queryable, { sql, parameters, only }: Pick<Source, "sql" | "parameters" | "only">): Promise<number> {
   const inMemory = only && countInMemory(db, only.dictionaryId, only.query);
   if (typeof inMemory === "number") return inMemory;
-  const known = counts.get(db) ?? new Map<string, number>();
-  counts.set(db, known);
-  const key = JSON.stringify([sql, parameters.values]);
-  const before = known.get(key);
+  const before = counts.get(db)?.get(countKey({ sql, parameters }));
   if (before !== undefined) return before;
   const [row] = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${sql}`, parameters.values);
-  if (known.size >= mostCounts) known.delete(known.keys().next().value as string);
-  known.set(key, row?.total ?? 0);
+  keepCount(db, { sql, parameters }, row?.total ?? 0);
   return row?.total ?? 0;
 }
 
-type KeyedRow = CardRow & { key: number | null };
+const countKey = ({ sql, parameters }: Pick<Source, "sql" | "parameters">) => JSON.stringify([sql, parameters.values]);
+
+function keepCount(db: Queryable, source: Pick<Source, "sql" | "parameters">, total: number): void {
+  const known = counts.get(db) ?? new Map<string, number>();
+  counts.set(db, known);
+  if (known.size >= mostCounts) known.delete(known.keys().next().value as string);
+  known.set(countKey(source), total);
+}
+
+/** `total`: of the whole list, where it was asked for. */
+type KeyedRow = CardRow & { key: number | null; total?: number };
 
 /** Rows of one part beyond an edge, in list order or from its end. */
 async function readPart(
@@ -211,6 +217,7 @@ async function readPart(
   edge: Edge | null,
   backwards: boolean,
   limit: number,
+  counted: boolean,
 ): Promise<KeyedRow[]> {
   const parameters = new Parameters();
   parameters.values.push(...source.parameters.values);
@@ -227,13 +234,13 @@ async function readPart(
   const direction = descending ? "DESC" : "ASC";
   const by = keyed && order.key !== "f.index" ? `${order.key} ${direction}, f.index ${direction}` : `f.index ${direction}`;
   return db.rows<KeyedRow>(
-    `SELECT ${cardColumns}, ${keyed ? order.key : "NULL"} AS key ${source.sql} ${where.map((one) => `AND ${one}`).join(" ")}
+    `SELECT ${cardColumns}, ${keyed ? order.key : "NULL"} AS key ${counted ? ", count(*) OVER ()::int AS total" : ""} ${source.sql} ${where.map((one) => `AND ${one}`).join(" ")}
      ORDER BY ${by} LIMIT ${parameters.bind(limit)}::int`,
     parameters.values,
   );
 }
 
-/** Up to `limit` rows beyond `edge`, nearest first. */
+/** Up to `limit` rows beyond `edge`, nearest first. `counted`: with the number of all that lie there, where no row lacks the key. */
 export async function readRows(
   db: Queryable,
   source: Source,
@@ -241,6 +248,7 @@ export async function readRows(
   edge: Edge | null,
   backwards: boolean,
   limit: number,
+  counted = false,
 ): Promise<KeyedRow[]> {
   const parts: Part[] = order.nullable ? ["keyed", "missing", "dead"] : ["keyed"];
   if (backwards) parts.reverse();
@@ -249,7 +257,7 @@ export async function readRows(
   for (const part of edge ? parts.slice(parts.indexOf(at)) : parts) {
     if (rows.length === limit) break;
     const within = edge && part === at ? edge : null;
-    rows.push(...(await readPart(db, source, order, part, within, backwards, limit - rows.length)));
+    rows.push(...(await readPart(db, source, order, part, within, backwards, limit - rows.length, counted && !order.nullable)));
   }
   return rows;
 }
@@ -268,11 +276,14 @@ export async function featurePage(
   if (cursor && !isKeyOf(order, cursor.edge.value)) throw new FacetError("invalid_request", "The cursor is not one of this API.");
   const source = await sourceOf(dictionaryId, query, match);
   const backwards = cursor?.side === "before";
-  const rows = await readRows(db, source, order, cursor?.edge ?? null, backwards, query.limit + 1);
+  // A search is found whole to be put in order: what is counted then is not searched for again.
+  const counted = match?.found != null && !cursor && !order.nullable;
+  const rows = await readRows(db, source, order, cursor?.edge ?? null, backwards, query.limit + 1, counted);
   const more = rows.length > query.limit;
   if (more) rows.pop();
   if (backwards) rows.reverse();
-  const total = await countRows(db, source);
+  const total = counted ? (rows[0]?.total ?? 0) : await countRows(db, source);
+  if (counted) keepCount(db, source, total);
   const items = rows.map(toCard);
   await attachTop(db, dictionaryId, items);
   await match?.explain(db, items, source.beside);

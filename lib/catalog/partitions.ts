@@ -4,6 +4,7 @@ import type { PoolClient } from "pg";
 export const partitionedTables = [
   "feature",
   "search_document",
+  "search_word",
   "search_vector",
   "histogram",
   "activation",

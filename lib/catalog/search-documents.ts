@@ -1,11 +1,14 @@
+/** What the search reads of a dictionary: a document for each feature that has words, and the distinct words of all. */
 import type { PoolClient } from "pg";
+import type { Queryable } from "./db";
 import { partitionOf } from "./partitions";
 
-/** Fills what the search reads of a dictionary from its explanations, which must be there. */
+/** Fills both from the dictionary's explanations, which must be there. */
 export async function fillSearchDocuments(client: PoolClient, dictionaryId: number): Promise<void> {
+  const documents = partitionOf("search_document", dictionaryId);
   // A document is cut where it is longer than anyone searches, below the database's limit on a word list.
   await client.query(
-    `INSERT INTO ${partitionOf("search_document", dictionaryId)} (dictionary_id, index, label, body, words)
+    `INSERT INTO ${documents} (dictionary_id, index, label, body, words)
      SELECT $1::int, index, label, body,
        setweight(to_tsvector('english', label) || to_tsvector('simple', label), 'A') ||
        setweight(to_tsvector('english', body) || to_tsvector('simple', body), 'B')
@@ -16,4 +19,32 @@ export async function fillSearchDocuments(client: PoolClient, dictionaryId: numb
      ) document`,
     [dictionaryId],
   );
+  // What is shorter or longer is nobody's typo.
+  await client.query(
+    `INSERT INTO ${partitionOf("search_word", dictionaryId)} (dictionary_id, word)
+     SELECT $1::int, word FROM ts_stat($2) WHERE char_length(word) BETWEEN 3 AND 60 AND word ~ '[[:alpha:]]'`,
+    [dictionaryId, `SELECT words FROM ${documents}`],
+  );
+}
+
+/** A word of the dictionary's that a mistyped one may stand for. */
+export interface NearWord {
+  word: string;
+  /** Share of trigrams in common, 0..1. */
+  likeness: number;
+}
+
+/** Words of the dictionary nearly spelled as each of `words`, the nearest first, at most `most` each. */
+export async function nearWords(db: Queryable, dictionaryId: number, words: string[], most = 8): Promise<Map<string, NearWord[]>> {
+  const found = new Map<string, NearWord[]>();
+  if (words.length === 0) return found;
+  const rows = await db.rows<NearWord & { asked: string }>(
+    `SELECT asked, near.word, near.likeness::float8 AS likeness FROM unnest($2::text[]) asked CROSS JOIN LATERAL (
+       SELECT w.word, strict_word_similarity(asked, w.word) AS likeness FROM search_word w
+       WHERE w.dictionary_id = $1 AND asked <<% w.word ORDER BY likeness DESC, w.word LIMIT $3
+     ) near`,
+    [dictionaryId, words, most],
+  );
+  for (const { asked, ...near } of rows) found.set(asked, [...(found.get(asked) ?? []), near]);
+  return found;
 }

@@ -2,6 +2,7 @@
 import type { Database, Queryable } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { type FeatureMatch, featurePage, type Hit, Parameters } from "@/lib/catalog/feature-list";
+import { nearWords } from "@/lib/catalog/search-documents";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { markStart } from "@/lib/core/highlight";
 import type { Dictionary, FeatureCard, FeaturePage } from "@/lib/core/records";
@@ -9,7 +10,7 @@ import type { Embedder } from "./embedder";
 import { markNear } from "./highlight";
 import { searchMeaning } from "./meaning";
 import { isEmptySearch, type ParsedSearch, parseSearch } from "./parse";
-import { explainSql, matchSql, quotedSql, withoutSql } from "./rank";
+import { canMistype, explainSql, matchSql, type NearWords, quotedSql, withoutSql } from "./rank";
 
 interface ExplainRow {
   index: number;
@@ -27,6 +28,7 @@ async function explain(
   parsed: ParsedSearch,
   dictionaryId: number,
   hooks: string[],
+  near: NearWords,
   cards: FeatureCard[],
   beside: Hit[],
 ): Promise<void> {
@@ -40,6 +42,7 @@ async function explain(
   const sql = explainSql(
     parsed,
     dictionaryId,
+    near,
     rest.map((card) => card.index),
     parameters,
   );
@@ -53,8 +56,8 @@ async function explain(
       continue;
     }
     const marked = [row.marked_label, row.marked_body].find((text) => text.includes(markStart));
-    const near = row.exact && marked ? null : (markNear(row.label, parsed.terms) ?? markNear(row.body, parsed.terms));
-    card.match = { kind: row.exact ? "words" : "typo", highlight: near ?? marked ?? null };
+    const other = row.exact && marked ? null : (markNear(row.label, parsed.terms) ?? markNear(row.body, parsed.terms));
+    card.match = { kind: row.exact ? "words" : "typo", highlight: other ?? marked ?? null };
   }
 }
 
@@ -71,11 +74,13 @@ export async function matchOf(
   const positive = parsed.key !== null || parsed.terms.length > 0;
   const search = await searchMeaning(db, dictionaryId, parsed, embedder);
   const quoted = parsed.terms.filter((term) => term.quoted);
+  const typed = parsed.terms.filter(canMistype).map((term) => term.text);
+  const near = await nearWords(db, dictionaryId, typed);
   return {
-    found: positive ? (parameters) => matchSql(parsed, { dictionaryId, hooks }, parameters) : null,
+    found: positive ? (parameters) => matchSql(parsed, { dictionaryId, hooks }, near, parameters) : null,
     beside: search && (async (filter) => (await search.near(quotedSql(quoted, dictionaryId, filter))).map(meaningHit)),
     condition: parsed.without.length ? (parameters) => withoutSql(parsed.without, dictionaryId, parameters) : null,
-    explain: (db, cards, beside) => explain(db, parsed, dictionaryId, hooks, cards, beside),
+    explain: (db, cards, beside) => explain(db, parsed, dictionaryId, hooks, near, cards, beside),
     meaning: search?.meaning ?? null,
   };
 }

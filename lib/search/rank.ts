@@ -1,9 +1,10 @@
 /**
  * A parsed search as SQL over `search_document`: a key first, then words (all of them, by stem, phrase, prefix or substring), and where no
- * feature has them all, words that nearly match (trigrams). What is quoted must be there as it stands. Costs, the lowest best: a key 0; words
+ * feature has them all, words nearly spelled so (by trigrams, among the dictionary's words). What is quoted must be there as it stands. Costs, the lowest best: a key 0; words
  * 1 to 2; typos 2 to 3; after these come features of a similar meaning (list-features.ts).
  */
 import { type FeatureFilter, Parameters } from "@/lib/catalog/feature-list";
+import type { NearWord } from "@/lib/catalog/search-documents";
 import { markStart, markStop } from "@/lib/core/highlight";
 import type { ParsedSearch, Term } from "./parse";
 
@@ -32,17 +33,33 @@ function contains(term: Term, prefix: string | null, parameters: Parameters): st
   return `(s.label ILIKE ${pattern}::text OR s.body ILIKE ${pattern}::text)`;
 }
 
+/** Term → the dictionary's words that it may be a slip of. */
+export type NearWords = ReadonlyMap<string, NearWord[]>;
+
 /** Whether the term is long enough that a near miss means something. */
-const canMistype = (term: Term) => term.kind === "word" && !term.quoted && [...term.text].length >= 4;
+export const canMistype = (term: Term) => term.kind === "word" && !term.quoted && [...term.text].length >= 4;
+
+const nearTo = (term: Term, near: NearWords): NearWord[] => (canMistype(term) ? (near.get(term.text) ?? []) : []);
 
 /** As `contains`, or nearly. */
-function nearlyContains(term: Term, prefix: string | null, parameters: Parameters): string {
-  if (!canMistype(term)) return contains(term, prefix, parameters);
-  const word = `${parameters.bind(term.text)}::text`;
-  return `(${contains(term, prefix, parameters)} OR ${word} <<% s.label OR ${word} <<% s.body)`;
+function nearlyContains(term: Term, prefix: string | null, near: NearWords, parameters: Parameters): string {
+  const words = nearTo(term, near);
+  if (words.length === 0) return contains(term, prefix, parameters);
+  const any = words.map(({ word }) => operand(word)).join(" | ");
+  return `s.words @@ (${wordQuery(term, prefix, parameters)} || ${parameters.bind(any)}::tsquery)`;
 }
 
-export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, parameters: Parameters): string {
+/** How nearly a document has the term, 0..1: a word of the label counts more than one of the explanation. */
+function likenessSql(term: Term, near: NearWords, parameters: Parameters): string {
+  const held = nearTo(term, near).map(({ word, likeness }) => {
+    const [label, anywhere] = [parameters.bind(`${operand(word)}:A`), parameters.bind(operand(word))];
+    const share = parameters.bind(likeness);
+    return `${share}::float8 * CASE WHEN s.words @@ ${label}::tsquery THEN 1 WHEN s.words @@ ${anywhere}::tsquery THEN 0.8 ELSE 0 END`;
+  });
+  return held.length ? `greatest(${held.join(", ")})` : "1";
+}
+
+export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, near: NearWords, parameters: Parameters): string {
   const parts: string[] = [];
   if (parsed.key && (parsed.key.hook === null || hooks.includes(parsed.key.hook))) {
     parts.push(`SELECT ${parameters.bind(parsed.key.index)}::int AS index, 0::float8 AS cost`);
@@ -60,13 +77,12 @@ export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, 
       `SELECT s.index, CASE WHEN lower(s.label) = lower(${whole}) THEN 1::float8 ELSE 1 + 1 / (1.1 + ${rank}) END AS cost FROM search_document s
        WHERE s.dictionary_id = ${dictionary} AND ${exact}`,
     );
-    const typed = parsed.terms.filter(canMistype);
-    if (typed.length) {
-      const near = `${parameters.bind(typed.map((term) => term.text).join(" "))}::text`;
-      const likeness = `greatest(word_similarity(${near}, s.label), 0.8 * word_similarity(${near}, s.body))::float8`;
+    const mistyped = parsed.terms.filter((term) => nearTo(term, near).length > 0);
+    if (mistyped.length) {
+      const likeness = mistyped.map((term) => likenessSql(term, near, parameters)).join(" + ");
       parts.push(
-        `SELECT s.index, 3 - ${likeness} AS cost FROM search_document s
-         WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ")}
+        `SELECT s.index, 3 - (${likeness}) / ${mistyped.length} AS cost FROM search_document s
+         WHERE s.dictionary_id = ${dictionary} AND ${parsed.terms.map((term) => nearlyContains(term, parsed.prefix, near, parameters)).join(" AND ")}
            AND NOT EXISTS (SELECT FROM search_document s WHERE s.dictionary_id = ${dictionary} AND ${exact})`,
       );
     }
@@ -93,11 +109,11 @@ export function quotedSql(quoted: Term[], dictionaryId: number, filter: FeatureF
 }
 
 /** Whether each document has every term exactly, and its text with the words marked (U+E000 … U+E001). */
-export function explainSql(parsed: ParsedSearch, dictionaryId: number, indices: number[], parameters: Parameters): string {
+export function explainSql(parsed: ParsedSearch, dictionaryId: number, near: NearWords, indices: number[], parameters: Parameters): string {
   const words = parsed.terms.filter((term) => term.kind !== "substring");
   const query = words.length ? words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" || ") : "''::tsquery";
   const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
-  const nearly = parsed.terms.map((term) => nearlyContains(term, parsed.prefix, parameters)).join(" AND ");
+  const nearly = parsed.terms.map((term) => nearlyContains(term, parsed.prefix, near, parameters)).join(" AND ");
   const marked = `StartSel=${markStart}, StopSel=${markStop}`;
   const options = `${parameters.bind(`${marked}, HighlightAll=true`)}::text`;
   const excerpt = `${parameters.bind(`${marked}, MaxWords=28, MinWords=12, MaxFragments=1`)}::text`;
