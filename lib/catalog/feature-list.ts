@@ -130,7 +130,7 @@ function isKeyOf(order: Order, value: Edge["value"]): boolean {
 export interface FeatureFilter {
   sql: string;
   parameters: Parameters;
-  /** Whether they leave anything of the dictionary out. */
+  /** Whether they may leave much of the dictionary out: more than what a search excludes. */
   narrows: boolean;
   /** Where the filters of a query are all that there is, no search: these, of which dictionary. */
   only?: { dictionaryId: number; query: FeatureQuery };
@@ -138,6 +138,7 @@ export interface FeatureFilter {
 
 function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): FeatureFilter {
   const parameters = new Parameters();
+  // The first parameter of every list: `$1`.
   const where = [`f.dictionary_id = ${parameters.bind(dictionaryId)}`];
   if (query.concepts.length) where.push(`f.concept = ANY(${parameters.bind(query.concepts)}::text[])`);
   for (const key of metricKeys) {
@@ -152,8 +153,9 @@ function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch
     if (flag !== undefined) where.push(flag ? `f.${key}` : `NOT f.${key}`);
   }
   if (query.scoredBy.length) where.push(`(${query.scoredBy.map((key) => `f.${key} IS NOT NULL`).join(" OR ")})`);
+  const narrows = where.length > 1;
   if (match?.condition) where.push(match.condition(parameters));
-  return { sql: where.join(" AND "), parameters, narrows: where.length > 1, only: match?.condition ? undefined : { dictionaryId, query } };
+  return { sql: where.join(" AND "), parameters, narrows, ...(match?.condition ? {} : { only: { dictionaryId, query } }) };
 }
 
 export interface Source {
@@ -162,8 +164,8 @@ export interface Source {
   parameters: Parameters;
   /** What was found beside the SQL: part of it, and needed to say why. */
   beside: Hit[];
-  /** Whether anything is left out of the dictionary. */
-  narrows: boolean;
+  /** Of a search that nothing narrows: a SELECT of `(index, cost)` of the list's features, to be cut before anything is joined to it. */
+  found?: string;
   only?: FeatureFilter["only"];
 }
 
@@ -171,7 +173,7 @@ export interface Source {
 export async function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Promise<Source> {
   const filter = filterOf(dictionaryId, query, match);
   const { parameters } = filter;
-  if (!match?.found) return { ...filter, sql: `FROM feature f WHERE ${filter.sql}`, beside: [] };
+  if (!match?.found) return { parameters, sql: `FROM feature f WHERE ${filter.sql}`, beside: [], only: filter.only };
   const beside = (await match.beside?.(filter)) ?? [];
   let found = match.found(parameters);
   if (beside.length) {
@@ -179,19 +181,22 @@ export async function sourceOf(dictionaryId: number, query: FeatureQuery, match:
     const costs = parameters.bind(beside.map((hit) => hit.cost));
     found = `SELECT index, min(cost) AS cost FROM (${found} UNION ALL SELECT * FROM unnest(${indices}::int[], ${costs}::float8[])) either GROUP BY index`;
   }
-  return { sql: `FROM feature f JOIN (${found}) m ON m.index = f.index WHERE ${filter.sql}`, parameters, beside, narrows: true };
+  const sql = `FROM feature f JOIN (${found}) m ON m.index = f.index WHERE ${filter.sql}`;
+  return { sql, parameters, beside, ...(filter.narrows || match.condition ? {} : { found }) };
 }
 
 const counts = new WeakMap<Queryable, Map<string, number>>();
 const mostCounts = 500;
 
 /** How many features a list has. The rows of a dictionary's number never change, so that each page of a list need not count again. */
-export async function countRows(db: Queryable, { sql, parameters, only }: Pick<Source, "sql" | "parameters" | "only">): Promise<number> {
+export async function countRows(db: Queryable, { sql, parameters, found, only }: Omit<Source, "beside">): Promise<number> {
   const inMemory = only && countInMemory(db, only.dictionaryId, only.query);
   if (typeof inMemory === "number") return inMemory;
   const before = counts.get(db)?.get(countKey({ sql, parameters }));
   if (before !== undefined) return before;
-  const [row] = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${sql}`, parameters.values);
+  // Every parameter must be named, that of the dictionary too.
+  const counted = found ? `FROM (${found}) m WHERE $1::int IS NOT NULL` : sql;
+  const [row] = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${counted}`, parameters.values);
   keepCount(db, { sql, parameters }, row?.total ?? 0);
   return row?.total ?? 0;
 }
@@ -231,10 +236,22 @@ async function readPart(
   if (edge && keyed && order.key !== "f.index") {
     where.push(`(${order.key}, f.index) ${beyond} (${parameters.bind(edge.value)}::${order.type}, ${parameters.bind(edge.index)}::int)`);
   } else if (edge) where.push(`f.index ${beyond} ${parameters.bind(edge.index)}::int`);
+  const total = counted ? ", count(*) OVER ()::int AS total" : "";
+  if (source.found && order.key === "m.cost") {
+    // Put in order and cut before the features are read: thousands may be found.
+    const ordered = (table: string) => `${table}.cost ${descending ? "DESC" : "ASC"}, ${table}.index ${descending ? "DESC" : "ASC"}`;
+    return db.rows<KeyedRow>(
+      `SELECT ${cardColumns}, near.cost AS key ${counted ? ", near.total" : ""} FROM (
+         SELECT m.index, m.cost ${total} FROM (${source.found}) m ${where.map((one) => `WHERE ${one.replaceAll("f.index", "m.index")}`).join(" ")}
+         ORDER BY ${ordered("m")} LIMIT ${parameters.bind(limit)}::int
+       ) near JOIN feature f ON f.dictionary_id = $1 AND f.index = near.index ORDER BY ${ordered("near")}`,
+      parameters.values,
+    );
+  }
   const direction = descending ? "DESC" : "ASC";
   const by = keyed && order.key !== "f.index" ? `${order.key} ${direction}, f.index ${direction}` : `f.index ${direction}`;
   return db.rows<KeyedRow>(
-    `SELECT ${cardColumns}, ${keyed ? order.key : "NULL"} AS key ${counted ? ", count(*) OVER ()::int AS total" : ""} ${source.sql} ${where.map((one) => `AND ${one}`).join(" ")}
+    `SELECT ${cardColumns}, ${keyed ? order.key : "NULL"} AS key ${total} ${source.sql} ${where.map((one) => `AND ${one}`).join(" ")}
      ORDER BY ${by} LIMIT ${parameters.bind(limit)}::int`,
     parameters.values,
   );

@@ -62,13 +62,17 @@ function likenessSql(term: Term, near: NearWords, parameters: Parameters): strin
 export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, near: NearWords, parameters: Parameters): string {
   const parts: string[] = [];
   if (parsed.key && (parsed.key.hook === null || hooks.includes(parsed.key.hook))) {
-    parts.push(`SELECT ${parameters.bind(parsed.key.index)}::int AS index, 0::float8 AS cost`);
+    parts.push(
+      `SELECT f.index, 0::float8 AS cost FROM feature f
+       WHERE f.dictionary_id = ${parameters.bind(dictionaryId)}::int AND f.index = ${parameters.bind(parsed.key.index)}::int`,
+    );
   }
   if (!parsed.keyOnly && parsed.terms.length) {
     const dictionary = `${parameters.bind(dictionaryId)}::int`;
     const words = parsed.terms.filter((term) => term.kind !== "substring");
+    // Of several words, how near they stand matters; of one, it is the same and takes longer.
     const rank = words.length
-      ? `ts_rank_cd(s.words, ${words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" && ")})::float8`
+      ? `${words.length > 1 ? "ts_rank_cd" : "ts_rank"}(s.words, ${words.map((term) => wordQuery(term, parsed.prefix, parameters)).join(" && ")})::float8`
       : "0::float8";
     const exact = parsed.terms.map((term) => contains(term, parsed.prefix, parameters)).join(" AND ");
     const whole = `${parameters.bind(parsed.terms.map((term) => term.text).join(" "))}::text`;
@@ -88,7 +92,9 @@ export function matchSql(parsed: ParsedSearch, { dictionaryId, hooks }: Target, 
     }
   }
   if (parts.length === 0) return "SELECT 0 AS index, 0::float8 AS cost WHERE false";
-  return `SELECT index, min(cost) AS cost FROM (${parts.join("\nUNION ALL\n")}) hit GROUP BY index`;
+  const all = parts.join("\nUNION ALL\n");
+  // Words and slips of them exclude each other; only a key may be found again.
+  return parsed.key ? `SELECT index, min(cost) AS cost FROM (${all}) hit GROUP BY index` : all;
 }
 
 /** Features with any of these are left out; ones without words have none of them. */
