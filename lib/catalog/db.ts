@@ -269,6 +269,8 @@ export async function openDatabase(options: OpenOptions = {}): Promise<Database>
     : await openEmbedded(dataDir, imagesDir, options.template);
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   db.pool.on("error", () => {});
+  // So would one that breaks amid a transaction, whose query says what happened.
+  db.pool.on("connect", (client) => client.on("error", () => {}));
   try {
     const policy = options.migrate ?? (db.kind === "pglite" ? "apply" : "refuse");
     await settleMigrations(db, policy);
