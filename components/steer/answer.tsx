@@ -9,6 +9,12 @@ import { TokenLine } from "./token-line";
 
 interface AnswerProps {
   run: ArmRun;
+  /** All arms of the run that a token is compared over. */
+  arms: readonly ArmRun[];
+  /** `<model>/<dictionary>`, to name features; the receipt's where left out. */
+  dictionary?: string;
+  /** What the arm is called, where its own name says too little. */
+  title?: string;
   /** Tokens are still coming. */
   running: boolean;
   /** For each token whether the arm that it is compared with lacks it. */
@@ -25,9 +31,10 @@ const textSize = {
 } as const;
 
 /** One arm: its name and what became of it, its words, its receipt. */
-export function Answer({ run, running, differs, other, size }: AnswerProps) {
+export function Answer({ run, arms, dictionary, title, running, differs, other, size }: AnswerProps) {
   const { arm, tokens, receipt } = run;
-  const { explain, name: armName } = armWords(arm);
+  const { explain, name: usualName } = armWords(arm);
+  const armName = title ?? usualName;
   const unclamped = receipt !== null && receipt.outcome === "unchanged" && receipt.clamps.length === 0;
   const unchanged = receipt?.outcome === "unchanged" && !unclamped;
   // Whatever was asked for: where nothing was changed, nothing was steered.
@@ -46,7 +53,9 @@ export function Answer({ run, running, differs, other, size }: AnswerProps) {
       {tokens.length || !running ? (
         <TokenLine
           label={`Tokens of the ${name.toLowerCase()} answer; arrow keys move`}
-          tokens={tokens}
+          run={run}
+          arms={arms}
+          dictionary={dictionary ?? (receipt ? `${receipt.model.id}/${receipt.dictionary.id}` : null)}
           differs={differs}
           other={other}
           running={running}

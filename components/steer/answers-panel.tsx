@@ -6,7 +6,9 @@ import { EmptyState } from "@/components/ui/empty-state";
 import { markTokens } from "@/lib/core/word-diff";
 import { Answer } from "./answer";
 import { armNames } from "./arm-words";
-import { type ArmRun, isActive, queueWords, type RunState, textOf } from "./run-state";
+import { doseCurve } from "./dose";
+import { type DoseActions, DosePanel } from "./dose-panel";
+import { type ArmRun, isActive, isSweepArm, queueWords, type RunState, textOf } from "./run-state";
 
 interface AnswersPanelProps {
   run: RunState;
@@ -14,18 +16,27 @@ interface AnswersPanelProps {
   stale: boolean;
   clamps: number;
   onRun: () => void;
+  /** `<model>/<dictionary>` of the request; the receipts' where left out. */
+  dictionary?: string;
+  /** What of a dose curve may be changed here; nothing where left out. */
+  dose?: DoseActions;
 }
 
 const words = (arm: ArmRun) => arm.tokens.map((token) => token.text);
 
 /** The arms of the last run, as they stream: steered large, the plain model beside it, further controls below. */
-export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
+export function AnswersPanel({ run, stale, clamps, onRun, dictionary, dose }: AnswersPanelProps) {
   const running = isActive(run);
   // An arm that ended before it began has nothing to show.
   const arms = run.arms.filter((arm) => running || arm.tokens.length > 0 || arm.receipt);
   const steered = arms.find((arm) => arm.arm === "steered");
   const baseline = arms.find((arm) => arm.arm === "baseline");
-  const controls = arms.filter((arm) => arm.arm !== "steered" && arm.arm !== "baseline");
+  const controls = arms.filter(({ arm }) => arm !== "steered" && arm !== "baseline" && !isSweepArm(arm));
+  const compared = useMemo(() => run.arms.filter(({ arm }) => !isSweepArm(arm)), [run.arms]);
+  const curve = useMemo(() => doseCurve(run), [run]);
+  const receipt = steered?.receipt;
+  const ref = dictionary ?? (receipt ? `${receipt.model.id}/${receipt.dictionary.id}` : undefined);
+  const shared = { arms: compared, dictionary: ref };
   const marks = useMemo(
     () => (steered?.receipt && baseline?.receipt ? markTokens(words(steered), words(baseline)) : null),
     [steered, baseline],
@@ -51,10 +62,18 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
           <Notices run={run} stale={stale} onRun={onRun} />
           <div className="grid gap-6 @xl:grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)]">
             {steered && (
-              <Answer run={steered} running={running && !steered.receipt} differs={marks?.left ?? null} other="the baseline" size="large" />
+              <Answer
+                {...shared}
+                run={steered}
+                running={running && !steered.receipt}
+                differs={marks?.left ?? null}
+                other="the baseline"
+                size="large"
+              />
             )}
             {baseline && (
               <Answer
+                {...shared}
                 run={baseline}
                 running={running && !baseline.receipt}
                 differs={marks?.right ?? null}
@@ -73,10 +92,21 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
               </h2>
               <div className="grid gap-5 @xl:grid-cols-2">
                 {controls.map((arm) => (
-                  <Compared key={arm.arm} arm={arm} to={baseline} running={running && !arm.receipt} />
+                  <Compared key={arm.arm} {...shared} arm={arm} to={baseline} running={running && !arm.receipt} />
                 ))}
               </div>
             </section>
+          )}
+          {curve && ref && (
+            <DosePanel
+              curve={curve}
+              dictionary={ref}
+              baseline={baseline}
+              arms={compared}
+              running={running}
+              unwatched={run.unwatched ?? []}
+              actions={dose ?? null}
+            />
           )}
         </>
       )}
@@ -84,10 +114,18 @@ export function AnswersPanel({ run, stale, clamps, onRun }: AnswersPanelProps) {
   );
 }
 
+interface ComparedProps {
+  arm: ArmRun;
+  to: ArmRun | undefined;
+  running: boolean;
+  arms: readonly ArmRun[];
+  dictionary: string | undefined;
+}
+
 /** A control beside the plain answer: its words are marked where that lacks them. */
-function Compared({ arm, to, running }: { arm: ArmRun; to: ArmRun | undefined; running: boolean }) {
+function Compared({ arm, to, running, ...shared }: ComparedProps) {
   const marks = useMemo(() => (arm.receipt && to?.receipt ? markTokens(words(arm), words(to)).left : null), [arm, to]);
-  return <Answer run={arm} running={running} differs={marks} other={armNames.baseline.name.toLowerCase()} size="small" />;
+  return <Answer {...shared} run={arm} running={running} differs={marks} other={armNames.baseline.name.toLowerCase()} size="small" />;
 }
 
 function Note({ children, action }: { children: ReactNode; action?: ReactNode }) {

@@ -37,6 +37,8 @@ interface ClampCardProps {
   grid: Grid | null;
   problem: Problem | undefined;
   send: (action: SteerAction) => void;
+  /** Runs a clamp at several strengths. */
+  onDose: (id: number) => void;
 }
 
 const ops = (Object.keys(opNames) as Op[]).map((value) => ({ value, name: opNames[value].name }));
@@ -53,6 +55,7 @@ export const ClampCard = memo(function ClampCard({
   grid,
   problem,
   send,
+  onDose,
 }: ClampCardProps) {
   const titleId = useId();
   const problemId = useId();
@@ -189,7 +192,7 @@ export const ClampCard = memo(function ClampCard({
       />
 
       <div className="mt-3 flex flex-wrap items-center justify-between gap-x-2 gap-y-1">
-        <ClampPresets clamp={clamp} spoken={spoken} dictionary={dictionary} images={images} clamped={clamped} send={send} />
+        <ClampPresets clamp={clamp} spoken={spoken} dictionary={dictionary} images={images} clamped={clamped} send={send} onDose={onDose} />
         <div className="-mr-1 ml-auto flex">
           <IconButton label={`Mute ${spoken}`} size="sm" pressed={clamp.muted} onClick={() => change({ muted: !clamp.muted, solo: false })}>
             <VolumeX />

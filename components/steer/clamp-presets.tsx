@@ -19,10 +19,12 @@ interface ClampPresetsProps {
   /** Which features are clamped. */
   clamped: readonly number[];
   send: (action: SteerAction) => void;
+  /** Runs the clamp at several strengths. */
+  onDose: (id: number) => void;
 }
 
 /** What is most often wanted of a clamp, a press each. */
-export function ClampPresets({ clamp, spoken, dictionary, images, clamped, send }: ClampPresetsProps) {
+export function ClampPresets({ clamp, spoken, dictionary, images, clamped, send, onDose }: ClampPresetsProps) {
   const client = useQueryClient();
   /** What became of the last swap. */
   const [note, setNote] = useState<{ text: string; bad: boolean } | null>(null);
@@ -71,6 +73,14 @@ export function ClampPresets({ clamp, spoken, dictionary, images, clamped, send 
           spoken={spoken}
           onPress={() => void swap()}
         />
+        {clamp.op !== "ablate" && (
+          <Preset
+            name="Dose curve"
+            explain="Run it at seven strengths and draw what changes: where it works, and where the answer breaks"
+            spoken={spoken}
+            onPress={() => onDose(clamp.id)}
+          />
+        )}
       </div>
       <p role="status" className={note?.bad ? "text-bad text-sm" : "text-muted text-sm"}>
         {note?.text}

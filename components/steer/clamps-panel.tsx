@@ -21,10 +21,21 @@ interface ClampsPanelProps {
   grid: Grid | null;
   problems: Problem[];
   send: (action: SteerAction) => void;
+  /** Runs a clamp at several strengths. */
+  onDose: (id: number) => void;
 }
 
 /** The features held, in the order in which they were added; their order changes nothing about the answer. */
-export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, clamps, images, grid, problems, send }: ClampsPanelProps) {
+export const ClampsPanel = memo(function ClampsPanel({
+  dictionary,
+  numLatents,
+  clamps,
+  images,
+  grid,
+  problems,
+  send,
+  onDose,
+}: ClampsPanelProps) {
   const anySolo = clamps.some((clamp) => clamp.solo);
   const full = clamps.length >= limits.clamps;
   const clamped = clamps.map((clamp) => clamp.feature);
@@ -43,6 +54,7 @@ export const ClampsPanel = memo(function ClampsPanel({ dictionary, numLatents, c
       silent={anySolo ? !clamp.solo : clamp.muted}
       problem={problemOf(clamp)}
       send={send}
+      onDose={onDose}
     />
   );
   return (

@@ -1,7 +1,16 @@
 /** What a run has said so far: a pure reducer over the engine's events, one arm a column. */
 import type { ErrorCode } from "@/lib/core/errors";
 import { formatNoun } from "@/lib/core/format";
-import type { Alternative, Arm, EngineEvent, Receipt } from "@/lib/core/protocol";
+import type {
+  ActiveFeature,
+  Alternative,
+  Arm,
+  EngineEvent,
+  GenerateRequest,
+  Intervention,
+  Receipt,
+  WatchedWord,
+} from "@/lib/core/protocol";
 
 export interface RunToken {
   id: number;
@@ -9,6 +18,8 @@ export interface RunToken {
   text: string;
   logprob: number;
   alternatives: Alternative[];
+  /** Active on the token, strongest first; none where they were not asked for. */
+  features?: ActiveFeature[];
 }
 
 export interface ArmRun {
@@ -16,6 +27,12 @@ export interface ArmRun {
   tokens: RunToken[];
   /** Null until the arm has ended. */
   receipt: Receipt | null;
+}
+
+/** The clamp that a run tries at several strengths: arm `sweep:<i>` has strength `values[i]`. */
+export interface RunSweep {
+  clamp: Pick<Intervention, "feature" | "op" | "unit" | "scope">;
+  values: number[];
 }
 
 export interface WireError {
@@ -42,13 +59,18 @@ export interface RunState {
   /** `steered` first, then the controls in the order asked. */
   arms: ArmRun[];
   prompt: Extract<EngineEvent, { type: "meta" }>["prompt"] | null;
+  sweep?: RunSweep | null;
+  /** Words that are followed, as the engine reads them. */
+  watch?: WatchedWord[];
+  /** Words that were asked for and that the model has no token for. */
+  unwatched?: string[];
   error: WireError | null;
   /** Milliseconds since the epoch at which it began. */
   startedAt: number;
 }
 
 export type RunAction =
-  | { type: "start"; key: string; arms: Arm[]; at: number }
+  | { type: "start"; key: string; arms: Arm[]; at: number; sweep?: RunSweep | null; unwatched?: string[] }
   | { type: "event"; event: EngineEvent }
   | { type: "stop" }
   /** The stream ended. */
@@ -57,6 +79,21 @@ export type RunAction =
   | { type: "show"; run: RunState };
 
 export const noRun: RunState = { status: "idle", key: "", position: 0, arms: [], prompt: null, error: null, startedAt: 0 };
+
+/** The arms of a request, in the order in which they are shown. */
+export function armsOf({ controls, sweep }: Pick<GenerateRequest, "controls" | "sweep">): Arm[] {
+  return ["steered", ...controls, ...(sweep?.values ?? []).map((_, i): Arm => `sweep:${i}`)];
+}
+
+/** What a request tries at several strengths; null where it tries nothing. */
+export function sweepOf({ interventions, sweep }: Pick<GenerateRequest, "interventions" | "sweep">): RunSweep | null {
+  const clamp = sweep && interventions[sweep.clamp];
+  if (!sweep || !clamp) return null;
+  const { feature, op, unit, scope } = clamp;
+  return { clamp: { feature, op, unit, scope }, values: sweep.values };
+}
+
+export const isSweepArm = (arm: Arm): arm is `sweep:${number}` => arm.startsWith("sweep:");
 
 export const isActive = (run: RunState) => run.status === "waiting" || run.status === "queued" || run.status === "running";
 
@@ -69,6 +106,8 @@ export function runReducer(run: RunState, action: RunAction): RunState {
         key: action.key,
         arms: action.arms.map((arm) => ({ arm, tokens: [], receipt: null })),
         startedAt: action.at,
+        sweep: action.sweep ?? null,
+        unwatched: action.unwatched ?? [],
       };
     case "show":
       return action.run;
@@ -104,14 +143,15 @@ function applyEvent(run: RunState, event: EngineEvent): RunState {
         status: "running",
         id: event.run,
         prompt: event.prompt,
+        watch: event.watch ?? [],
         arms: event.arms.map((arm) => run.arms.find((known) => known.arm === arm) ?? { arm, tokens: [], receipt: null }),
       };
     case "token": {
-      const { id, text, logprob, alternatives } = event;
+      const { id, text, logprob, alternatives, features } = event;
       return onArm(run, event.arm, (arm) => {
         // Each token says its place, so that a repeated event changes nothing.
         const tokens = arm.tokens.slice();
-        tokens[Math.min(event.i, tokens.length)] = { id, text, logprob, alternatives };
+        tokens[Math.min(event.i, tokens.length)] = { id, text, logprob, alternatives, ...(features && { features }) };
         return { ...arm, tokens };
       });
     }

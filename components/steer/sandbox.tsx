@@ -1,7 +1,8 @@
 "use client";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Play, RotateCcw, Square } from "lucide-react";
-import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { SaveExperiment } from "@/components/experiment/save-experiment";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Tooltip } from "@/components/ui/tooltip";
@@ -16,11 +17,14 @@ import { ChatInput } from "./chat-input";
 import { ClampsPanel } from "./clamps-panel";
 import { ComparisonInput } from "./comparison-input";
 import { DictionarySelect } from "./dictionary-select";
+import { doseCurve, doseValues, wordsToWatch } from "./dose";
+import type { DoseActions } from "./dose-panel";
+import { describeDose } from "./dose-words";
 import { PictureInput } from "./picture-input";
 import { summarise, textOf } from "./run-state";
 import { SamplingInput } from "./sampling-input";
 import { ShareMenu } from "./share-menu";
-import { activeClampCount, toLink } from "./state";
+import { activeClampCount, type SteerAction, toLink } from "./state";
 import { picturesOf } from "./turn-pictures";
 import { useSandbox } from "./use-sandbox";
 
@@ -48,6 +52,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const sandbox = useSandbox({ initial, mayResume });
   const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
   const [step, setStep] = useState<Step>("input");
+  const shownRun = useRef(run);
+  shownRun.current = run;
   /** Why the last press of Run sent nothing. */
   const [refused, setRefused] = useState<string | null>(null);
   const dictionaries = useQuery({ ...dictionariesQueryOptions(), initialData: known }).data;
@@ -60,9 +66,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const label =
     useQuery({ ...featureQueryOptions(state.dictionary, firstClamp ?? 0), enabled: firstClamp !== undefined }).data?.feature.label ?? null;
   /** Which pictures there are, as one text: what is made of it is the same object while a question is typed. */
-  const pictureKeys = picturesOf(state.turns)
-    .map(({ image: { sha256, upload } }) => `${upload ? "u" : "c"}${sha256}`)
-    .join();
+  const pictures = picturesOf(state.turns);
+  const pictureKeys = pictures.map(({ image: { sha256, upload } }) => `${upload ? "u" : "c"}${sha256}`).join();
   /** In the order in which the model is given them; null for an upload that is not in this browser. */
   const images = useMemo(
     () =>
@@ -83,18 +88,56 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const lastArm = run.arms.find(({ arm }) => arm === "steered");
   const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
 
-  const go = () => {
-    if (running) {
-      stop();
-      return;
-    }
+  const launch = () => {
     const first = problems[0];
     setRefused(first ? `Not run: ${problems.map(({ message }) => message).join(" ")}` : null);
     begin();
     setStep(first ? (first.at.part === "clamp" ? "clamps" : "input") : "answers");
   };
-  const latest = useRef({ go, running });
-  latest.current = { go, running };
+  const go = () => (running ? stop() : launch());
+  const latest = useRef({ go, launch, running, state });
+  latest.current = { go, launch, running, state };
+  /** Counts what was asked to run as soon as the request holds it. */
+  const [due, setDue] = useState(0);
+  useEffect(() => {
+    if (due > 0) latest.current.launch();
+  }, [due]);
+  const runWith = useCallback(
+    (...actions: SteerAction[]) => {
+      for (const action of actions) send(action);
+      setDue((count) => count + 1);
+    },
+    [send],
+  );
+
+  const client = useQueryClient();
+  const onDose = useCallback(
+    (id: number) => {
+      const { state } = latest.current;
+      const clamp = state.clamps.find((candidate) => candidate.id === id);
+      if (!clamp) return;
+      const feature = client.getQueryData(featureQueryOptions(state.dictionary, clamp.feature).queryKey)?.feature;
+      const said = (name: string) => shownRun.current.arms.find(({ arm }) => arm === name)?.receipt?.text ?? "";
+      const words = state.watch.length ? state.watch : wordsToWatch(feature?.label ?? null, said("steered"), said("baseline"));
+      const values = doseValues(clamp, feature?.maxActivation ?? null);
+      runWith(
+        // A clamp that is not sent cannot be tried.
+        { type: "clamp-change", id, patch: { muted: false, solo: clamp.solo || state.clamps.some(({ solo }) => solo) } },
+        { type: "watch", words },
+        { type: "sweep", sweep: { clamp: id, values } },
+      );
+    },
+    [client, runWith],
+  );
+  const sweep = state.sweep;
+  const dose = useMemo<DoseActions>(
+    () => ({
+      onWatch: (words) => runWith({ type: "watch", words }),
+      onStrengths: (values) => sweep && runWith({ type: "sweep", sweep: { ...sweep, values } }),
+      onClose: () => runWith({ type: "sweep", sweep: null }, { type: "watch", words: [] }),
+    }),
+    [runWith, sweep],
+  );
 
   // Keys for the whole page. Escape is first of what has the focus, which says so by preventing the default; Ctrl + Enter is of the page alone,
   // though some controls prevent Enter's default whatever is held with it.
@@ -113,6 +156,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
     return () => document.removeEventListener("keydown", press);
   }, []);
 
+  const curve = useMemo(() => doseCurve(run), [run]);
   const current = dictionary ? versionOf(dictionary) : null;
   const mismatch = state.version !== null && current !== null && state.version !== current;
 
@@ -144,7 +188,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
 
       {/* Outside the columns: on a phone two of them are away. */}
       <p className="sr-only" role="status">
-        {refused ?? summarise(run)}
+        {refused ?? [summarise(run), run.status === "done" && curve && describeDose(curve)].filter(Boolean).join(" ")}
       </p>
 
       <div className="flex flex-col gap-2 pt-1 pb-3 empty:hidden">
@@ -235,16 +279,32 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             grid={dictionary?.model.grid ?? null}
             problems={shownProblems}
             send={send}
+            onDose={onDose}
           />
         </Column>
         <Column
           id="answers"
           title="Answers"
           step={step}
+          action={
+            run.key === link && (
+              <SaveExperiment
+                run={run}
+                pictures={() => pictures.flatMap(({ image }) => (image.upload ? (uploads.found[image.sha256]?.dataUrl ?? []) : []))}
+              />
+            )
+          }
           className="md:col-start-2 md:row-span-2 md:row-start-1 lg:col-start-3 lg:row-span-1"
         >
           <div className="md:sticky md:top-28 md:max-h-[calc(100dvh-8rem)] md:overflow-y-auto md:-mx-1 md:px-1 md:pt-1 md:pb-4">
-            <AnswersPanel run={run} stale={run.status !== "idle" && run.key !== link} clamps={activeClampCount(state)} onRun={go} />
+            <AnswersPanel
+              run={run}
+              stale={run.status !== "idle" && run.key !== link}
+              clamps={activeClampCount(state)}
+              onRun={go}
+              dictionary={state.dictionary}
+              dose={dose}
+            />
           </div>
         </Column>
       </div>
@@ -257,20 +317,26 @@ function Column({
   id,
   title,
   step,
+  action,
   className,
   children,
 }: {
   id: Step;
   title: string;
   step: Step;
+  /** Beside the title. */
+  action?: ReactNode;
   className?: string;
   children: ReactNode;
 }) {
   return (
     <section aria-labelledby={`${id}-title`} className={cn("flex min-w-0 flex-col gap-4", step !== id && "max-md:hidden", className)}>
-      <h2 id={`${id}-title`} className="font-medium text-muted text-sm max-md:sr-only">
-        {title}
-      </h2>
+      <div className="flex min-h-8 items-center justify-between gap-2 max-md:min-h-0">
+        <h2 id={`${id}-title`} className="font-medium text-muted text-sm max-md:sr-only">
+          {title}
+        </h2>
+        {action}
+      </div>
       {children}
     </section>
   );

@@ -16,12 +16,19 @@ export interface Turn {
 export type Clamp = LinkedClamp & { id: number };
 type Control = GenerateRequest["controls"][number];
 
-export interface SteerState extends Omit<SteerLink, "messages" | "clamps"> {
+/** Which clamp is run at which strengths, by the clamp's id. */
+export interface Dose {
+  clamp: number;
+  values: number[];
+}
+
+export interface SteerState extends Omit<SteerLink, "messages" | "clamps" | "sweep"> {
   /** The first is the user's, roles alternate, the last is the user's. */
   turns: Turn[];
   clamps: Clamp[];
   /** Clamps of dictionaries left behind, put back when one returns to them: an index means nothing elsewhere. */
   shelf: Record<string, Clamp[]>;
+  sweep: Dose | null;
   nextId: number;
 }
 
@@ -45,7 +52,10 @@ export type SteerAction =
   | { type: "clamp-remove"; id: number }
   | { type: "clamps-remove"; ids: number[] }
   | { type: "clamp-move"; id: number; by: -1 | 1 }
-  | { type: "clamps-clear" };
+  | { type: "clamps-clear" }
+  /** A dose curve of one clamp, which needs the baseline beside it; null for none. */
+  | { type: "sweep"; sweep: Dose | null }
+  | { type: "watch"; words: string[] };
 
 export const controlOrder = ["baseline", "reconstruction", "negated", "random"] as const satisfies readonly Control[];
 
@@ -66,6 +76,8 @@ export function emptyLink(dictionary: string, version: string | null): SteerLink
     mode: "delta",
     controls: ["baseline"],
     alternatives: 5,
+    sweep: null,
+    watch: [],
   };
 }
 
@@ -97,13 +109,16 @@ export function fromLink(link: SteerLink, shelf: SteerState["shelf"] = {}): Stee
   if (turns.at(-1)?.role !== "user") turns.push({ id: nextId++, role: "user", images: [], text: "" });
   const clamps = link.clamps.map((clamp) => ({ ...clamp, id: nextId++ }));
   const { messages: _messages, ...rest } = link;
-  return { ...rest, turns, clamps, shelf, nextId };
+  const swept = link.sweep && clamps[link.sweep.clamp];
+  return { ...rest, turns, clamps, shelf, nextId, sweep: link.sweep && swept ? { clamp: swept.id, values: link.sweep.values } : null };
 }
 
 export function toLink(state: SteerState): SteerLink {
-  const { turns, clamps, shelf: _shelf, nextId: _nextId, ...rest } = state;
+  const { turns, clamps, sweep, shelf: _shelf, nextId: _nextId, ...rest } = state;
+  const swept = clamps.findIndex(({ id }) => id === sweep?.clamp);
   return {
     ...rest,
+    sweep: sweep && swept >= 0 ? { clamp: swept, values: sweep.values } : null,
     messages: turns.map(({ role, images, text }) => ({
       role,
       content: [...images.map((image) => ({ type: "image" as const, image })), { type: "text" as const, text }],
@@ -233,6 +248,12 @@ export function steerReducer(state: SteerState, action: SteerAction): SteerState
     }
     case "clamps-clear":
       return { ...state, clamps: [] };
+    case "sweep": {
+      const compared = action.sweep ? steerReducer(state, { type: "control", control: "baseline", on: true }) : state;
+      return { ...compared, sweep: action.sweep };
+    }
+    case "watch":
+      return { ...state, watch: [...new Set(action.words)].slice(0, limits.watchedWords) };
   }
 }
 

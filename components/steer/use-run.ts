@@ -1,10 +1,10 @@
 "use client";
 import { useCallback, useEffect, useReducer, useRef } from "react";
 import { streamSteer } from "@/lib/api/steer";
-import { asFacetError } from "@/lib/core/errors";
+import { asFacetError, FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
 import { findRun, keepRun } from "./kept";
-import { isActive, noRun, runReducer } from "./run-state";
+import { armsOf, isActive, noRun, runReducer, sweepOf } from "./run-state";
 
 /** Errors that reach us as their wire form are passed on as they are. */
 function toWire(error: unknown) {
@@ -19,6 +19,12 @@ function toWire(error: unknown) {
   return asFacetError(error).toJSON();
 }
 
+/** The watched word that the engine refuses, by its own sentence; null for any other error. */
+function refusedWord(error: unknown, watch: readonly string[] = []): string | null {
+  if (!(error instanceof FacetError) || error.code !== "invalid_request" || !error.message.startsWith("watch")) return null;
+  return watch.find((word) => error.message.includes(`“${word}”`)) ?? null;
+}
+
 /** One run at a time: starting another stops the one before. */
 export function useRun() {
   const [run, dispatch] = useReducer(runReducer, noRun);
@@ -29,21 +35,34 @@ export function useRun() {
     dispatch({ type: "stop" });
   }, []);
 
-  /** `key` names the request (its link text), so that its answers are found again. */
+  /**
+   * `key` names the request (its link text), so that its answers are found again. A word to watch that the model has no token for is left out and
+   * named in the run: the answers do not hang on it.
+   */
   const start = useCallback(async (request: GenerateRequest, key: string) => {
     controller.current?.abort();
     const mine = new AbortController();
     controller.current = mine;
     const { signal } = mine;
-    dispatch({ type: "start", key, arms: ["steered", ...request.controls], at: Date.now() });
-    try {
-      for await (const event of streamSteer(request, { signal })) {
+    const unwatched: string[] = [];
+    let asked = request;
+    while (!signal.aborted) {
+      dispatch({ type: "start", key, arms: armsOf(asked), at: Date.now(), sweep: sweepOf(asked), unwatched });
+      try {
+        for await (const event of streamSteer(asked, { signal })) {
+          if (signal.aborted) return;
+          dispatch({ type: "event", event });
+        }
+        if (!signal.aborted) dispatch({ type: "end" });
+        return;
+      } catch (error) {
         if (signal.aborted) return;
-        dispatch({ type: "event", event });
+        const refused = refusedWord(error, asked.watch);
+        if (refused === null) return dispatch({ type: "fail", error: toWire(error) });
+        unwatched.push(refused);
+        const watch = asked.watch?.filter((word) => word !== refused);
+        asked = { ...asked, watch: watch?.length ? watch : undefined };
       }
-      if (!signal.aborted) dispatch({ type: "end" });
-    } catch (error) {
-      if (!signal.aborted) dispatch({ type: "fail", error: toWire(error) });
     }
   }, []);
 

@@ -41,6 +41,8 @@ const plain: SteerLink = {
   mode: "delta",
   controls: ["baseline"],
   alternatives: 5,
+  sweep: null,
+  watch: [],
 };
 const rich: SteerLink = {
   ...plain,
@@ -67,6 +69,8 @@ const rich: SteerLink = {
   mode: "reconstruct",
   controls: ["baseline", "negated", "random"],
   alternatives: 0,
+  sweep: { clamp: 1, values: [-4, 0, 0.5, 12] },
+  watch: ["lemon", "مرحبا"],
 };
 
 describe("steer links", () => {
@@ -134,6 +138,15 @@ describe("requests from links", () => {
     expect(features([clamp({ feature: 1 }), clamp({ feature: 2, solo: true }), clamp({ feature: 3, solo: true, muted: true })])).toEqual([
       2, 3,
     ]);
+  });
+
+  it("sweep a clamp by its place among those that are sent, and none that is muted or has no strength", () => {
+    const sweep = { clamp: 1, values: [0, 4] };
+    const sent = (...clamps: LinkedClamp[]) => requestFromLink({ ...plain, clamps, sweep }, () => undefined).sweep;
+    expect(sent(clamp({ feature: 1, muted: true }), clamp({ feature: 2 }))).toEqual({ clamp: 0, values: [0, 4] });
+    expect(sent(clamp({ feature: 1 }), clamp({ feature: 2, muted: true }))).toBeUndefined();
+    expect(sent(clamp({ feature: 1 }), clamp({ feature: 2, op: "ablate" }))).toBeUndefined();
+    expect(sent(clamp({ feature: 1 }))).toBeUndefined();
   });
 
   it("take an upload's bytes from this browser, or say that it is not here", () => {

@@ -16,8 +16,10 @@ import {
   limits,
   type Sampling,
   type Scope,
+  type Sweep,
   samplingSchema,
   sha256Schema,
+  sweepSchema,
 } from "./protocol";
 import { routes } from "./routes";
 
@@ -47,7 +49,14 @@ export interface SteerLink {
   mode: GenerateRequest["mode"];
   controls: GenerateRequest["controls"];
   alternatives: number;
+  /** One clamp at several strengths: its place among `clamps`. Null for none. */
+  sweep: Sweep | null;
+  /** Words whose probability is followed. */
+  watch: string[];
 }
+
+/** How many features each generated token is asked to name. */
+const featuresOnToken = 6;
 
 /**
  * Longest `r` that is sent to a server, which cut request lines at about 8 to 16 thousand characters. A longer one stands behind the address's `#`, which
@@ -93,6 +102,12 @@ const packedSchema = z.strictObject({
   o: z.literal("r").optional(),
   k: z.array(controlSchema).max(4).optional(),
   a: z.number().optional(),
+  /** A sweep: the clamp's place, then its strengths. */
+  w: z
+    .tuple([z.number().int().min(0)])
+    .rest(z.number())
+    .optional(),
+  l: z.array(z.string().trim().min(1).max(64)).max(limits.watchedWords).optional(),
 });
 type Packed = z.infer<typeof packedSchema>;
 
@@ -172,6 +187,8 @@ export function encodeSteerLink(link: SteerLink): string {
     o: link.mode === "reconstruct" ? "r" : undefined,
     k: link.controls.join() === defaults.controls.join() ? undefined : link.controls,
     a: link.alternatives === defaults.alternatives ? undefined : link.alternatives,
+    w: link.sweep ? [link.sweep.clamp, ...link.sweep.values] : undefined,
+    l: link.watch.length ? link.watch : undefined,
   };
   return `${currentVersion}.${toBase64Url(new TextEncoder().encode(JSON.stringify(packed)))}`;
 }
@@ -203,6 +220,8 @@ function unpack(packed: Packed): SteerLink {
     mode: packed.o === "r" ? "reconstruct" : "delta",
     controls: packed.k ?? defaults.controls,
     alternatives: generateRequestSchema.shape.alternatives.parse(packed.a),
+    sweep: packed.w ? sweepSchema.parse({ clamp: packed.w[0], values: packed.w.slice(1) }) : null,
+    watch: packed.l ?? [],
   };
 }
 
@@ -258,6 +277,14 @@ export function activeClamps<T extends { muted: boolean; solo: boolean }>(clamps
   return solo.length ? solo : clamps.filter((clamp) => !clamp.muted);
 }
 
+/** The link's sweep as the engine counts clamps, or undefined where its clamp is not sent or has no strength. */
+function sentSweep({ sweep, clamps }: SteerLink): Sweep | undefined {
+  const swept = sweep && clamps[sweep.clamp];
+  if (!swept || swept.op === "ablate") return undefined;
+  const clamp = activeClamps(clamps).indexOf(swept);
+  return clamp < 0 ? undefined : { clamp, values: sweep.values };
+}
+
 /**
  * The engine's request. `dataUrlOf` gives an uploaded picture's bytes as a data URL; where it has none, `image_not_found`
  * says that the picture stayed in another browser.
@@ -283,6 +310,9 @@ export function requestFromLink(link: SteerLink, dataUrlOf: (sha256: string) => 
     mode: link.mode,
     controls: link.controls,
     alternatives: link.alternatives,
+    sweep: sentSweep(link),
+    watch: link.watch.length ? link.watch : undefined,
+    activeFeatures: featuresOnToken,
   } satisfies GenerateRequest);
 }
 
@@ -303,5 +333,7 @@ export function linkFromRequest(request: GenerateRequest): SteerLink {
     mode: request.mode,
     controls: request.controls,
     alternatives: request.alternatives,
+    sweep: request.sweep ?? null,
+    watch: request.watch ?? [],
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { markDifferences, markTokens, splitWords } from "./word-diff";
+import { markDifferences, markTokens, splitWords, wordDistance } from "./word-diff";
 
 const marked = (left: string, right: string) => {
   const [a, b] = [splitWords(left), splitWords(right)];
@@ -35,4 +35,12 @@ describe("word-diff", () => {
   it("pays no heed to the space before a word", () => {
     expect(marked("cat", " cat")).toEqual({ left: [], right: [] });
   });
+});
+
+it("measures how far two texts are apart in words", () => {
+  expect(wordDistance("a dog, red", "a dog, red")).toBe(0);
+  expect(wordDistance("a dog", "two cats")).toBe(1);
+  expect(wordDistance("a red dog", "a dog")).toBeCloseTo(0.2);
+  expect(wordDistance("", "")).toBe(0);
+  expect(wordDistance("", "a dog")).toBe(1);
 });

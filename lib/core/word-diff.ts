@@ -44,3 +44,12 @@ export function markDifferences(left: readonly string[], right: readonly string[
   }
   return marks;
 }
+
+/** How far two texts are apart in words: 0 where they are the same, 1 where they have no word in common in any order of reading. */
+export function wordDistance(left: string, right: string): number {
+  const [a, b] = [splitWords(left), splitWords(right)];
+  if (a.length + b.length === 0) return 0;
+  const marks = markDifferences(a, b);
+  const apart = [...marks.left, ...marks.right].filter(Boolean).length;
+  return apart / (a.length + b.length);
+}
