@@ -1,19 +1,36 @@
 /**
- * What clamping costs: time a generated token with 1 and 8 clamps, on the picture and everywhere, against the same engine with none.
- * Every round measures all cases in turn, so that whatever else the machine does falls on all alike; processor time is given beside the clock's. Run: npx tsx bench/steering.ts [rounds]
+ * What steering costs, on one machine in one run: time a generated token with 1 and 8 clamps against the same engine with none; the cut model
+ * against the uncut one; a sweep of 7 strengths against 7 runs. Every round measures all cases in turn, so that whatever else the machine does falls on
+ * all alike; ratios are medians over rounds, by processor time (of all threads) and by the clock.
+ *
+ *   npx tsx bench/steering.ts [--rounds 20] [--uncut FOLDER] [--out bench/results/steering.json]
+ *
+ * FOLDER holds the uncut graph; write it with
+ *   .venv/bin/python -c "from pathlib import Path; from facet_worker.checkpoint import load_checkpoint; from facet_worker.export_onnx import export_whole; export_whole(load_checkpoint(Path('demo/model')), Path('FOLDER'))"
  */
-import { generateRequestSchema, type Scope } from "@/lib/core/protocol";
+import { writeFile } from "node:fs/promises";
+import os from "node:os";
+import { parseArgs } from "node:util";
+import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Scope } from "@/lib/core/protocol";
+import { argmax } from "@/lib/core/sampling";
 import { parseManifest } from "@/lib/engine/onnx/load";
+import { floatsOf, output, type Tensors } from "@/lib/engine/onnx/runtime";
+import { nodeRuntime } from "@/lib/engine/onnx/runtime-node";
 import { createEngines, readManifest } from "@/lib/engine/registry";
 import { env } from "@/lib/env";
 
+const { values: args } = parseArgs({
+  options: { rounds: { type: "string", default: "20" }, uncut: { type: "string" }, out: { type: "string" } },
+});
 const tokens = 48;
 const warmUps = 2;
-const rounds = Number(process.argv[2] ?? 20);
+const rounds = Number(args.rounds);
+const strengths = [-8, -4, -2, 1, 2, 4, 8];
 
 const text = await readManifest(env.engineDir);
 if (text === null) throw new Error(`No model at ${env.engineDir}.`);
-const [engine] = createEngines(env.engineDir, parseManifest(text)).values();
+const manifest = parseManifest(text);
+const [engine] = createEngines(env.engineDir, manifest).values();
 if (!engine) throw new Error("engine.json names no dictionary.");
 const served = engine;
 
@@ -26,17 +43,13 @@ const picture = {
   data: Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 31 + (i >> 9) * 17) % 256),
 };
 const words = Array.from({ length: tokens }, (_, i) => 20 + (i % 40));
-const options = {
-  signal: new AbortController().signal,
-  resolveImage: async () => picture,
-  unitOf: () => 1,
-  tap: { force: { steered: words } },
-};
+const force = Object.fromEntries(["steered", ...strengths.map((_, point) => `sweep:${point}`)].map((arm) => [arm, words]));
+const options = { signal: new AbortController().signal, resolveImage: async () => picture, unitOf: () => 1, tap: { force } };
 const info = await served.info();
 const found = await served.features({ dictionary: served.ref, image, limit: 8 }, options);
 
 /** `clamps` half on features that fire on the picture, half on others. */
-function requestWith(clamps: number, scope: Scope["type"]) {
+function requestWith(clamps: number, scope: Scope["type"], more: Partial<GenerateRequestInput> = {}): GenerateRequest {
   return generateRequestSchema.parse({
     dictionary: served.ref,
     messages: [
@@ -57,43 +70,105 @@ function requestWith(clamps: number, scope: Scope["type"]) {
     controls: [],
     alternatives: 0,
     sampling: { maxTokens: tokens },
-  });
+    ...more,
+  } as GenerateRequestInput);
 }
 
-const cases = {
-  none: requestWith(0, "all"),
-  "1 clamp, image": requestWith(1, "image"),
-  "8 clamps, image": requestWith(8, "image"),
-  "1 clamp, everywhere": requestWith(1, "all"),
-  "8 clamps, everywhere": requestWith(8, "all"),
-};
-type Case = keyof typeof cases;
-
+/** Milliseconds by the clock and of processor time. */
 interface Sample {
-  /** Milliseconds by the clock. */
-  prefill: number;
-  token: number;
-  /** Milliseconds of processor time from the first token to the last. */
+  clock: number;
   processor: number;
+  /** From the first token to the last, a token. */
+  tokenClock: number;
+  tokenProcessor: number;
 }
 
-async function measure(name: Case): Promise<Sample> {
-  let start = process.cpuUsage();
-  for await (const event of served.generate(cases[name], options)) {
-    if (event.type === "token" && event.i === 0) start = process.cpuUsage();
-    if (event.type !== "receipt") continue;
-    const { user, system } = process.cpuUsage(start);
-    const { prefill, decode } = event.receipt.timingsMs;
-    return { prefill, token: decode / tokens, processor: (user + system) / 1000 / (tokens - 1) };
+class Watch {
+  private readonly start = performance.now();
+  private readonly usage = process.cpuUsage();
+
+  read(): { clock: number; processor: number } {
+    const { user, system } = process.cpuUsage(this.usage);
+    return { clock: performance.now() - this.start, processor: (user + system) / 1000 };
   }
-  throw new Error("The run ended without a receipt.");
 }
 
-const names = Object.keys(cases) as Case[];
-const samples = new Map<Case, Sample[]>(names.map((name) => [name, []]));
+/** One run of the engine: the whole, and between its first and last token. */
+async function run(request: GenerateRequest): Promise<Sample> {
+  const whole = new Watch();
+  let decoding = new Watch();
+  let spent = { clock: 0, processor: 0 };
+  for await (const event of served.generate(request, options)) {
+    if (event.type !== "token" || event.arm !== "steered") continue;
+    if (event.i === 0) decoding = new Watch();
+    else if (event.i === tokens - 1) spent = decoding.read();
+  }
+  return { ...whole.read(), tokenClock: spent.clock / (tokens - 1), tokenProcessor: spent.processor / (tokens - 1) };
+}
+
+async function runEach(requests: GenerateRequest[]): Promise<Sample> {
+  const whole = new Watch();
+  for (const request of requests) await run(request);
+  return { ...whole.read(), tokenClock: Number.NaN, tokenProcessor: Number.NaN };
+}
+
+/** The uncut graph in the same runtime: a prompt of as many tokens, then one token at a time, the caches staying in the runtime. */
+async function uncutRunner(folder: string): Promise<() => Promise<Sample>> {
+  const runtime = await nodeRuntime(folder);
+  const session = await runtime.open("whole.onnx");
+  const { layers, kv_heads, head_dim } = manifest.decoder;
+  const names = Array.from({ length: layers }, (_, i) => [`key.${i}`, `value.${i}`]).flat();
+  const { model } = await served.loaded();
+  const pixels = new Float32Array(3 * manifest.image.size ** 2);
+  const length = 3 + manifest.image.rows * manifest.image.cols + 6;
+  const step = async (ids: number[], past: Tensors): Promise<Tensors> => {
+    const feeds: Tensors = { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [1, ids.length] } };
+    for (const name of names) {
+      feeds[`past_${name}`] = past[name] ?? { data: new Float32Array(0), dims: [1, kv_heads, 0, head_dim] };
+    }
+    const outputs = await session.run(feeds, names);
+    runtime.release(names.flatMap((name) => past[name] ?? []));
+    return outputs;
+  };
+  return async () => {
+    const whole = new Watch();
+    await model.vision([pixels]);
+    let outputs = await step(
+      Array.from({ length }, () => 20),
+      {},
+    );
+    const decoding = new Watch();
+    // As the engine does: the last token is read off and never enters.
+    for (const word of words.slice(0, -1)) {
+      const logits = floatsOf(outputs, "logits");
+      argmax(logits.subarray(logits.length - (output(outputs, "logits").dims.at(-1) as number)));
+      outputs = await step([word], outputs);
+    }
+    const spent = decoding.read();
+    runtime.release(names.flatMap((name) => outputs[name] ?? []));
+    return { ...whole.read(), tokenClock: spent.clock / (tokens - 1), tokenProcessor: spent.processor / (tokens - 1) };
+  };
+}
+
+const firstClamp = requestWith(1, "image").interventions[0] as GenerateRequest["interventions"][number];
+const point = (value: number) => requestWith(1, "image", { interventions: [{ ...firstClamp, value }] });
+const cases: Record<string, () => Promise<Sample>> = {
+  none: () => run(requestWith(0, "all")),
+  "1 clamp, image": () => run(requestWith(1, "image")),
+  "8 clamps, image": () => run(requestWith(8, "image")),
+  "1 clamp, everywhere": () => run(requestWith(1, "all")),
+  "8 clamps, everywhere": () => run(requestWith(8, "all")),
+  "8 clamps, reconstruct": () => run(requestWith(8, "image", { mode: "reconstruct" })),
+  "7 runs": () => runEach(strengths.map(point)),
+  "sweep of 7": () => run(requestWith(1, "image", { sweep: { clamp: 0, values: strengths } })),
+};
+if (args.uncut) cases.uncut = await uncutRunner(args.uncut);
+
+const names = Object.keys(cases);
+const samples = new Map<string, Sample[]>(names.map((name) => [name, []]));
 for (let round = -warmUps; round < rounds; round++) {
   for (const name of names) {
-    const sample = await measure(name);
+    const sample = await (cases[name] as () => Promise<Sample>)();
     if (round >= 0) samples.get(name)?.push(sample);
   }
 }
@@ -103,21 +178,47 @@ function quantile(values: number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
 }
 
-const none = samples.get("none") ?? [];
-const column = (name: Case, key: keyof Sample) => (samples.get(name) ?? []).map((sample) => sample[key]);
-/** Speed without clamps = 1: the median over rounds. */
-const relative = (name: Case, key: keyof Sample) =>
+const column = (name: string, key: keyof Sample) => (samples.get(name) ?? []).map((sample) => sample[key]);
+/** Speed of `name` with `to` = 1: the median over rounds. */
+const speed = (name: string, to: string, key: keyof Sample) =>
   quantile(
-    column(name, key).map((ms, i) => (none[i] as Sample)[key] / ms),
+    column(name, key).map((ms, i) => (column(to, key)[i] as number) / ms),
     0.5,
   );
+const rounded = (value: number, digits = 2) => (Number.isFinite(value) ? Number(value.toFixed(digits)) : null);
 
-console.log(`${served.ref}, ${rounds} rounds of ${tokens} tokens; ms as best / median`);
-for (const name of names) {
-  const [prefill, token, processor] = (["prefill", "token", "processor"] as const).map((key) => {
-    const values = column(name, key);
-    return `${quantile(values, 0).toFixed(2)} / ${quantile(values, 0.5).toFixed(2)}`;
-  });
-  const speed = `speed by the clock ${relative(name, "token").toFixed(3)}, by processor time ${relative(name, "processor").toFixed(3)}`;
-  console.log(`${name.padEnd(22)} prefill ${prefill}   token ${token}   processor ${processor}   ${speed}`);
-}
+const keys = ["clock", "processor", "tokenClock", "tokenProcessor"] as const;
+const times = Object.fromEntries(
+  names.map((name) => [
+    name,
+    Object.fromEntries(
+      keys.map((key) => [key, { best: rounded(quantile(column(name, key), 0)), median: rounded(quantile(column(name, key), 0.5)) }]),
+    ),
+  ]),
+);
+const ratio = (name: string, to: string, by: "token" | "whole") => {
+  const [clock, processor] = by === "token" ? (["tokenClock", "tokenProcessor"] as const) : (["clock", "processor"] as const);
+  return { clock: rounded(speed(name, to, clock), 3), processor: rounded(speed(name, to, processor), 3) };
+};
+const clamped = names.filter((name) => name.includes("clamp"));
+const speeds = {
+  "tokens/s against the same engine without clamps": Object.fromEntries(clamped.map((name) => [name, ratio(name, "none", "token")])),
+  "whole run against one without clamps": Object.fromEntries(clamped.map((name) => [name, ratio(name, "none", "whole")])),
+  ...(args.uncut && {
+    "cut against uncut": { "tokens/s": ratio("none", "uncut", "token"), "whole run": ratio("none", "uncut", "whole") },
+  }),
+  "7 runs, time over a sweep of 7 points and the clamp's own value": ratio("sweep of 7", "7 runs", "whole"),
+};
+const result = {
+  machine: `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} threads`,
+  node: process.version,
+  engine: { name: info.name, version: info.version },
+  dictionary: served.ref,
+  rounds,
+  tokens,
+  times,
+  speeds,
+};
+console.log(JSON.stringify(result, null, 2));
+if (args.out) await writeFile(args.out, `${JSON.stringify(result, null, 2)}\n`);
+process.exit(0);

@@ -5,6 +5,7 @@ The graphs compute in float32; docs/formats.md lists their inputs and outputs.
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,20 @@ class _Embedding(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         out: Tensor = self.embedding(input_ids)
         return out
+
+
+class _Whole(nn.Module):
+    """input_ids → logits through every block, uncut."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.embedding = checkpoint.model.get_input_embeddings()
+        self.part = Blocks(checkpoint.model, 0, checkpoint.layers)
+        self.norm, self.head = checkpoint.model.model.language_model.norm, checkpoint.model.lm_head
+
+    def forward(self, input_ids: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        out, caches = self.part(self.embedding(input_ids), *past)
+        return (self.head(self.norm(out)), *caches)
 
 
 class _Encoder(nn.Module):
@@ -130,6 +145,26 @@ def export_model(checkpoint: Checkpoint, layers: Sequence[int], folder: Path | N
         _export_decoder(UpperPart(model, layer), layer + 1, "logits", width, upper, weights)
         written += [lower, upper]
     return written
+
+
+def export_whole(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write `whole.onnx`, the language model in one piece, and beside it the weights: what the cut graphs are measured against (bench/steering.ts).
+
+    Raises
+    ------
+    FacetError : when a weight of the model is not in `model.safetensors` as float16.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = Path(shutil.copy(checkpoint.folder / WEIGHTS_FILE, folder / WEIGHTS_FILE))
+    whole, path = _Whole(checkpoint), folder / "whole.onnx"
+    past = [torch.randn(2, whole.part.kv_heads, 3, whole.part.head_dim) for _ in range(2 * checkpoint.layers)]
+    names = [f"{kind}.{i}" for i in range(checkpoint.layers) for kind in ("key", "value")]
+    b, t, p = Dim("batch"), Dim("length"), Dim("past")
+    shapes = ({0: b, 1: t}, tuple({0: b, 2: p} for _ in past))
+    _export(
+        whole, (torch.ones(2, 5, dtype=torch.long), *past), ["input_ids", *[f"past_{n}" for n in names]], ["logits", *names], shapes, path, weights,
+    )  # fmt: skip
+    return path
 
 
 def export_encoder(sae_folder: Path) -> Path:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime as ort
 import pytest
+import torch
 
 from facet_worker.checkpoint import Checkpoint, load_checkpoint
 from facet_worker.engine_json import chat_parts, engine_description, join_chat
 from facet_worker.errors import FacetError
-from facet_worker.export_onnx import export_encoder, export_model
+from facet_worker.export_onnx import export_encoder, export_model, export_whole
 from facet_worker.onnx_engine import check_parity
 from facet_worker.sae import TopKSae
 from facet_worker.shared_weights import share_weights
@@ -37,6 +39,17 @@ def test_parity(exported: Checkpoint, pictures: npt.NDArray[np.uint8]) -> None:
     assert parity.hidden <= 1e-3
     assert parity.logits <= 1e-3
     assert parity.indices == 0
+
+
+def test_the_uncut_graph_writes_what_the_checkpoint_writes(exported: Checkpoint, tmp_path: Path) -> None:
+    path = export_whole(exported, tmp_path)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    ids = torch.tensor([exported.ids_of(exported.prompt([("user", "what ?")], image=False))])
+    past = {i.name: np.zeros((1, int(i.shape[1]), 0, int(i.shape[3])), np.float32) for i in session.get_inputs()[1:]}
+    logits = session.run(["logits"], {"input_ids": ids.numpy(), **past})[0]
+    with torch.inference_mode():
+        stock = exported.model(input_ids=ids).logits.numpy()
+    assert np.abs(logits - stock).max() <= 1e-3
 
 
 def test_weights_lie_in_the_checkpoint(exported: Checkpoint) -> None:
