@@ -1,6 +1,7 @@
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type MiniLm, openMiniLm, readsLatin } from "./embed-minilm";
+import { leastSimilarity } from "./meaning";
 
 let model: MiniLm;
 beforeAll(async () => {
@@ -59,4 +60,19 @@ describe("the embedder in the repository", () => {
     expect(["dog", "naïve café", "the 5 dogs 狗"].map(readsLatin)).toEqual([true, true, true]);
     expect(["", "ab", "12345", "собака", "黄色い果物", "שלום", "🥳", "dog собака на"].map(readsLatin)).toEqual(Array(8).fill(false));
   });
+});
+
+it.each([
+  // A single word is near many others that it has nothing to do with.
+  ["money", "television", false],
+  ["philosophy", "snake", false],
+  ["lawyer", "lemon", false],
+  ["vehicle", "truck", true],
+  ["dwelling", "house", true],
+  ["pet", "rabbit", true],
+  ["quantum physics", "letter b", false],
+  ["protection from rain", "umbrella", true],
+  ["things that fly", "helicopter", true],
+])("%s and %s: similar enough to be shown is %s", async (question, label, shown) => {
+  expect((await near(question, label)) >= leastSimilarity(question)).toBe(shown);
 });
