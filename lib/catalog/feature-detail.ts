@@ -118,7 +118,14 @@ export async function findFeature(db: Database, ref: string, index: number, vers
   if (!row) {
     throw new FacetError("feature_not_found", `${ref} has the features 0 to ${dictionary.numLatents - 1}; there is no ${index}.`);
   }
-  const examples = await readExamples(db, id, index);
+  const [examples, explanations, histogram, texts, neighbours, tokens] = await Promise.all([
+    readExamples(db, id, index),
+    readExplanations(db, id, index),
+    readHistogram(db, id, index, row.max_activation),
+    readTexts(db, id, index),
+    readNeighbours(db, id, index),
+    readTokens(db, id, index),
+  ]);
   const { match, text, ...card } = toCard(row);
   const { examples: _, ...described } = dictionary;
   return {
@@ -126,11 +133,11 @@ export async function findFeature(db: Database, ref: string, index: number, vers
     feature: { ...card, top: examples.top.slice(0, 5) },
     meanActivation: row.mean_activation,
     activeTokens: row.active_tokens,
-    explanations: await readExplanations(db, id, index),
-    histogram: await readHistogram(db, id, index, row.max_activation),
+    explanations,
+    histogram,
     examples,
-    texts: await readTexts(db, id, index),
-    neighbours: await readNeighbours(db, id, index),
-    tokens: await readTokens(db, id, index),
+    texts,
+    neighbours,
+    tokens,
   };
 }

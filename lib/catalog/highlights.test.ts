@@ -35,4 +35,13 @@ it("are concrete, different and well scored, whatever scores best as a backgroun
   const many = (await pickCards(catalog.db, id, 60)).flatMap((card) => card.label ?? []);
   expect(many.indexOf("plain wall")).toBeGreaterThan(many.indexOf("boat"));
   expect(new Set(many).size).toBe(many.length);
+  const asked: string[] = [];
+  const rows = catalog.db.rows.bind(catalog.db);
+  catalog.db.rows = (sql, values) => {
+    asked.push(sql);
+    return rows(sql, values);
+  };
+  // What was picked once is not picked again.
+  expect((await pickCards(catalog.db, id, 4)).map((card) => card.label)).toEqual(labels);
+  expect(asked).toEqual([]);
 });

@@ -7,12 +7,30 @@ import { attachTop } from "./top-maps";
 /** What a person can point at. A colour or a place in the picture is most often a background's or the frame's: those come after. */
 const concrete: readonly Concept[] = ["object", "emotion", "text", "action", "part", "scene"];
 
+/** A dictionary's rows never change under its number: what was picked stays the pick, which takes half a second of 131,072 features. */
+type Kept = Map<string, Promise<FeatureCard[]>>;
+const keptOf = new WeakMap<Queryable, Kept>();
+const mostKept = 200;
+
 /**
  * Up to `count` cards with pictures, the best first: concrete concepts before others, by IoU and steering effect together (either, where
  * the other was not measured), one a label, and of one concept class only until every other has had its turn. Unscored dictionaries give
  * their largest activations.
  */
-export async function pickCards(db: Queryable, dictionaryId: number, count: number): Promise<FeatureCard[]> {
+export function pickCards(db: Queryable, dictionaryId: number, count: number): Promise<FeatureCard[]> {
+  const kept: Kept = keptOf.get(db) ?? new Map();
+  keptOf.set(db, kept);
+  const key = `${dictionaryId} ${count}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const picked = readCards(db, dictionaryId, count);
+  picked.catch(() => kept.delete(key));
+  if (kept.size >= mostKept) kept.delete(kept.keys().next().value as string);
+  kept.set(key, picked);
+  return picked;
+}
+
+async function readCards(db: Queryable, dictionaryId: number, count: number): Promise<FeatureCard[]> {
   const rows = await db.rows<CardRow>(
     `WITH good AS (
        SELECT f.*, coalesce(f.iou, 0) + coalesce(f.steer, 0) AS merit,

@@ -12,7 +12,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { featuresInfiniteOptions } from "@/lib/api/features";
 import { histogramsQueryOptions } from "@/lib/api/histograms";
 import { getDatabase } from "@/lib/catalog/db";
-import { findDictionary } from "@/lib/catalog/dictionaries";
+import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { featureHistograms } from "@/lib/catalog/histograms";
 import { asFacetError } from "@/lib/core/errors";
 import { refOf, routes } from "@/lib/core/routes";
@@ -37,7 +37,8 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
   // What the proxy saw coming is not met here; the rest came between.
   try {
     const database = await getDatabase();
-    const { examples: _, ...dictionary } = await findDictionary(database, ref);
+    const { dictionary: found } = await locateDictionary(database, ref);
+    const { examples: _, ...dictionary } = found;
     const histograms = await featureHistograms(database, ref);
     client.setQueryData(histogramsQueryOptions(ref).queryKey, histograms);
     const { query } = parseListUrl(ref, await searchParams, usualSort(measuredIn(histograms)));
