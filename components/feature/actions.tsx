@@ -1,13 +1,14 @@
 "use client";
-import { Braces, FlaskConical, Link2, Pin } from "lucide-react";
+import { Braces, FlaskConical, Frame, Image as ImageIcon, Link2, Pin } from "lucide-react";
+import { embedCode } from "@/components/experiment/embed-code";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import type { FeatureDetail } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
-
 import { CopyButton } from "./copy-button";
+import { summarise } from "./facts";
 
-/** Steer, copy, pin, and the record as JSON. */
+/** Steer, copy, pin, embed, and the feature as a picture and as JSON. */
 export function Actions({ detail, image }: { detail: FeatureDetail; image: string | null }) {
   const { dictionary, feature } = detail;
   const version = dictionary.version.slice(0, 12);
@@ -35,6 +36,18 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
       <CopyButton text={() => address(true)} icon={<Pin aria-hidden />}>
         Copy pinned link
       </CopyButton>
+      <CopyButton
+        text={() => embedCode(`${window.location.origin}${routes.embed.feature(dictionary.ref, feature.index)}`, summarise(detail).title)}
+        icon={<Frame aria-hidden />}
+      >
+        Embed
+      </CopyButton>
+      <Button size="sm" asChild>
+        <a href={routes.api.featureCard(dictionary.ref, feature.index)} target="_blank" rel="noreferrer">
+          <ImageIcon aria-hidden />
+          PNG
+        </a>
+      </Button>
       <Button size="sm" asChild>
         <a href={routes.api.feature(dictionary.ref, feature.index, { v: version })} target="_blank" rel="noreferrer">
           <Braces aria-hidden />

@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Command } from "cmdk";
-import { Contrast, FlaskConical, Hash, House, Keyboard, Library, Search } from "lucide-react";
+import { Bookmark, Contrast, FlaskConical, Hash, House, Keyboard, Library, Search } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { ConceptGlyph } from "@/components/search/concept";
@@ -68,6 +68,7 @@ function Palette() {
       icon: <FlaskConical />,
       run: () => go(routes.steer(here?.engine === "ready" ? { dictionary: here.ref } : {})),
     },
+    { name: "Experiments: what was saved", icon: <Bookmark />, run: () => go(routes.experiments()) },
     {
       name: theme === "dark" ? "Light theme" : "Dark theme",
       icon: <Contrast />,

@@ -1,5 +1,5 @@
 "use client";
-import { FlaskConical, Keyboard, Search } from "lucide-react";
+import { Bookmark, FlaskConical, Keyboard, Search } from "lucide-react";
 import Link from "next/link";
 import { usePathname } from "next/navigation";
 import { cn } from "@/components/ui/cn";
@@ -17,6 +17,7 @@ export function TopBar() {
   const pathname = usePathname();
   const { ref } = useCurrentDictionary();
   const steering = pathname === routes.steer();
+  const saved = pathname === routes.experiments() || pathname.startsWith(routes.experiment(""));
   // The home page has the search box in its middle.
   const home = pathname === routes.home();
   useKeys({
@@ -55,6 +56,17 @@ export function TopBar() {
           >
             <FlaskConical className="size-5 sm:size-4" aria-hidden />
             <span className="max-sm:sr-only">Steer</span>
+          </Link>
+          <Link
+            href={routes.experiments()}
+            aria-current={saved ? "page" : undefined}
+            className={cn(
+              "inline-flex h-10 items-center gap-2 rounded-md px-2 font-medium text-sm hover:bg-sunken sm:px-3",
+              saved && "bg-accent-soft text-accent hover:bg-accent-soft",
+            )}
+          >
+            <Bookmark className="size-5 xl:size-4" aria-hidden />
+            <span className="max-xl:sr-only">Experiments</span>
           </Link>
           <span className="hidden sm:inline-flex">
             <IconButton label="Keyboard help" shortcut="?" onClick={() => setOverlay("keys")}>

@@ -15,7 +15,6 @@ export const colours = {
   muted: "#5a5d63",
   accent: "#0b57a4",
   soft: "#e3edf8",
-  warn: "#8a5200",
 } as const;
 
 type Style = Record<string, string | number>;
@@ -85,6 +84,11 @@ export function markedText(words: readonly string[], marks: readonly boolean[] |
 
 const margin = 52;
 
+/** The mark as the top bar has it, in the light theme's colours. */
+const mark = `data:image/svg+xml;base64,${Buffer.from(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M16 2 28 9l-12 7L4 9z" fill="#0b57a4"/><path d="M16 16 28 9v14l-12 7z" fill="#b0461a"/><path d="M16 16v14L4 23V9z" fill="#8a2d6f"/></svg>',
+).toString("base64")}`;
+
 /** The whole card as a PNG. */
 export async function drawCard(content: Box, foot: string): Promise<Uint8Array> {
   const { fonts, family } = await cardFonts();
@@ -107,7 +111,7 @@ export async function drawCard(content: Box, foot: string): Promise<Uint8Array> 
       text(foot, 1, { maxWidth: 860 }),
       box(
         { alignItems: "center", fontWeight: 600, color: colours.ink },
-        box({ width: 22, height: 22, borderRadius: 5, marginRight: 12, background: colours.accent }),
+        { type: "img", props: { src: mark, width: 28, height: 28, style: { marginRight: 10 } } },
         "Facet",
       ),
     ),
