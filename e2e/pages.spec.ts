@@ -143,25 +143,73 @@ for (const [name, address] of Object.entries(pages)) {
   });
 }
 
-/** Seconds of the longest transition or animation of anything on the page. */
-const longestMotion = (page: Page) =>
+/** Of everything on the page: seconds of the longest transition and animation, and whether any part of it scrolls smoothly. */
+const motionOf = (page: Page) =>
   page.evaluate(() => {
     const seconds = (list: string) =>
       Math.max(...list.split(",").map((one) => Number.parseFloat(one) * (one.trim().endsWith("ms") ? 0.001 : 1)));
-    return Math.max(...[...document.querySelectorAll("*")].map((element) => seconds(getComputedStyle(element).transitionDuration)));
+    const styles = [...document.querySelectorAll("*")].flatMap((element) =>
+      [undefined, "::before", "::after"].map((part) => getComputedStyle(element, part)),
+    );
+    return {
+      transition: Math.max(...styles.map((style) => seconds(style.transitionDuration))),
+      animated: styles.filter((style) => style.animationName !== "none").length,
+      running: document.getAnimations().length,
+      smooth: styles.filter((style) => style.scrollBehavior === "smooth").length,
+    };
   });
 
-test("motion is short, and none where less is asked for", async ({ page, catalogue }) => {
-  for (const name of ["home", "dictionary", "feature", "image"]) {
-    const address = pages[name]?.(catalogue) ?? "";
+const still = { transition: 0, animated: 0, running: 0, smooth: 0 };
+
+/** Scrolls as scripts do, and answers where the page then is at once, and a while later: the same, where nothing glides. */
+const scrolled = (page: Page) =>
+  page.evaluate(async () => {
+    const wanted = Math.min(700, document.documentElement.scrollHeight - window.innerHeight);
+    window.scrollTo(0, wanted);
+    const atOnce = Math.round(window.scrollY);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return { wanted, atOnce, later: Math.round(window.scrollY) };
+  });
+
+test("motion is short, and none where less is asked for: on every page, while it loads, while it is scrolled, and over it", async ({
+  page,
+  catalogue,
+}) => {
+  test.slow();
+  for (const [name, address] of Object.entries(pages)) {
     await page.emulateMedia({ reducedMotion: "no-preference" });
-    await open(page, address);
-    expect(await longestMotion(page), name).toBeGreaterThan(0);
-    expect(await longestMotion(page), name).toBeLessThanOrEqual(0.15);
+    await open(page, address(catalogue));
+    const usual = await motionOf(page);
+    expect(usual.transition, name).toBeGreaterThan(0);
+    expect(usual.transition, name).toBeLessThanOrEqual(0.15);
+    expect(usual.smooth, name).toBe(0);
+
     await page.emulateMedia({ reducedMotion: "reduce" });
-    expect(await longestMotion(page), name).toBe(0);
+    // Skeletons and what waits are looked at too.
+    await page.route("**/api/**", async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      await route.continue().catch(() => {});
+    });
+    await open(page, address(catalogue));
+    expect(await motionOf(page), `${name}, loading`).toEqual(still);
+    await page.unroute("**/api/**", undefined);
     await settle(page);
-    expect(await page.evaluate(() => document.getAnimations().length), name).toBe(0);
+    expect(await motionOf(page), name).toEqual(still);
+    const { wanted, atOnce, later } = await scrolled(page);
+    expect([Math.abs(atOnce - wanted) <= 1, Math.abs(later - atOnce) <= 1], `${name} glides: ${atOnce}, ${later} of ${wanted}`).toEqual([
+      true,
+      true,
+    ]);
+    await page.mouse.move(700, 450);
+    await page.mouse.wheel(0, 400);
+    expect(await motionOf(page), `${name}, scrolled`).toEqual(still);
+    for (const key of ["ControlOrMeta+k", "?"]) {
+      await page.keyboard.press(key);
+      await expect(page.getByRole("dialog")).toBeVisible();
+      expect(await motionOf(page), `${name}, ${key}`).toEqual(still);
+      await page.keyboard.press("Escape");
+      await expect(page.getByRole("dialog")).toHaveCount(0);
+    }
   }
 });
 
