@@ -56,26 +56,30 @@ async function readTexts(db: Queryable, id: number, index: number): Promise<Text
   return rows.map((row) => ({ tokens: row.tokens, image: row.sha256, peak: row.peak, map: toMap(row) }));
 }
 
+/** In two questions: joined in one, the database expects millions of rows and sends for parallel workers, which takes longer than the answer. */
 async function readNeighbours(db: Queryable, id: number, index: number): Promise<Neighbour[]> {
-  const rows = await db.rows<
-    Partial<MapRow> & { kind: Neighbour["kind"]; index: number; label: string | null; value: number; sha256: string | null }
-  >(
-    `SELECT n.kind, near.index, near.value, f.label, i.sha256, ${mapColumns}
-     FROM neighbour n
-     CROSS JOIN LATERAL unnest(n.neighbours, n.neighbour_values) WITH ORDINALITY AS near (index, value, place)
-     JOIN feature f ON f.dictionary_id = n.dictionary_id AND f.index = near.index
-     LEFT JOIN activation a ON a.dictionary_id = n.dictionary_id AND a.index = near.index AND a.band = 'top' AND a.rank = 0
-     LEFT JOIN image i ON i.id = a.image_id
-     WHERE n.dictionary_id = $1 AND n.index = $2 AND n.kind IN ('decoder', 'coactive') ORDER BY n.kind DESC, near.place`,
+  const lists = await db.rows<{ kind: Neighbour["kind"]; neighbours: number[]; neighbour_values: number[] }>(
+    `SELECT kind, neighbours, neighbour_values FROM neighbour
+     WHERE dictionary_id = $1 AND index = $2 AND kind IN ('decoder', 'coactive') ORDER BY kind DESC`,
     [id, index],
   );
-  return rows.map((row) => ({
-    kind: row.kind,
-    index: row.index,
-    label: row.label,
-    value: row.value,
-    top: row.sha256 === null ? null : toImageExample(row as MapRow & { sha256: string }),
-  }));
+  if (lists.length === 0) return [];
+  const rows = await db.rows<Partial<MapRow> & { index: number; label: string | null; sha256: string | null }>(
+    `SELECT f.index, f.label, i.sha256, ${mapColumns} FROM feature f
+     LEFT JOIN activation a ON a.dictionary_id = $1 AND a.index = f.index AND a.band = 'top' AND a.rank = 0
+     LEFT JOIN image i ON i.id = a.image_id
+     WHERE f.dictionary_id = $1 AND f.index = ANY($2::int[])`,
+    [id, [...new Set(lists.flatMap((list) => list.neighbours))]],
+  );
+  const byIndex = new Map(rows.map((row) => [row.index, row]));
+  return lists.flatMap(({ kind, neighbours, neighbour_values }) =>
+    neighbours.flatMap((neighbour, place) => {
+      const row = byIndex.get(neighbour);
+      if (!row) return [];
+      const top = row.sha256 === null ? null : toImageExample(row as MapRow & { sha256: string });
+      return [{ kind, index: neighbour, label: row.label, value: neighbour_values[place] as number, top }];
+    }),
+  );
 }
 
 async function readTokens(db: Queryable, id: number, index: number): Promise<FeatureDetail["tokens"]> {
@@ -87,7 +91,7 @@ async function readTokens(db: Queryable, id: number, index: number): Promise<Fea
     const row = rows.find((one) => one.kind === kind);
     return (row?.tokens ?? []).map((token, i) => ({ token, value: row?.token_values[i] ?? 0 }));
   };
-  return { writes: of("writes"), reads: of("reads") };
+  return { writes: of("writes"), suppresses: of("suppresses"), reads: of("reads") };
 }
 
 async function readHistogram(db: Queryable, id: number, index: number, max: number | null): Promise<FeatureDetail["histogram"]> {

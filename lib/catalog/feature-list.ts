@@ -132,8 +132,8 @@ export interface FeatureFilter {
   parameters: Parameters;
   /** Whether they may leave much of the dictionary out: more than what a search excludes. */
   narrows: boolean;
-  /** Where the filters of a query are all that there is, no search: these, of which dictionary. */
-  only?: { dictionaryId: number; query: FeatureQuery };
+  /** Where the filters of a query are all that there is, no search: these, of which dictionary. `whole`: they leave nothing out. */
+  only?: { dictionaryId: number; query: FeatureQuery; whole: boolean };
 }
 
 function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): FeatureFilter {
@@ -155,7 +155,7 @@ function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch
   if (query.scoredBy.length) where.push(`(${query.scoredBy.map((key) => `f.${key} IS NOT NULL`).join(" OR ")})`);
   const narrows = where.length > 1;
   if (match?.condition) where.push(match.condition(parameters));
-  return { sql: where.join(" AND "), parameters, narrows, ...(match?.condition ? {} : { only: { dictionaryId, query } }) };
+  return { sql: where.join(" AND "), parameters, narrows, ...(match?.condition ? {} : { only: { dictionaryId, query, whole: !narrows } }) };
 }
 
 export interface Source {
@@ -196,7 +196,9 @@ export async function countRows(db: Queryable, { sql, parameters, found, only }:
   if (before !== undefined) return before;
   // Every parameter must be named, that of the dictionary too.
   const counted = found ? `FROM (${found}) m WHERE $1::int IS NOT NULL` : sql;
-  const [row] = await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${counted}`, parameters.values);
+  const [row] = only?.whole
+    ? await db.rows<{ total: number }>("SELECT features AS total FROM dictionary WHERE id = $1", [only.dictionaryId])
+    : await db.rows<{ total: number }>(`SELECT count(*)::int AS total ${counted}`, parameters.values);
   keepCount(db, { sql, parameters }, row?.total ?? 0);
   return row?.total ?? 0;
 }
