@@ -16,6 +16,7 @@ import path from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { Client } from "pg";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
+import { dropDictionary } from "@/lib/catalog/drop-dictionary";
 import { env } from "@/lib/env";
 import { getEmbedder } from "@/lib/search/open-embedder";
 import { ensureCopies } from "./catalogue/copies";
@@ -130,14 +131,25 @@ async function measureOpen(kind: Kind, place: Place, wants: (part: Part) => bool
   }
 }
 
+async function dropCopies(place: Place): Promise<void> {
+  const db = await openPlace(place);
+  try {
+    for (const { ref } of await db.rows<{ ref: string }>("SELECT ref FROM dictionary WHERE ref <> $1", [benchRef]))
+      await dropDictionary(db, ref);
+  } finally {
+    await db.close();
+  }
+}
+
 /** The same questions of one dictionary, alone and beside three as large. The embedded database is asked at the smaller size. */
 async function measureGrowth(kind: Kind, server: Server | null): Promise<void> {
   const size = kind === "postgres" ? features : small;
   await ensureBundle(bundleOf(size), size);
   const more = path.join(workFolder, `bundle-${size}-more`);
   await ensureCopies(bundleOf(size), more, 3);
-  const place = await placeOn(kind, `${kind}-${size}-growth`, server);
+  const place = await placeOn(kind, `${kind}-${size}`, server);
   if (!(await isFilled(place))) await importInto(place, bundleOf(size), true);
+  await dropCopies(place);
   const ask = async () => {
     const db = await openPlace(place);
     try {
@@ -160,7 +172,7 @@ async function measureGrowth(kind: Kind, server: Server | null): Promise<void> {
     four,
     ratioP50: { pages: ratio("pages"), search: ratio("search"), feature: ratio("feature") },
   });
-  await forget(place);
+  await dropCopies(place);
 }
 
 const needsServer = kinds.includes("postgres");
