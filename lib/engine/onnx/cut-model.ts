@@ -1,7 +1,7 @@
 /** The exported graphs as functions: vision → embedding → lower blocks │ encoder │ upper blocks. */
 import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
 import type { EngineDictionary, EngineManifest } from "./manifest";
-import { floatsOf, output, type Runtime, type Session, type Tensor, type Tensors } from "./runtime";
+import { floatsOf, output, type Runtime, type Session, type Step, type Tensor, type Tensors } from "./runtime";
 
 /** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one; to be released. */
 export type Cache = ReadonlyMap<string, Tensor>;
@@ -91,7 +91,10 @@ export class CutModel {
 
   /** Hidden states [N, width] → their TopK latents. */
   async encode(hidden: Float32Array): Promise<Codes> {
-    const outputs = await this.sessions.encode.run({ hidden: { data: hidden, dims: [hidden.length / this.width, this.width] } });
+    return this.codesOf(await this.sessions.encode.run({ hidden: { data: hidden, dims: [hidden.length / this.width, this.width] } }));
+  }
+
+  private codesOf(outputs: Tensors): Codes {
     const indices = output(outputs, "indices").data as BigInt64Array;
     return { k: this.dictionary.k, indices: Int32Array.from(indices, Number), values: floatsOf(outputs, "values") };
   }
@@ -112,6 +115,23 @@ export class CutModel {
     return sum < -1e-4 * size;
   }
 
+  /**
+   * One token of each member behind the cached positions → its hidden state at the hook, and on request its codes: `embed`, `lower` and `encode` in one
+   * exchange with the runtime, whose cost a token of a small model would feel.
+   */
+  async token(ids: readonly number[], cache: Cache, coded: boolean): Promise<Hidden & { codes: Codes | null }> {
+    const { first, last } = { first: 0, last: this.dictionary.layer };
+    const { embed, lower, encode } = this.sessions;
+    const { feeds, keep } = this.behind(first, last, cache, ids.length);
+    const steps: Step[] = [
+      { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } } },
+      { session: lower, feeds: { ...feeds, embeds: { step: 0, name: "embeds" } }, keep },
+    ];
+    if (coded) steps.push({ session: encode, feeds: { hidden: { step: 1, name: "hidden", dims: [ids.length, this.width] } } });
+    const [, outputs, codes] = (await this.runtime.chain(steps)) as [Tensors, Tensors, Tensors | undefined];
+    return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last), codes: codes ? this.codesOf(codes) : null };
+  }
+
   private runBlocks(
     session: Session,
     name: string,
@@ -121,15 +141,19 @@ export class CutModel {
     last: number,
     cache: Cache | null,
   ): Promise<Tensors> {
-    const feeds: Tensors = { [name]: { data: rows, dims: [batch, rows.length / this.width / batch, this.width] } };
+    const { feeds, keep } = this.behind(first, last, cache, batch);
+    return session.run({ ...feeds, [name]: { data: rows, dims: [batch, rows.length / this.width / batch, this.width] } }, keep);
+  }
+
+  /** The caches that some blocks are fed, and the names of those that they give. */
+  private behind(first: number, last: number, cache: Cache | null, batch: number): { feeds: Tensors; keep: string[] } {
     const { kv_heads, head_dim } = this.manifest.decoder;
-    const outputs: string[] = [];
-    for (const name of cacheNames(first, last)) {
+    const keep = cacheNames(first, last);
+    const feeds = keep.map((name): [string, Tensor] => {
       const input = `past_${name}`;
-      feeds[input] = cache?.get(input) ?? { data: new Float32Array(0), dims: [batch, kv_heads, 0, head_dim] };
-      outputs.push(name);
-    }
-    return session.run(feeds, outputs);
+      return [input, cache?.get(input) ?? { data: new Float32Array(0), dims: [batch, kv_heads, 0, head_dim] }];
+    });
+    return { feeds: Object.fromEntries(feeds), keep };
   }
 
   /** One cache of the members' places in others, in their order; a new one, whose sources stay. */

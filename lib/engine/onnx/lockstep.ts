@@ -4,7 +4,7 @@
  */
 import { type Codes, codesOfRow, noCodes } from "@/lib/core/clamp-arithmetic";
 import { type ArmRun, activeFeatures, type TokenEvent } from "./arm";
-import type { Cache, CutModel, Hidden, Logits, Place } from "./cut-model";
+import type { Cache, CutModel, Place } from "./cut-model";
 import type { Prefill } from "./prefill";
 
 /** Beyond this the caches, which each pass copies, outweigh the weights. */
@@ -20,6 +20,8 @@ export function inBatches<T>(arms: readonly T[]): T[][] {
 export class Lockstep {
   /** Caches that were made here and not given up yet. */
   private readonly held = new Set<Cache>();
+  /** Whether the last tokens had to be encoded, so that the next likely have to as well. */
+  private coded = false;
 
   constructor(
     private readonly model: CutModel,
@@ -53,13 +55,18 @@ export class Lockstep {
     const { model } = this;
     const { width } = model;
     const runs = entering.map(({ run }) => run);
-    const lower = await this.through(runs, "lower", await model.embed(runs.map(({ lastId }) => lastId)));
+    const batch = runs.length;
+    const ids = runs.map(({ lastId }) => lastId);
+    const ahead = this.features > 0 || this.coded;
+    const lower = await this.through(runs, "lower", (cache) => model.token(ids, cache, ahead));
     const states = runs.map((_, i) => lower.states.subarray(i * width, (i + 1) * width));
-    const codes = await this.codesOf(states, (state, i) => this.features > 0 || (runs[i] as ArmRun).needsCodes(state));
+    const needed = runs.map((run, i) => this.features > 0 || run.needsCodes(states[i] as Float32Array));
+    this.coded = needed.includes(true);
+    const codes = await this.codesOf(states, needed, lower.codes);
     const outputs = runs.map((run, i) => run.passToken(states[i] as Float32Array, codes[i] as Codes));
     if (this.features > 0) await this.listFeatures(entering, states, outputs, codes);
     if (!runs.every(({ finished }) => finished)) {
-      const { last } = await this.through(runs, "upper", joined(outputs, width));
+      const { last } = await this.through(runs, "upper", (cache) => model.upper(joined(outputs, width), cache, batch));
       runs.forEach((run, i) => {
         run.receive(last[i] as Float32Array);
       });
@@ -68,13 +75,15 @@ export class Lockstep {
     for (const run of runs) run.spend(spent);
   }
 
-  private through(runs: ArmRun[], half: "lower", rows: Float32Array): Promise<Hidden>;
-  private through(runs: ArmRun[], half: "upper", rows: Float32Array): Promise<Logits>;
   /** One row of each run through one half, behind the runs' own positions; their places are then in the new cache, and what they leave is given up. */
-  private async through(runs: ArmRun[], half: "lower" | "upper", rows: Float32Array): Promise<Hidden | Logits> {
+  private async through<T extends { cache: Cache }>(
+    runs: ArmRun[],
+    half: "lower" | "upper",
+    pass: (behind: Cache) => Promise<T>,
+  ): Promise<T> {
     const places = runs.map((run) => run.place(half));
     const behind = await this.behind(places);
-    const passed = await this.model[half](rows, behind, runs.length);
+    const passed = await pass(behind);
     this.held.add(passed.cache);
     runs.forEach((run, row) => {
       run.moveTo(half, { cache: passed.cache, row });
@@ -83,10 +92,11 @@ export class Lockstep {
     return passed;
   }
 
-  /** Codes of the states that are asked for, all in one pass. */
-  private async codesOf(states: Float32Array[], wanted: (state: Float32Array, i: number) => boolean): Promise<Codes[]> {
-    const rows = states.flatMap((state, i) => (wanted(state, i) ? [i] : []));
+  /** Codes of the states that need them, all in one pass; `ahead`: those of all states, where the pass was made with the lower half's. */
+  private async codesOf(states: Float32Array[], needed: boolean[], ahead: Codes | null): Promise<Codes[]> {
+    const rows = states.flatMap((_, i) => (needed[i] ? [i] : []));
     if (rows.length === 0) return states.map(() => noCodes);
+    if (ahead) return states.map((_, i) => codesOfRow(ahead, i));
     const chosen = rows.map((row) => states[row] as Float32Array);
     const all = await this.model.encode(joined(chosen, this.model.width));
     return states.map((_, i) => (rows.includes(i) ? codesOfRow(all, rows.indexOf(i)) : noCodes));
@@ -99,7 +109,7 @@ export class Lockstep {
     codes: Codes[],
   ): Promise<void> {
     const moved = outputs.map((output, i) => output.some((x, j) => x !== states[i]?.[j]));
-    const again = await this.codesOf(outputs, (_, i) => moved[i] as boolean);
+    const again = await this.codesOf(outputs, moved, null);
     entering.forEach(({ event }, i) => {
       const own = codes[i] as Codes;
       event.features = activeFeatures(own, moved[i] ? (again[i] as Codes) : own, this.features);

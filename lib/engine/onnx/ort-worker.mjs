@@ -42,20 +42,25 @@ const actions = {
     return number;
   },
 
-  async run({ session, feeds, keep }) {
-    const inputs = Object.fromEntries(
-      feeds.map(([name, { type, data, dims, kept: number }]) => [
-        name,
-        number === undefined ? new ort.Tensor(type, data, dims) : kept.get(number),
-      ]),
-    );
-    const outputs = await native(() => sessions.get(session).run(inputs));
-    const keeps = new Set(keep);
-    return Object.entries(outputs).map(([name, tensor]) => {
-      if (!keeps.has(name)) return [name, { dims: tensor.dims, data: tensor.data }];
-      const number = ++lastNumber;
-      kept.set(number, tensor);
-      return [name, { dims: tensor.dims, kept: number }];
+  async chain({ steps }) {
+    const given = [];
+    for (const { session, feeds } of steps) {
+      const inputs = feeds.map(([name, { step, name: output, type, data, dims, kept: number }]) => {
+        if (number !== undefined) return [name, kept.get(number)];
+        if (step === undefined) return [name, new ort.Tensor(type, data, dims)];
+        const earlier = given[step][output];
+        return [name, dims ? earlier.reshape(dims) : earlier];
+      });
+      given.push(await native(() => sessions.get(session).run(Object.fromEntries(inputs))));
+    }
+    return given.map((outputs, step) => {
+      const keeps = new Set(steps[step].keep);
+      return Object.entries(outputs).map(([name, tensor]) => {
+        if (!keeps.has(name)) return [name, { dims: tensor.dims, data: tensor.data }];
+        const number = ++lastNumber;
+        kept.set(number, tensor);
+        return [name, { dims: tensor.dims, kept: number }];
+      });
     });
   },
 

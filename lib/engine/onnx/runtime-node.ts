@@ -2,7 +2,7 @@
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { env } from "@/lib/env";
-import type { Runtime, Session, Tensor, Tensors } from "./runtime";
+import type { Earlier, Runtime, Session, Tensor, Tensors } from "./runtime";
 
 const sessionOptions = {
   executionProviders: ["cpu"],
@@ -100,6 +100,11 @@ function settleAll(): void {
   for (const thread of threads) thread.settleNow();
 }
 
+/** What the thread is fed under a name: data, one of its own tensors, or what an earlier step gave. */
+function input([name, given]: [string, Tensor | Earlier]): [string, object] {
+  return [name, "data" in given && given.data ? { type: typeOf(given), ...given } : given];
+}
+
 function typeOf(tensor: Tensor): "int64" | "float32" {
   return tensor.data instanceof BigInt64Array ? "int64" : "float32";
 }
@@ -115,14 +120,20 @@ export interface NodeRuntime extends Runtime {
 export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
   const thread = new Thread();
   const version = (await thread.ask("version")) as string;
+  const numbers = new Map<Session, number>();
   const open = async (file: string): Promise<Session> => {
-    const session = await thread.ask("open", { file: path.join(/* turbopackIgnore: true */ folder, file), options: sessionOptions });
-    return {
-      run: async (feeds, keep = []) => {
-        const inputs = Object.entries(feeds).map(([name, tensor]) => [name, tensor.data ? { type: typeOf(tensor), ...tensor } : tensor]);
-        return Object.fromEntries((await thread.ask("run", { session, feeds: inputs, keep })) as [string, Tensor][]) as Tensors;
-      },
-    };
+    const number = await thread.ask("open", { file: path.join(/* turbopackIgnore: true */ folder, file), options: sessionOptions });
+    const session: Session = { run: async (feeds, keep) => (await chain([{ session, feeds, keep }]))[0] as Tensors };
+    numbers.set(session, number as number);
+    return session;
+  };
+  const chain: Runtime["chain"] = async (steps) => {
+    const named = steps.map(({ session, feeds, keep = [] }) => ({
+      session: numbers.get(session),
+      feeds: Object.entries(feeds).map(input),
+      keep,
+    }));
+    return ((await thread.ask("chain", { steps: named })) as [string, Tensor][][]).map((outputs) => Object.fromEntries(outputs));
   };
   return {
     name: "onnxruntime-node",
@@ -131,6 +142,7 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
       return thread.alive;
     },
     open,
+    chain,
     gather: async (parts) => {
       const numbers = parts.map((rows) => rows.map(({ tensor: { kept }, row }) => ({ kept, row })));
       return (await thread.ask("gather", { parts: numbers })) as Tensor[];

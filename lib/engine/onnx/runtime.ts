@@ -10,6 +10,20 @@ export interface Tensor {
 
 export type Tensors = Record<string, Tensor>;
 
+/** An output of an earlier step of a chain, in another shape where `dims` says so. */
+export interface Earlier {
+  step: number;
+  name: string;
+  dims?: readonly number[];
+}
+
+export interface Step {
+  session: Session;
+  feeds: Record<string, Tensor | Earlier>;
+  /** As in `run`. */
+  keep?: readonly string[];
+}
+
 export interface Session {
   /** `keep` names outputs that are only fed to later runs, such as caches; they must be released. */
   run(feeds: Tensors, keep?: readonly string[]): Promise<Tensors>;
@@ -26,6 +40,8 @@ export interface Runtime {
    * New kept tensors made of kept ones' rows along their first dimension, in the order given; all rows of one must be equally long.
    */
   gather(parts: readonly (readonly { tensor: Tensor; row: number }[])[]): Promise<Tensor[]>;
+  /** Runs sessions one behind the other, what one gives being fed to later ones: as `run` for each, in one exchange with the runtime. */
+  chain(steps: readonly Step[]): Promise<Tensors[]>;
   /** Gives up kept tensors. */
   release(tensors: Iterable<Tensor>): void;
 }
