@@ -4,12 +4,15 @@ import { type Box, box, colours, drawCard, markedText, pictureBox, text } from "
 import { cardFonts } from "./fonts";
 
 /** Of a title or question: what is cut off by the line's end need not be set. */
-const shownLetters = 160;
+const shownLetters = 120;
+/** Of a word: one without end is no word, and takes long to break. */
+const wordLetters = 32;
 
 /** An answer, to so many words: a card is no page. */
 function answer(name: string, words: string[], marks: boolean[] | null, size: number, height: number): Box {
   const most = Math.round(700 / size);
-  const shown = words.length > most ? [...words.slice(0, most), " …"] : words;
+  const whole = words.slice(0, most).map((word) => (word.length > wordLetters ? `${word.slice(0, wordLetters)}…` : word));
+  const shown = words.length > most ? [...whole, " …"] : whole;
   return box(
     { flexDirection: "column", marginTop: 22 },
     text(name, 1, { fontSize: 22, color: colours.muted }),
