@@ -34,10 +34,13 @@ function printer() {
 async function exportCsv(db: Database, named: string, { out, query = "" }: ExportCommandOptions, signal: AbortSignal): Promise<void> {
   const { parseListAddress } = await import("@/lib/export/list-address");
   const { featureCsv } = await import("@/lib/export/feature-csv");
+  const { featureHistograms } = await import("@/lib/catalog/histograms");
+  const { measuredIn, usualSort, withUsualSort } = await import("@/lib/core/usual-sort");
   const { writeFile } = await import("@/lib/formats/output");
   const { ref, version } = splitVersion(named);
   const address = parseListAddress(ref, query);
-  const { lines } = await featureCsv(db, address.query, version ?? address.version);
+  const usual = usualSort(measuredIn(await featureHistograms(db, ref)));
+  const { lines } = await featureCsv(db, withUsualSort(address.query, address.sorted, usual), version ?? address.version);
   const text = () => Readable.from(lines, { objectMode: false });
   if (out !== undefined) {
     await writeFile(out, (draft) => pipeline(text(), createWriteStream(draft, { flags: "wx" }), { signal }), signal);

@@ -49,7 +49,7 @@ function detail(feature: Partial<FeatureDetail["feature"]>, explanations: Explan
     examples: { top: [], upper: [], middle: [], lower: [], random: [] },
     texts: [],
     neighbours: [],
-    tokens: { writes: [], reads: [] },
+    tokens: { writes: [], suppresses: [], reads: [] },
   };
 }
 

@@ -1,10 +1,10 @@
 /** The list a reader came from, carried in the address as `from` (the list's own query string). Pure. */
 import { fromParam, listParams } from "@/components/search/list-url";
 import { inSentence, sortNames } from "@/components/search/metrics";
-import { withUsualSort } from "@/components/search/usual-sort";
 import { defaultSort, type FeatureQuery, parseFeatureQuery, type Sort } from "@/lib/core/feature-query";
 import { formatNoun } from "@/lib/core/format";
 import { routes } from "@/lib/core/routes";
+import { withUsualSort } from "@/lib/core/usual-sort";
 
 /**
  * The query of the list; the whole list in its usual order where there is none, or where it is not one (an old or edited link). Without its

@@ -10,6 +10,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { formatNoun } from "@/lib/core/format";
 import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
+import { usualSort } from "@/lib/core/usual-sort";
 import { activeFilters, noFilters } from "./active-filters";
 import { DictionaryHead } from "./dictionary-head";
 import { downloadList } from "./download";
@@ -26,7 +27,6 @@ import type { Preferences } from "./preference-keys";
 import { usePreference } from "./preferences";
 import { useFeaturePages, useSettled } from "./use-feature-pages";
 import { useMeasured } from "./use-measured";
-import { usualSort } from "./usual-sort";
 
 interface DictionaryViewProps {
   dictionary: Omit<Dictionary, "examples">;

@@ -8,7 +8,7 @@ import {
   type Sort,
 } from "@/lib/core/feature-query";
 import { routes } from "@/lib/core/routes";
-import { withUsualSort } from "./usual-sort";
+import { withUsualSort } from "@/lib/core/usual-sort";
 
 export const views = ["grid", "table"] as const;
 export type View = (typeof views)[number];

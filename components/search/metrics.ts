@@ -82,7 +82,7 @@ export const metrics: Record<MetricKey, Metric> = {
     key: "clip",
     name: "CLIP score",
     short: "CLIP",
-    explain: "How alike CLIP finds the label and the regions on which the feature is active.",
+    explain: "How alike CLIP finds the label and the pictures on which the feature is most active, 0 to 100.",
     format: formatScore,
     places: 0,
     of: (card) => card.clip,

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { histogramsQueryOptions } from "@/lib/api/histograms";
 import type { MetricKey } from "@/lib/core/records";
 import { metricKeys } from "@/lib/core/records";
-import { measuredIn } from "./usual-sort";
+import { measuredIn } from "@/lib/core/usual-sort";
 
 /** Not shown until it is known that they were measured: scores that this project's own pipeline does not make. */
 const foreign: readonly MetricKey[] = ["clip", "consistency", "detection", "fuzzing"];

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { emptyFeatureQuery, parseFeatureQuery } from "@/lib/core/feature-query";
 import { type Histograms, metricKeys } from "@/lib/core/records";
+import { measuredIn, usualSort } from "@/lib/core/usual-sort";
 import { isAddressOf, listKey, listParams, parseListUrl } from "./list-url";
-import { measuredIn, usualSort } from "./usual-sort";
 
 const bins = (counts: number[]) => ({ edges: [0, 1, 2], counts, missing: 0 });
 

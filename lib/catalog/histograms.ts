@@ -6,7 +6,7 @@ import { locateDictionary } from "./dictionaries";
 
 const bins = 32;
 
-/** Metrics that spread over orders of magnitude: equal bins of their logarithm. The others are shares from 0 to 1. */
+/** Metrics that spread over orders of magnitude: equal bins of their logarithm. The others are shares from 0 to 1, but for CLIP's, to 100. */
 const logarithmic = new Set<MetricKey>(["density", "text_density", "max_activation", "mean_activation", "images"]);
 
 interface Extent {
@@ -16,7 +16,8 @@ interface Extent {
 
 /** Edges of `bins` bins that hold 0 and everything from the smallest positive value to the largest. */
 function edgesOf(key: MetricKey, { smallest, largest }: Extent): number[] {
-  if (!logarithmic.has(key)) return Array.from({ length: bins + 1 }, (_, i) => i / bins);
+  const top = key === "clip" ? 100 : 1;
+  if (!logarithmic.has(key)) return Array.from({ length: bins + 1 }, (_, i) => (i * top) / bins);
   if (smallest === null || largest === null) return [0, 1];
   const low = Math.log10(smallest);
   const step = (Math.log10(largest) - low) / (bins - 1);

@@ -9,6 +9,7 @@ import { openSource } from "@/lib/formats/readers";
 import { listFeatures } from "@/lib/search/list-features";
 import type { Database } from "./db";
 import { findFeature } from "./feature-detail";
+import { featureHistograms } from "./histograms";
 import { importSource } from "./import-source";
 import { openEmptyDatabase } from "./test-catalog";
 
@@ -59,6 +60,9 @@ it("the paper's cache, image set and explanations become one dictionary", async 
   expect(examples.top).toHaveLength(5);
   expect(explanations[0]?.scores.map((score) => score.metric)).toEqual(["clip", "consistency", "iou"]);
   expect(histogram?.counts).toHaveLength(32);
+  // CLIP's scores go to 100.
+  const { clip } = (await featureHistograms(db, "llava/model.layers.24")).metrics;
+  expect([clip?.edges.at(-1), clip?.counts.findIndex((count) => count > 0)]).toEqual([100, Math.floor((24 / 100) * 32)]);
   expect((await counts()).files).toBeGreaterThan(12);
 });
 

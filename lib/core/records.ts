@@ -206,9 +206,10 @@ export const featureDetailSchema = z.strictObject({
   examples: z.record(z.enum(bands), z.array(imageExampleSchema)),
   texts: z.array(textExampleSchema),
   neighbours: z.array(neighbourSchema),
-  /** Decoder row · unembedding (writes), encoder row · embedding (reads). */
+  /** Decoder row · unembedding, the largest (writes) and the smallest (suppresses); encoder row · embedding (reads). */
   tokens: z.strictObject({
     writes: z.array(z.strictObject({ token: z.string(), value: z.number() })),
+    suppresses: z.array(z.strictObject({ token: z.string(), value: z.number() })),
     reads: z.array(z.strictObject({ token: z.string(), value: z.number() })),
   }),
 });

@@ -6,11 +6,11 @@ const ref = "m/model.layers.1";
 const plain = { ...emptyFeatureQuery, dictionary: ref };
 
 it("reads a page's address, whole or what stands after its question mark", () => {
-  const wanted = { query: { ...plain, sort: "density", direction: "desc", concepts: ["object"] }, version: undefined };
+  const wanted = { query: { ...plain, sort: "density", direction: "desc", concepts: ["object"] }, sorted: true, version: undefined };
   for (const address of [
     "sort=-density&concept=object",
     "?sort=-density&concept=object",
-    `/d/${ref}?sort=-density&concept=object&view=table`,
+    `/d/${ref}?sort=-density&concept=object&view=table&at=1042`,
     `http://127.0.0.1:3000/d/${ref}?sort=-density&concept=object#list`,
     `https://facet.example/api/features.csv?dictionary=m/model.layers.1&sort=-density&concept=object`,
     `/api/features?dictionary=m%2Fmodel.layers.1&limit=20&cursor=abc&sort=-density&concept=object`,
@@ -18,7 +18,7 @@ it("reads a page's address, whole or what stands after its question mark", () =>
     expect(parseListAddress(ref, address), address).toEqual(wanted);
   }
   for (const address of ["", "?", `/d/${ref}`, `http://127.0.0.1:3000/d/${ref}`]) {
-    expect(parseListAddress(ref, address), address).toEqual({ query: plain, version: undefined });
+    expect(parseListAddress(ref, address), address).toEqual({ query: plain, sorted: false, version: undefined });
   }
   expect(parseListAddress(ref, `/d/${ref}?v=0123456789ab`).version).toBe("0123456789ab");
 });

@@ -4,6 +4,8 @@ import { type FeatureQuery, parseFeatureQuery } from "@/lib/core/feature-query";
 
 export interface ListAddress {
   query: FeatureQuery;
+  /** Whether the address names an order; where it does not, a page takes its dictionary's usual one (lib/core/usual-sort.ts). */
+  sorted: boolean;
   /** First digits of the dictionary's hash, where the address pins a version. */
   version?: string;
 }
@@ -29,7 +31,7 @@ export function parseListAddress(ref: string, address: string): ListAddress {
       fix: "Name one of them.",
     });
   }
-  for (const key of ["v", "dictionary", "limit", "cursor", "view"]) params.delete(key);
+  for (const key of ["v", "dictionary", "limit", "cursor", "view", "at"]) params.delete(key);
   params.set("dictionary", ref);
-  return { query: parseFeatureQuery(params), version };
+  return { query: parseFeatureQuery(params), sorted: Boolean(params.get("sort")), version };
 }

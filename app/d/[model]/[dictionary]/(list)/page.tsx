@@ -5,7 +5,6 @@ import { notFound } from "next/navigation";
 import { DictionaryView } from "@/components/search/dictionary-view";
 import { parseListUrl } from "@/components/search/list-url";
 import { readPreferences } from "@/components/search/preference-keys";
-import { measuredIn, usualSort } from "@/components/search/usual-sort";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { ErrorState } from "@/components/ui/error-state";
 import { LinkButton } from "@/components/ui/link-button";
@@ -16,6 +15,7 @@ import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { featureHistograms } from "@/lib/catalog/histograms";
 import { asFacetError } from "@/lib/core/errors";
 import { refOf, routes } from "@/lib/core/routes";
+import { measuredIn, usualSort } from "@/lib/core/usual-sort";
 import { listFeatures } from "@/lib/search/list-features";
 import { MissingPage, missingHere, missingTitle } from "../../../../missing-page";
 

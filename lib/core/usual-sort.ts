@@ -1,6 +1,6 @@
 /** The order of a dictionary's whole list where its address names none. Pure. */
-import { defaultSort, type FeatureQuery, type Sort } from "@/lib/core/feature-query";
-import { type Histograms, type MetricKey, metricKeys, scoreKeys } from "@/lib/core/records";
+import { defaultSort, type FeatureQuery, type Sort } from "./feature-query";
+import { type Histograms, type MetricKey, metricKeys, scoreKeys } from "./records";
 
 /** Metrics that at least one feature has. */
 export function measuredIn(histograms: Histograms): MetricKey[] {
