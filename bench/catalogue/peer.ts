@@ -28,7 +28,8 @@ async function ensureTables(db: Database, dictionaryId: number): Promise<void> {
       "CREATE INDEX ON peer.activation (model_id, layer, index)",
       `CREATE TABLE peer.explanation AS SELECT gen_random_uuid()::text AS id, 'bench-model'::text AS model_id, '24-residual'::text AS layer,
          d.index::text AS index, d.body AS description, v.embedding::vector(384) AS embedding
-         FROM search_document d JOIN search_vector v USING (dictionary_id, index) WHERE d.dictionary_id = ${dictionaryId}`,
+         FROM search_document d JOIN search_meaning m USING (dictionary_id, index)
+         JOIN search_vector v ON v.dictionary_id = m.dictionary_id AND v.index = m.vector WHERE d.dictionary_id = ${dictionaryId}`,
       "CREATE INDEX ON peer.explanation (model_id, layer, index)",
     ]) {
       await client.query(statement);

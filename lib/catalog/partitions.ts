@@ -6,6 +6,7 @@ export const partitionedTables = [
   "search_document",
   "search_word",
   "search_vector",
+  "search_meaning",
   "histogram",
   "activation",
   "explanation",

@@ -73,6 +73,7 @@ export class VectorWriter {
   #size: number | null = null;
   #rows = 0;
   readonly #table: string;
+  readonly #meanings: string;
 
   private constructor(
     private readonly client: PoolClient,
@@ -80,6 +81,7 @@ export class VectorWriter {
     private readonly type: number,
   ) {
     this.#table = partitionOf("search_vector", dictionaryId);
+    this.#meanings = partitionOf("search_meaning", dictionaryId);
   }
 
   /** On a connection that is in a transaction. The dictionary's earlier vectors go. */
@@ -87,23 +89,25 @@ export class VectorWriter {
     const { rows } = await client.query<{ type: number }>("SELECT 'halfvec'::regtype::oid::int AS type");
     const writer = new VectorWriter(client, dictionaryId, rows[0]?.type ?? 0);
     await client.query(`DROP INDEX IF EXISTS ${writer.#table}_nearest`);
-    await client.query(`TRUNCATE ${writer.#table}`);
+    await client.query(`TRUNCATE ${writer.#table}, ${writer.#meanings}`);
+    await client.query("CREATE TEMP TABLE staged_vector (index int, embedding halfvec) ON COMMIT DROP");
     return writer;
   }
 
   async write(indices: number[], vectors: Float32Array[]): Promise<void> {
     if (indices.length === 0) return;
     this.#size ??= (vectors[0] as Float32Array).length;
-    await this.client.query(
-      `INSERT INTO ${this.#table} (dictionary_id, index, embedding) SELECT $1::int, * FROM unnest($2::int[], $3::halfvec[])`,
-      [this.dictionaryId, indices, binaryArray(this.type, vectors.map(halfvecBytes))],
-    );
+    await this.client.query("INSERT INTO staged_vector (index, embedding) SELECT * FROM unnest($1::int[], $2::halfvec[])", [
+      indices,
+      binaryArray(this.type, vectors.map(halfvecBytes)),
+    ]);
     this.#rows += indices.length;
   }
 
   /** Builds the index, where one is needed, and says on the dictionary whose vectors these are. */
   async finish(embedder: string): Promise<void> {
-    if (this.#rows > scannedWhole && this.#size) {
+    const distinct = await this.#share();
+    if (distinct > scannedWhole && this.#size) {
       const type = indexedType(this.#size);
       if (type) {
         // Else the graph does not fit and is built on disk, many times slower. Half as many links find .94 of the ten nearest at a filter of a
@@ -121,7 +125,24 @@ export class VectorWriter {
       this.#size,
       this.#rows,
     ]);
-    await this.client.query(`ANALYZE ${this.#table}`);
+    for (const table of [this.#table, this.#meanings]) await this.client.query(`ANALYZE ${table}`);
+  }
+
+  /** Each vector once, and whose it is. Answers with how many there are. */
+  async #share(): Promise<number> {
+    await this.client.query("ANALYZE staged_vector");
+    await this.client.query(
+      `INSERT INTO ${this.#meanings} (dictionary_id, index, vector)
+       SELECT $1::int, index, min(index) OVER (PARTITION BY embedding) FROM staged_vector`,
+      [this.dictionaryId],
+    );
+    const { rowCount } = await this.client.query(
+      `INSERT INTO ${this.#table} (dictionary_id, index, embedding)
+       SELECT $1::int, s.index, s.embedding FROM staged_vector s JOIN ${this.#meanings} m ON m.index = s.index AND m.vector = s.index`,
+      [this.dictionaryId],
+    );
+    await this.client.query("DROP TABLE staged_vector");
+    return rowCount ?? 0;
   }
 }
 
@@ -153,14 +174,29 @@ export async function nearestVectors(
   const whole =
     rows <= scannedWhole ||
     (filter.narrows && (await countRows(db, { ...filter, sql: `FROM feature f WHERE ${filter.sql}` })) <= selective * rows);
-  // Adding nothing keeps the planner from the index.
+  const [vectors, meanings] = [partitionOf("search_vector", dictionaryId), partitionOf("search_meaning", dictionaryId)];
   const distance = `((v.embedding::${type}(${size})) <#> ${vector})`;
+  const most = `${parameters.bind(limit)}::int`;
+  const enough = `-distance >= ${parameters.bind(least)}::float8`;
+  const passing = `${meanings} m JOIN feature f ON f.dictionary_id = m.dictionary_id AND f.index = m.index`;
+  if (whole) {
+    // Adding nothing keeps the planner from the index.
+    return db.rows<NearVector>(
+      `SELECT index, -distance AS similarity FROM (
+         SELECT m.index, ${distance} AS distance FROM ${passing} JOIN ${vectors} v ON v.index = m.vector AND v.dictionary_id = m.dictionary_id
+         WHERE ${filter.sql} ORDER BY ${distance} + 0, m.index LIMIT ${most}
+       ) near WHERE ${enough} ORDER BY distance, index`,
+      parameters.values,
+    );
+  }
+  // The nearest vectors of which some feature passes, then all of their features that do.
   return db.rows<NearVector>(
-    `SELECT index, -distance AS similarity FROM (
-       SELECT v.index, ${distance} AS distance FROM ${partitionOf("search_vector", dictionaryId)} v
-       JOIN feature f ON f.dictionary_id = v.dictionary_id AND f.index = v.index
-       WHERE ${filter.sql} ORDER BY ${whole ? `${distance} + 0, v.index` : distance} LIMIT ${parameters.bind(limit)}::int
-     ) near WHERE -distance >= ${parameters.bind(least)}::float8 ORDER BY distance, index`,
+    `WITH near AS MATERIALIZED (
+       SELECT v.index AS vector, ${distance} AS distance FROM ${vectors} v
+       WHERE EXISTS (SELECT FROM ${passing} WHERE m.vector = v.index AND ${filter.sql}) ORDER BY ${distance} LIMIT ${most}
+     )
+     SELECT m.index, -near.distance AS similarity FROM near JOIN ${passing} ON m.vector = near.vector
+     WHERE ${filter.sql} AND ${enough} ORDER BY near.distance, m.index LIMIT ${most}`,
     parameters.values,
   );
 }

@@ -55,10 +55,13 @@ describe("search by meaning", () => {
     expect(embedder.asked).toContain("a hound in a field");
     expect(new Set(embedder.asked).size).toBe(embedder.asked.length);
     expect(await embedDictionaries(catalog.db, embedder)).toEqual([]);
-    const [row] = await catalog.db.rows<{ n: number; words: number }>(
-      "SELECT (SELECT count(*)::int FROM search_vector) AS n, (SELECT count(*)::int FROM search_document) AS words",
+    const [row] = await catalog.db.rows<{ n: number; words: number; vectors: number; distinct: number }>(
+      `SELECT (SELECT count(*)::int FROM search_meaning) AS n, (SELECT count(*)::int FROM search_document) AS words,
+         (SELECT count(*)::int FROM search_vector) AS vectors, (SELECT count(DISTINCT embedding)::int FROM search_vector) AS distinct`,
     );
     expect(row?.n).toBe(row?.words);
+    expect(row?.vectors).toBe(row?.distinct);
+    expect(row?.vectors).toBeLessThan(row?.words as number);
   });
 
   it("ranks words before meanings and says which is which", async () => {
@@ -159,7 +162,7 @@ describe("search by meaning", () => {
 });
 
 describe("a dictionary too long to be read whole", () => {
-  const rows = 9_000;
+  const rows = 10_000;
   const size = 16;
   let id: number;
   /** Pseudo-random coordinates, the same for the same number. */
@@ -168,7 +171,9 @@ describe("a dictionary too long to be read whole", () => {
     t = Math.imul(t ^ (t >>> 13), 0xc2b2ae35);
     return ((t ^ (t >>> 16)) >>> 0) / 2 ** 31 - 1;
   };
-  const axis = (i: number) => Float32Array.from({ length: size }, (_, j) => coordinate(i, j));
+  /** Features of one label: 600 vectors that are equal. */
+  const same = (i: number) => (i >= 1_000 && i < 1_600 ? 1_000 : i);
+  const axis = (i: number) => Float32Array.from({ length: size }, (_, j) => coordinate(same(i), j));
 
   beforeAll(async () => {
     const { VectorWriter } = await import("@/lib/catalog/search-vectors");
@@ -225,5 +230,22 @@ describe("a dictionary too long to be read whole", () => {
       .map(({ i }) => i);
     const got = new Set(found.map(({ index }) => index));
     expect(exact.filter((i) => got.has(i)).length).toBeGreaterThanOrEqual(9);
+  });
+
+  it("finds features of one label among the others, however many there are", async () => {
+    const { nearestVectors, storedVectors } = await import("@/lib/catalog/search-vectors");
+    const { Parameters } = await import("@/lib/catalog/feature-list");
+    const { normalised } = await import("./embedder");
+    const stored = await storedVectors(catalog.db, id);
+    const ask = (sql: string, parameters: InstanceType<typeof Parameters>, limit: number) =>
+      nearestVectors(catalog.db, id, stored, normalised(axis(1_000)), { sql, parameters, narrows: false }, { limit, least: -1 });
+    const all = new Parameters();
+    const found = await ask(`f.dictionary_id = ${all.bind(id)}`, all, 100);
+    expect(found.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, i) => 1_000 + i));
+    // Of the hundreds only those that pass, and after them what is next.
+    const some = new Parameters();
+    const passing = await ask(`f.dictionary_id = ${some.bind(id)} AND (f.index >= ${some.bind(1_590)}::int)`, some, 20);
+    expect(passing.slice(0, 10).map(({ index }) => index)).toEqual(Array.from({ length: 10 }, (_, i) => 1_590 + i));
+    expect(passing).toHaveLength(20);
   });
 });
