@@ -110,8 +110,7 @@ export class VectorWriter {
     if (distinct > scannedWhole && this.#size) {
       const type = indexedType(this.#size);
       if (type) {
-        // Else the graph does not fit and is built on disk, many times slower. Half as many links find .94 of the ten nearest at a filter of a
-        // tenth, these .97 (docs/performance.md).
+        // Else the graph does not fit and is built on disk, many times slower.
         await this.client.query("SET LOCAL maintenance_work_mem = '512MB'");
         await this.client.query(
           `CREATE INDEX ${this.#table}_nearest ON ${this.#table} USING hnsw ((embedding::${type}(${this.#size})) ${type}_ip_ops)
