@@ -7,17 +7,16 @@ import type { FacetError } from "@/lib/core/errors";
 import { cameraError, noCameraHere } from "./camera-words";
 
 interface CameraProps {
-  disabled: boolean;
   onPicture: (picture: File) => void;
 }
 
 /** Takes a picture with the device's camera; the camera is on only while the dialog is open. */
-export function Camera({ disabled, onPicture }: CameraProps) {
+export function Camera({ onPicture }: CameraProps) {
   const [open, setOpen] = useState(false);
   return (
     <Dialog open={open} onOpenChange={setOpen}>
       <DialogTrigger asChild>
-        <Button size="sm" disabled={disabled}>
+        <Button size="sm">
           <CameraIcon aria-hidden />
           Camera
         </Button>
@@ -34,7 +33,7 @@ export function Camera({ disabled, onPicture }: CameraProps) {
   );
 }
 
-function Viewfinder({ onPicture }: Pick<CameraProps, "onPicture">) {
+function Viewfinder({ onPicture }: CameraProps) {
   const video = useRef<HTMLVideoElement>(null);
   const file = useRef<HTMLInputElement>(null);
   const [ready, setReady] = useState(false);

@@ -156,11 +156,12 @@ export function PictureInput({ turn, place, before, dictionary, uploads, problem
               put({ sha256, upload: false }, at);
             }}
           />
-          <Button ref={uploadButton} size="sm" onClick={() => file.current?.click()} disabled={busy}>
+          {/* Not disabled while it reads: that would drop the focus. */}
+          <Button ref={uploadButton} size="sm" aria-disabled={busy} onClick={() => !busy && file.current?.click()}>
             <ImageUp aria-hidden />
             {busy ? "Reading…" : "Upload"}
           </Button>
-          <Camera disabled={busy} onPicture={(picture) => void take([picture])} />
+          <Camera onPicture={(picture) => void take([picture])} />
           {count > 0 && count < picturesPerTurn && !adding && (
             <Button ref={anotherButton} size="sm" variant="ghost" onClick={() => setSlot(count)}>
               <Plus aria-hidden />

@@ -133,7 +133,11 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const dose = useMemo<DoseActions>(
     () => ({
       onWatch: (words) => runWith({ type: "watch", words }),
-      onStrengths: (values) => sweep && runWith({ type: "sweep", sweep: { ...sweep, values } }),
+      onStrengths: (values) => {
+        // A word that the model has no token for was said; it is not asked for again.
+        const words = (shownRun.current.watch ?? []).map(({ word }) => word);
+        if (sweep) runWith({ type: "watch", words }, { type: "sweep", sweep: { ...sweep, values } });
+      },
       onClose: () => runWith({ type: "sweep", sweep: null }, { type: "watch", words: [] }),
     }),
     [runWith, sweep],

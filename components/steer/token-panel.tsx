@@ -28,7 +28,7 @@ const formatShare = ({ share, below }: { share: number; below: boolean }) =>
   `${below ? "<" : ""}${formatPercent(share).replace(/^</, below ? "" : "<")}`;
 
 /** How a panel's width follows from how many arms it compares, in pixels. */
-export const panelWidth = (arms: number) => 200 + 76 * arms;
+export const panelWidth = (arms: number) => 180 + 88 * arms;
 
 /** A generated token: what might have stood there in each arm, and which features are active on it. */
 export function TokenPanel({ own, arms, place, dictionary }: TokenPanelProps) {
@@ -44,7 +44,7 @@ export function TokenPanel({ own, arms, place, dictionary }: TokenPanelProps) {
               <span className="sr-only">Word</span>
             </th>
             {columns.map(({ arm }) => (
-              <th key={arm} scope="col" className="pl-2 text-right font-normal">
+              <th key={arm} scope="col" className="pr-1 pl-4 text-right font-normal">
                 {headOf(arm)}
               </th>
             ))}
@@ -61,13 +61,13 @@ export function TokenPanel({ own, arms, place, dictionary }: TokenPanelProps) {
                 return (
                   <td
                     key={column.arm}
-                    className={cn("relative py-0.5 pl-2 text-right", column.written === id ? "font-semibold" : "text-muted")}
+                    className={cn("relative py-0.5 pr-1 pl-4 text-right", column.written === id ? "font-semibold" : "text-muted")}
                   >
                     {share && !share.below && (
                       <span
                         aria-hidden
                         className="absolute inset-y-0.5 right-0 rounded-sm bg-accent-soft"
-                        style={{ width: `${100 * share.share}%` }}
+                        style={{ width: `calc(${share.share} * (100% - 0.75rem))` }}
                       />
                     )}
                     <span className="relative">{share === null ? "ended" : formatShare(share)}</span>

@@ -32,6 +32,11 @@ describe("ndjson", () => {
     await expect(all(bodyOf('{"m":1}\n'))).rejects.toMatchObject({ code: "engine_failed" });
   });
 
+  it("ends where a line was cut, so that whoever reads can say that the answer broke off", async () => {
+    expect(await all(bodyOf('{"n":1}\n{"n":2}\n{"n"'))).toEqual([1, 2]);
+    expect(await all(bodyOf('{"n":1}\n{"n":2}'))).toEqual([1, 2]);
+  });
+
   it("asks for one record at a time and tells the source when the reader leaves", async () => {
     const asked = vi.fn();
     const left = vi.fn();

@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import { FacetError } from "@/lib/core/errors";
 
-/** Each line of a body as a record. Throws `engine_failed` for a line that is none. */
+/** Each line of a body as a record. Throws `engine_failed` for a line that is none; what a broken connection left of a last one is not taken for any. */
 export async function* readNdjson<S extends z.ZodType>(
   schema: S,
   body: ReadableStream<Uint8Array>,
@@ -15,13 +15,23 @@ export async function* readNdjson<S extends z.ZodType>(
       const { done, value } = await reader.read();
       rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
       const lines = rest.split("\n");
-      rest = done ? "" : (lines.pop() ?? "");
+      rest = lines.pop() ?? "";
+      if (done && isJson(rest)) lines.push(rest);
       for (const line of lines) if (line.trim()) yield parseLine(schema, line);
       if (done) return;
     }
   } finally {
     // Leaving early tells the server to stop; after an abort there is nobody left to tell.
     reader.cancel().catch(() => {});
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -37,7 +47,7 @@ function parseLine<S extends z.ZodType>(schema: S, line: string): z.infer<S> {
  * Records that are made ahead of the client's reading: more than a run of all arms at its longest has. A client that stops reading must not hold
  * up whoever waits for the engine behind it.
  */
-const recordsAhead = 4_096;
+const recordsAhead = 8_192;
 
 /** A response of the iterator's records, each sent as soon as it is there. `leave` is called when the client goes. */
 export function ndjsonResponse(records: AsyncIterator<unknown>, leave: () => void): Response {
