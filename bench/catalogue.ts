@@ -61,7 +61,7 @@ async function keep(kind: Kind | "neither", part: string, result: unknown): Prom
   };
   all[kind] = { ...all[kind], [part]: { ...made, result } };
   await mkdir(path.dirname(resultsFile), { recursive: true });
-  await writeFile(resultsFile, `${JSON.stringify(all, null, 1)}\n`);
+  await writeFile(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
   console.log(`${kind} ${part} (load ${made.loadAverage}):\n${JSON.stringify(result)}`);
 }
 

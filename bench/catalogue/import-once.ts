@@ -33,14 +33,17 @@ async function importOnce({ place, bundle, embed }: ImportJob): Promise<ImportMe
   const db = await openPlace(place);
   const stages: Record<string, number> = {};
   let [stage, since] = ["opening", performance.now()];
-  const turn = (next: string) => {
+  const turn = (progress: string) => {
+    // Each index and each table's statistics tell of themselves.
+    const next = progress.replace(/^(index|statistics) .*/, "$1");
+    if (next === stage) return;
     const now = performance.now();
     stages[stage] = (stages[stage] ?? 0) + (now - since) / 1_000;
     [stage, since] = [next, now];
   };
   try {
     const started = performance.now();
-    const { rows } = await importBundle(db, bundle, { onProgress: (progress) => progress.stage !== stage && turn(progress.stage) });
+    const { rows } = await importBundle(db, bundle, { onProgress: (progress) => turn(progress.stage) });
     turn("done");
     const seconds = (performance.now() - started) / 1_000;
     const measure: ImportMeasure = { rows, seconds, stages, peakMiB: peak(), peakWithVectorsMiB: null, vectors: null };

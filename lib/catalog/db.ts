@@ -245,7 +245,7 @@ async function settleMigrations(db: Database, policy: "apply" | "refuse" | "neve
 const session = {
   onConnect: async (client: ClientBase) => {
     await client.query(
-      "SET pg_trgm.strict_word_similarity_threshold = 0.35; SET hnsw.ef_search = 200; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 60000",
+      "SET pg_trgm.strict_word_similarity_threshold = 0.2; SET hnsw.ef_search = 200; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 60000",
     );
   },
 };

@@ -1,5 +1,6 @@
 /** What the search reads of a dictionary: a document for each feature that has words, and the distinct words of all. */
 import type { PoolClient } from "pg";
+import { isOneSlip } from "@/lib/core/one-slip";
 import type { Queryable } from "./db";
 import { partitionOf } from "./partitions";
 
@@ -34,6 +35,10 @@ export interface NearWord {
   likeness: number;
 }
 
+/** So much likeness is near; with less, down to the session's threshold (db.ts), one slip must make the word, and then counts so much. */
+const nearEnough = 0.35;
+const ofOneSlip = 0.5;
+
 /** Words of the dictionary nearly spelled as each of `words`, the nearest first, at most `most` each. */
 export async function nearWords(db: Queryable, dictionaryId: number, words: string[], most = 8): Promise<Map<string, NearWord[]>> {
   const found = new Map<string, NearWord[]>();
@@ -41,10 +46,20 @@ export async function nearWords(db: Queryable, dictionaryId: number, words: stri
   const rows = await db.rows<NearWord & { asked: string }>(
     `SELECT asked, near.word, near.likeness::float8 AS likeness FROM unnest($2::text[]) asked CROSS JOIN LATERAL (
        SELECT w.word, strict_word_similarity(asked, w.word) AS likeness FROM search_word w
-       WHERE w.dictionary_id = $1 AND asked <<% w.word ORDER BY likeness DESC, w.word LIMIT $3
+       WHERE w.dictionary_id = $1 AND asked <<% w.word ORDER BY likeness DESC, w.word LIMIT 64
      ) near`,
-    [dictionaryId, words, most],
+    [dictionaryId, words],
   );
-  for (const { asked, ...near } of rows) found.set(asked, [...(found.get(asked) ?? []), near]);
+  for (const word of words) {
+    const near = rows
+      .filter((row) => row.asked === word)
+      .map(({ word: one, likeness }) => ({
+        word: one,
+        likeness: isOneSlip(word.toLowerCase(), one) ? Math.max(likeness, ofOneSlip) : likeness,
+      }))
+      .filter(({ likeness }) => likeness >= nearEnough)
+      .sort((a, b) => b.likeness - a.likeness);
+    if (near.length) found.set(word, near.slice(0, most));
+  }
   return found;
 }

@@ -1,5 +1,6 @@
 /** Marks what of a text a query's term stands for, where the database cannot: substrings, and words that nearly match. */
 import { markStart, markStop } from "@/lib/core/highlight";
+import { isOneSlip } from "@/lib/core/one-slip";
 import type { Term } from "./parse";
 
 /** The trigrams of a word as pg_trgm takes them: lower case, two blanks before and one after. */
@@ -30,7 +31,8 @@ export function markNear(text: string, terms: Term[]): string | null {
     let best: RegExpMatchArray | undefined;
     let most = 0.3;
     for (const word of words) {
-      const near = likeness(word[0], term.text);
+      const slip = isOneSlip(word[0].toLowerCase(), term.text.toLowerCase());
+      const near = Math.max(likeness(word[0], term.text), slip ? 0.31 : 0);
       if (near > most) [best, most] = [word, near];
     }
     if (best?.index !== undefined) spans.push([best.index, best.index + best[0].length]);

@@ -224,6 +224,11 @@ describe("search", () => {
       expect((await list({ q })).items[0]).toMatchObject({ index: 0, match: { kind: "typo", highlight: "\uE000elephant\uE001" } });
     }
     expect((await found("yelow fruit"))[0]).toBe(4);
+    // Two letters the wrong way round leave a short word few trigrams of its own.
+    expect((await list({ q: "paryt" })).items[0]).toMatchObject({
+      index: 3,
+      match: { kind: "typo", highlight: "\uE000party\uE001 face 🥳" },
+    });
     const kinds = new Set((await list({ q: "green", limit: "100" })).items.map((card) => card.match?.kind));
     expect([...kinds]).toEqual(["words"]);
   });
