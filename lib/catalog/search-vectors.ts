@@ -188,14 +188,17 @@ export async function nearestVectors(
       parameters.values,
     );
   }
-  // The nearest vectors of which some feature passes, then all of their features that do.
+  // The nearest vectors of which some feature passes, then their features that do, vector by vector until there are enough.
+  const all = filter.only?.whole === true;
+  const some = `WHERE EXISTS (SELECT FROM ${passing} WHERE m.vector = v.index AND ${filter.sql})`;
+  const theirs = all ? `${meanings} m WHERE m.dictionary_id = $1` : `${passing} WHERE ${filter.sql}`;
   return db.rows<NearVector>(
     `WITH near AS MATERIALIZED (
-       SELECT v.index AS vector, ${distance} AS distance FROM ${vectors} v
-       WHERE EXISTS (SELECT FROM ${passing} WHERE m.vector = v.index AND ${filter.sql}) ORDER BY ${distance} LIMIT ${most}
+       SELECT v.index AS vector, ${distance} AS distance FROM ${vectors} v ${all ? "" : some} ORDER BY ${distance} LIMIT ${most}
      )
-     SELECT m.index, -near.distance AS similarity FROM near JOIN ${passing} ON m.vector = near.vector
-     WHERE ${filter.sql} AND ${enough} ORDER BY near.distance, m.index LIMIT ${most}`,
+     SELECT m.index, -near.distance AS similarity FROM (SELECT * FROM near WHERE ${enough} ORDER BY distance) near
+     CROSS JOIN LATERAL (SELECT m.index FROM ${theirs} AND m.vector = near.vector ORDER BY m.index LIMIT ${most}) m
+     ORDER BY near.distance, m.index LIMIT ${most}`,
     parameters.values,
   );
 }
