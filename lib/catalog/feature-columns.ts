@@ -27,33 +27,39 @@ export interface FeatureColumns {
 
 /** How many rows pass the filters of `query`; its search, order and cursor play no part. */
 export function countColumns(columns: FeatureColumns, query: FeatureQuery): number {
-  const { rows, metrics, flags } = columns;
-  const ranges = metricKeys.flatMap((key) => {
+  const { rows, metrics, flags, concepts } = columns;
+  // Condition by condition: a loop over one column is many times faster than one over all conditions of a row.
+  const passes = new Uint8Array(rows).fill(1);
+  for (const key of metricKeys) {
     const range = query.ranges[key];
-    if (range?.min === undefined && range?.max === undefined) return [];
+    if (range?.min === undefined && range?.max === undefined) continue;
     const bound = singlePrecision.has(key) ? Math.fround : Number;
-    return [{ values: metrics[key], min: bound(range.min ?? Number.NEGATIVE_INFINITY), max: bound(range.max ?? Number.POSITIVE_INFINITY) }];
-  });
-  const passes = new Uint8Array(conceptClasses.length + 1).fill(query.concepts.length ? 0 : 1);
-  for (const concept of query.concepts) passes[conceptClasses.indexOf(concept) + 1] = 1;
+    const [min, max] = [bound(range.min ?? Number.NEGATIVE_INFINITY), bound(range.max ?? Number.POSITIVE_INFINITY)];
+    const values = metrics[key];
+    for (let i = 0; i < rows; i++) {
+      const value = values[i] as number;
+      // A comparison with NaN is false.
+      if (!(value >= min && value <= max)) passes[i] = 0;
+    }
+  }
   let [asked, wanted] = [0, 0];
   flagKeys.forEach((key, bit) => {
     if (query.flags[key] === undefined) return;
     asked |= 1 << bit;
     if (query.flags[key]) wanted |= 1 << bit;
   });
-  const scores = query.scoredBy.map((key) => metrics[key]);
-  let count = 0;
-  row: for (let i = 0; i < rows; i++) {
-    if (((flags[i] as number) & asked) !== wanted || !passes[columns.concepts[i] as number]) continue;
-    for (const { values, min, max } of ranges) {
-      const value = values[i] as number;
-      // A comparison with NaN is false.
-      if (!(value >= min && value <= max)) continue row;
-    }
-    if (scores.length && scores.every((values) => Number.isNaN(values[i]))) continue;
-    count++;
+  if (asked) for (let i = 0; i < rows; i++) if (((flags[i] as number) & asked) !== wanted) passes[i] = 0;
+  if (query.concepts.length) {
+    const named = new Uint8Array(conceptClasses.length + 1);
+    for (const concept of query.concepts) named[conceptClasses.indexOf(concept) + 1] = 1;
+    for (let i = 0; i < rows; i++) if (!named[concepts[i] as number]) passes[i] = 0;
   }
+  if (query.scoredBy.length) {
+    const scores = query.scoredBy.map((key) => metrics[key]);
+    for (let i = 0; i < rows; i++) if (passes[i] && scores.every((values) => Number.isNaN(values[i]))) passes[i] = 0;
+  }
+  let count = 0;
+  for (let i = 0; i < rows; i++) count += passes[i] as number;
   return count;
 }
 
