@@ -216,7 +216,7 @@ export async function* readyImages(set: ImageSet, rows: ArrayLike<number>, signa
       if (!(cause instanceof FacetError)) throw cause;
       throw invalidFile(
         `${image.where}: ${cause.message}`,
-        `Replace this picture. ${cause.code === "too_large" ? "Shrink it below 50 million pixels." : cause.fix}`,
+        `Replace this picture. ${cause.code === "too_large" ? "Shrink it below 50 million pixels, or save it as a PNG without interlacing or a JPEG that is not progressive." : cause.fix}`,
         cause,
       );
     });

@@ -1,3 +1,4 @@
+import { deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { sharp } from "@/lib/sharp";
 import { decodePicture, storePicture } from "./picture";
@@ -173,20 +174,83 @@ describe("a picture is refused with a sentence", () => {
     await expect(storePicture(new Uint8Array(0))).rejects.toMatchObject({ message: "The file is empty." });
   });
 
-  it("when it has 20,000 × 20,000 pixels, before any of them is unpacked", async () => {
-    const bytes = await pair().jpeg().toBuffer();
-    const frame = bytes.indexOf(Buffer.from([0xff, 0xc0]));
-    bytes.writeUInt16BE(20_000, frame + 5);
-    bytes.writeUInt16BE(20_000, frame + 7);
+  it("when it has too many pixels to be in memory at once, before any of them is unpacked", async () => {
     const before = process.memoryUsage.rss();
-    for (const read of [decodePicture, storePicture]) {
+    const jpeg = await pair().jpeg({ progressive: true }).toBuffer();
+    const frame = jpeg.indexOf(Buffer.from([0xff, 0xc2]));
+    jpeg.writeUInt16BE(20_000, frame + 5);
+    jpeg.writeUInt16BE(20_000, frame + 7);
+    for (const [read, bytes] of [
+      [decodePicture, jpeg],
+      [storePicture, jpeg],
+      [decodePicture, halvesPng(20_000, 20_000, 0)],
+    ] as const) {
       await expect(read(bytes)).rejects.toMatchObject({
         code: "too_large",
         message: "The picture has 20000 × 20000 pixels; at most 50 million are read.",
       });
     }
+    await expect(storePicture(halvesPng(40_000, 40_000, 0))).rejects.toMatchObject({ code: "too_large" });
     expect(process.memoryUsage.rss() - before).toBeLessThan(100e6);
   });
+});
+
+/** A PNG of 1 bit a pixel, black above and white below: small, however many pixels it has. `written`: rows that are there. */
+function halvesPng(width: number, height: number, written = height): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    const [length, crc] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    crc.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, crc]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1;
+  const row = 1 + width / 8;
+  const rows = Buffer.alloc(written * row);
+  for (let y = height / 2; y < written; y++) rows.fill(255, y * row + 1, (y + 1) * row);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
+  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", deflateSync(rows, { level: 1 })), chunk("IEND", Buffer.alloc(0))]);
+}
+
+/** As PNG counts it. */
+function crc32(bytes: Buffer): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+describe("a picture of more pixels than are kept", () => {
+  it("of 20,000 × 20,000 is shrunk while it is read, in the memory of some rows", async () => {
+    const bytes = halvesPng(20_000, 20_000);
+    const before = process.memoryUsage.rss();
+    const { stored, data, width, height, channels } = await shown(bytes);
+    expect([width, height, channels, stored.mime]).toEqual([4_096, 4_096, 3, "image/png"]);
+    expect(stored.changes.at(-1)).toBe("shrunk from 20000 × 20000 pixels to 4096 × 4096");
+    const picture = { data, width };
+    expect([pixel(picture, 9, 2_000), pixel(picture, 9, 2_100)]).toEqual([
+      [0, 0, 0],
+      [255, 255, 255],
+    ]);
+    // 400 MB unpacked; what is kept, unpacked for this test, is 50 MB of it.
+    expect(process.memoryUsage.rss() - before).toBeLessThan(250e6);
+  }, 120_000);
+
+  it("is turned as its EXIF says", async () => {
+    const red = { create: { width: 8_000, height: 3_200, channels: 3 as const, background: "#f00" } };
+    const file = await sharp(red).extend({ bottom: 3_200, background: "#00f" }).jpeg().withMetadata({ orientation: 6 }).toBuffer();
+    const { stored, ...picture } = await shown(file);
+    expect([picture.width, picture.height, stored.width, stored.height]).toEqual([3_277, 4_096, 3_277, 4_096]);
+    expect(stored.changes).toEqual(["turned as its EXIF says", "shrunk from 6400 × 8000 pixels to 3277 × 4096"]);
+    // What is above in the file is at the right of the viewer.
+    expect(near(pixel(picture, 3_000, 100), [255, 0, 0])).toBe(true);
+    expect(near(pixel(picture, 200, 100), [0, 0, 255])).toBe(true);
+  }, 120_000);
 });
 
 it("stays with the truth whatever is cut off or flipped: pixels or a typed refusal", async () => {

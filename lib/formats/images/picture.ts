@@ -8,6 +8,9 @@ import { sharp } from "@/lib/sharp";
 
 /** Beyond this a small file could unpack into all of the memory. */
 export const maxPixels = 50_000_000;
+/** Up to this a picture that can be read row by row is kept shrunk, so that its longer side has `shrunkSide` pixels. */
+const maxShrunkPixels = 1_000_000_000;
+const shrunkSide = 4_096;
 
 /** What the first bytes say that the file is; names as a person knows them. */
 export function sniffImage(bytes: Uint8Array): "PNG" | "JPEG" | "WebP" | "GIF" | "SVG" | "HEIC" | "AVIF" | "TIFF" | "BMP" | null {
@@ -50,8 +53,15 @@ function damaged(kind: Kind, cause: unknown): FacetError {
   return new FacetError("unreadable_image", `The ${kind} file is damaged or incomplete.`, { cause });
 }
 
-/** Reads a picture's header. Throws `unsupported_image`, `unreadable_image` or `too_large`. */
-export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
+interface Header extends Omit<OpenedPicture, "pixels"> {
+  /** As the file has them, before it is turned. */
+  stored: { width: number; height: number; orientation: number };
+  /** Whether a row can be had without the rest: a plain PNG or JPEG. */
+  rowByRow: boolean;
+}
+
+/** Reads a picture's header, however large it is. Throws `unsupported_image` or `unreadable_image`. */
+async function readHeader(bytes: Uint8Array): Promise<Header> {
   const kind = sniffImage(bytes);
   if (kind === null) {
     const what = bytes.byteLength === 0 ? "The file is empty." : "The file is not a picture in a format that Facet knows.";
@@ -62,13 +72,11 @@ export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
   }
   // The header alone, which says how large it is whatever that is.
   const header = sharp(bytes, { failOn: "error", limitInputPixels: false, autoOrient: true });
-  const picture = sharp(bytes, { failOn: "error", limitInputPixels: maxPixels, autoOrient: true, sequentialRead: true });
   const metadata = await header.metadata().catch((cause: unknown) => {
     throw damaged(kind, cause);
   });
   const { width, height } = metadata.autoOrient;
   // Of an animation sharp counts one frame.
-  if (width * height > maxPixels) throw tooManyPixels(width, height);
   const changes: string[] = [];
   if ((metadata.orientation ?? 1) > 1) changes.push("turned as its EXIF says");
   if ((metadata.pages ?? 1) > 1) changes.push(`the first of ${metadata.pages} frames`);
@@ -80,8 +88,22 @@ export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
     width,
     height,
     changes,
-    pixels: () => picture.clone().flatten({ background: "#fff" }).toColourspace("srgb"),
+    stored: { width: metadata.width, height: metadata.height, orientation: metadata.orientation ?? 1 },
+    rowByRow: (kind === "PNG" || kind === "JPEG") && metadata.isProgressive !== true,
   };
+}
+
+const likeModel = (picture: ReturnType<typeof sharp>) => picture.flatten({ background: "#fff" }).toColourspace("srgb");
+
+function opened(bytes: Uint8Array, { kind, width, height, changes }: Header): OpenedPicture {
+  if (width * height > maxPixels) throw tooManyPixels(width, height);
+  const picture = sharp(bytes, { failOn: "error", limitInputPixels: maxPixels, autoOrient: true, sequentialRead: true });
+  return { kind, width, height, changes, pixels: () => likeModel(picture.clone()) };
+}
+
+/** Opens a picture whose pixels fit in memory. Throws `unsupported_image`, `unreadable_image` or `too_large`. */
+export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
+  return opened(bytes, await readHeader(bytes));
 }
 
 /** Decodes PNG, JPEG, WebP and a GIF's first frame. Throws `unsupported_image`, `unreadable_image` (not whole) or `too_large`. */
@@ -105,14 +127,41 @@ export interface StoredPicture {
   changes: string[];
 }
 
+/** A picture of more pixels than memory is given, shrunk while it is read row by row. */
+async function shrinkPicture(bytes: Uint8Array, { kind, width, height, changes, stored }: Header): Promise<StoredPicture> {
+  const scale = shrunkSide / Math.max(width, height);
+  const side = (length: number) => Math.max(1, Math.round(length * scale));
+  const rows = sharp(bytes, { failOn: "error", limitInputPixels: maxShrunkPixels, sequentialRead: true });
+  // Turned when it is small: a turned picture's first row is the last of each.
+  const small = await likeModel(rows.resize(side(stored.width), side(stored.height), { fit: "fill" }))
+    .withMetadata({ orientation: stored.orientation })
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+  const upright = sharp(small, { autoOrient: true });
+  const jpeg = kind === "JPEG";
+  const encoded = await (jpeg ? upright.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }) : upright.png()).toBuffer();
+  return {
+    bytes: new Uint8Array(encoded),
+    mime: jpeg ? "image/jpeg" : "image/png",
+    width: side(width),
+    height: side(height),
+    changes: [...changes, `shrunk from ${width} × ${height} pixels to ${side(width)} × ${side(height)}`],
+  };
+}
+
 /**
  * A picture as the catalogue keeps it: the file's own bytes where a browser shows them exactly as the model saw them, else the pixels that
- * the model saw, written anew. Every pixel is decoded once, so that a damaged file is found. Throws as `decodePicture`.
+ * the model saw, written anew; of more than `maxPixels`, shrunk. Every pixel is decoded once, so that a damaged file is found. Throws as
+ * `decodePicture`, `too_large` only where the whole would have to be in memory at once.
  */
 export async function storePicture(bytes: Uint8Array): Promise<StoredPicture> {
-  const picture = await openPicture(bytes);
-  const { kind, width, height, changes } = picture;
+  const header = await readHeader(bytes);
+  const { kind, width, height, changes } = header;
+  const large = width * height > maxPixels;
+  if (large && !(header.rowByRow && width * height <= maxShrunkPixels)) throw tooManyPixels(width, height);
   try {
+    if (large) return await shrinkPicture(bytes, header);
+    const picture = opened(bytes, header);
     if (kind !== "GIF" && changes.length === 0) {
       // Streams through the whole file, row by row.
       await picture.pixels().resize(1, 1, { fit: "fill", fastShrinkOnLoad: false }).raw().toBuffer();
