@@ -25,19 +25,28 @@ export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case he
 export const dictionaryRefSchema = z.string().regex(/^[\w.-]+\/[\w.-]+$/, "<model>/<dictionary>");
 export const featureIndexSchema = z.number().int().min(0);
 
+const strengthSchema = z
+  .number({ error: "a strength is a number" })
+  .min(-limits.value, `a strength lies between -${limits.value} and ${limits.value}`)
+  .max(limits.value, `a strength lies between -${limits.value} and ${limits.value}`);
+
 /** An image of the catalogue by its hash, or the bytes of one as a data URL. */
-export const imageRefSchema = z.union([
-  z.strictObject({ sha256: sha256Schema }),
-  z.strictObject({
-    dataUrl: z
-      .string()
-      .startsWith("data:image/")
-      .max(Math.ceil((limits.uploadBytes * 4) / 3) + 64),
-  }),
-]);
+export const imageRefSchema = z.union(
+  [
+    z.strictObject({ sha256: sha256Schema }),
+    // A picture beyond `limits.uploadBytes` is refused as too large where its bytes are read; here it would only not fit.
+    z.strictObject({
+      dataUrl: z.string().startsWith("data:image/", "a picture's data URL begins with data:image/").max(limits.requestBytes),
+    }),
+  ],
+  { error: "neither the sha256 of an image of the catalogue nor a dataUrl that begins with data:image/" },
+);
 
 export const contentPartSchema = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("text"), text: z.string().max(limits.textLength) }),
+  z.strictObject({
+    type: z.literal("text"),
+    text: z.string().max(limits.textLength, `a text has at most ${limits.textLength} characters`),
+  }),
   z.strictObject({ type: z.literal("image"), image: imageRefSchema }),
 ]);
 
@@ -68,7 +77,7 @@ export const opSchema = z.enum(["set", "scale", "add", "ablate"]);
 export const interventionSchema = z.strictObject({
   feature: featureIndexSchema,
   op: opSchema.default("set"),
-  value: z.number().min(-limits.value).max(limits.value).default(1),
+  value: strengthSchema.default(1),
   unit: z.enum(["max", "raw"]).default("max"),
   scope: scopeSchema.default({ type: "image" }),
 });
@@ -105,7 +114,10 @@ export const sweepSchema = z.strictObject({
     .min(0)
     .max(limits.clamps - 1),
   /** What takes the place of the clamp's `value`, in its own unit. */
-  values: z.array(z.number().min(-limits.value).max(limits.value)).min(1).max(limits.sweepPoints),
+  values: z
+    .array(strengthSchema)
+    .min(1, "a sweep has at least one strength")
+    .max(limits.sweepPoints, `a sweep has at most ${limits.sweepPoints} strengths`),
 });
 
 export const generateRequestSchema = z.strictObject({
@@ -117,7 +129,7 @@ export const generateRequestSchema = z.strictObject({
     .optional(),
   messages: z.array(messageSchema).min(1).max(limits.messages),
   sampling: samplingSchema.default(() => samplingSchema.parse({})),
-  interventions: z.array(interventionSchema).max(limits.clamps).default([]),
+  interventions: z.array(interventionSchema).max(limits.clamps, `a request takes at most ${limits.clamps} clamps`).default([]),
   mode: modeSchema.default("delta"),
   /** Arms beside `steered`. */
   controls: z.array(controlSchema).max(4).default(["baseline"]),

@@ -17,12 +17,12 @@ export function sweepPoints({ sweep, interventions }: Pick<GenerateRequest, "swe
   const swept = interventions[clamp];
   if (!swept) {
     const has = interventions.length === 0 ? "none" : `${interventions.length}`;
-    throw new FacetError("invalid_request", `sweep.clamp: the sweep is of clamp ${clamp} and the request has ${has}; they count from 0.`);
+    throw new FacetError("invalid_request", `The sweep is of clamp ${clamp} and the request has ${has}; clamps count from 0.`);
   }
   if (swept.op === "ablate") {
     throw new FacetError(
       "invalid_request",
-      `sweep.clamp: clamp ${clamp} ablates feature ${swept.feature}, and an ablation has no strength.`,
+      `The sweep's clamp ${clamp} ablates feature ${swept.feature}, and an ablation has no strength.`,
       {
         fix: "Sweep a clamp that sets, scales or adds.",
       },

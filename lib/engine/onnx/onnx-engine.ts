@@ -90,11 +90,12 @@ export class OnnxEngine implements Engine {
 
   async features(input: AnalyseRequest, options: Pick<GenerateOptions, "signal" | "resolveImage">): Promise<ImageFeatures> {
     this.refuseOther(input.dictionary, undefined);
-    const { model, codec } = await this.loaded();
+    await this.loaded();
     const ticket = this.analysisQueue.enter(options.signal);
     try {
       await drain(ticket);
       const { pixels } = await this.picture(input.image, options);
+      const { model, codec } = await this.loaded();
       const prompt = imagePrompt(input.image, this.manifest, codec);
       const prefill = await Prefill.run(model, prompt, [pixels]);
       await prefill.release();
@@ -118,7 +119,9 @@ export class OnnxEngine implements Engine {
       const prepared = await this.prepare(loaded, request, options);
       for await (const position of ticket.positions()) yield { type: "queued", position };
       try {
-        yield* this.run(options, prepared, performance.now() - entered);
+        // Whoever waited may have outlived the runtime that was there when it came.
+        const current = await this.loaded();
+        yield* this.run(options, { ...prepared, loaded: current }, performance.now() - entered);
       } catch (error) {
         throw asEngineError(error);
       }

@@ -11,7 +11,7 @@ export function watchedWords(words: readonly string[], codec: TextCodec): Watche
   return words.map((word) => {
     const spellings = codec.spellings(word);
     if (spellings.length === 0) {
-      throw new FacetError("invalid_request", `watch: the model has no token for “${word}”, so its probability cannot be watched.`, {
+      throw new FacetError("invalid_request", `The model has no token for “${word}”, so its probability cannot be watched.`, {
         fix: "Watch a word that the model knows; its alternatives show some.",
       });
     }
