@@ -1,4 +1,6 @@
 import { Library } from "lucide-react";
+import Link from "next/link";
+import { ExperimentRow } from "@/components/experiment/experiment-row";
 import { DictionaryRow } from "@/components/search/dictionary-row";
 import { HighlightCard } from "@/components/search/highlight-card";
 import { HomeSearch } from "@/components/search/home-search";
@@ -7,10 +9,13 @@ import { ErrorState } from "@/components/ui/error-state";
 import { ReloadButton } from "@/components/ui/reload-button";
 import { type Database, getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { listExperiments } from "@/lib/catalog/experiments";
 import { type Highlight, pickHighlights, pickSearches } from "@/lib/catalog/home";
 import { asFacetError } from "@/lib/core/errors";
+import type { ExperimentSummary } from "@/lib/core/experiment";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary } from "@/lib/core/records";
+import { routes } from "@/lib/core/routes";
 import { listFeatures } from "@/lib/search/list-features";
 import { MissingPage, missingHere } from "./missing-page";
 
@@ -23,10 +28,12 @@ export default async function HomePage() {
   let dictionaries: Dictionary[];
   let examples: { words: string; total: number }[] = [];
   let highlights: Highlight[] = [];
+  let saved: ExperimentSummary | null = null;
   try {
     const database = await getDatabase();
     dictionaries = await listDictionaries(database);
     highlights = pickHighlights(dictionaries);
+    saved = await worthSeeing(database);
     if (dictionaries[0]) examples = await exampleSearches(database, dictionaries[0], highlights);
   } catch (thrown) {
     const error = asFacetError(thrown);
@@ -78,6 +85,19 @@ export default async function HomePage() {
           </div>
         </section>
       )}
+      {saved && (
+        <section aria-labelledby="saved">
+          <div className="mb-3 flex flex-wrap items-baseline justify-between gap-x-4 text-sm">
+            <h2 id="saved" className="text-muted">
+              A saved experiment: the answer before and after
+            </h2>
+            <Link href={routes.experiments()} className="rounded-sm text-accent underline-offset-4 hover:underline">
+              All saved experiments
+            </Link>
+          </div>
+          <ExperimentRow experiment={saved} heading="h3" />
+        </section>
+      )}
       <footer className="mt-auto border-line border-t pt-4 text-muted text-xs">
         {[...attributions].map((attribution) => (
           <p key={attribution} className="max-w-4xl">
@@ -87,6 +107,15 @@ export default async function HomePage() {
       </footer>
     </div>
   );
+}
+
+/** How many of the newest experiments are looked through for one to show. */
+const looked = 20;
+
+/** The newest saved experiment that changed something and has the answer without it beside; else the newest. */
+async function worthSeeing(database: Database): Promise<ExperimentSummary | null> {
+  const { items } = await listExperiments(database, { limit: looked, cursor: null });
+  return items.find((one) => one.outcome === "steered" && one.baseline !== null && one.baseline !== one.steered) ?? items[0] ?? null;
 }
 
 /** Searches that find something, with how much. */

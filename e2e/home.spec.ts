@@ -1,6 +1,8 @@
+import type { ExperimentSummary } from "../lib/core/experiment";
 import { formatIndex } from "../lib/core/format";
+import type { FeaturePage } from "../lib/core/records";
 import { routes } from "../lib/core/routes";
-import { expect, open, test } from "./site";
+import { expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
 
 test("says what this is, lists the dictionaries with their numbers, and leads into one", async ({ page, catalogue }) => {
   await open(page, routes.home());
@@ -80,4 +82,35 @@ test("the palette opens by key and jumps to a feature", async ({ page, catalogue
   await expect(option).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(new RegExp(`/${catalogue.card.index}(\\?|$)`));
+});
+
+test("shows the newest saved experiment, its answer before and after", async ({ page, catalogue, request }) => {
+  const { dictionary } = catalogue;
+  expect(dictionary.engine, "the demo's engine is part of what is tested").toBe("ready");
+  const list = routes.api.features({ dictionary: dictionary.ref, sort: "-steer", concept: "object", limit: 20 });
+  const { items } = (await (await request.get(list)).json()) as FeaturePage;
+  const [first] = items;
+  const image = items.find(({ label, top }) => label !== first?.label && top.length > 0)?.top[0]?.image;
+  const content = [
+    { type: "image", image: { sha256: image } },
+    { type: "text", text: "what do you see ?" },
+  ];
+  const asked = { dictionary: dictionary.ref, messages: [{ role: "user", content }], interventions: [{ feature: first?.index, value: 4 }] };
+  const stream = await (await request.post(routes.api.steer(), { data: asked })).text();
+  const run = /"run":"([^"]+)"/.exec(stream)?.[1];
+  const title = `On the home page ${Date.now()}`;
+  const saved = (await (await request.post(routes.api.experiments(), { data: { run, title } })).json()) as ExperimentSummary;
+  expect(saved.steered, "the best steered feature changes the answer").not.toBe(saved.baseline);
+
+  await open(page, routes.home());
+  const region = page.getByRole("region", { name: /saved experiment/ });
+  await expect(region).toContainText(`Steered: ${saved.steered}`);
+  await expect(region).toContainText(`Baseline: ${saved.baseline}`);
+  await expectNoSidewaysScrolling(page);
+  await expectNoGraveViolations(page);
+  await region.getByRole("link", { name: title }).click();
+  await expect(page).toHaveURL(routes.experiment(saved.id));
+  await page.goBack();
+  await region.getByRole("link", { name: "All saved experiments" }).click();
+  await expect(page).toHaveURL(routes.experiments());
 });

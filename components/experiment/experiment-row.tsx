@@ -5,8 +5,8 @@ import { routes } from "@/lib/core/routes";
 import { formatDate } from "./date";
 import { MarkedText, marksOf } from "./marked-text";
 
-/** A saved experiment in the list: what was asked, and what was answered with and without. */
-export function ExperimentRow({ experiment }: { experiment: ExperimentSummary }) {
+/** A saved experiment in a list, or under a `heading` of its own: what was asked, and what was answered with and without. */
+export function ExperimentRow({ experiment, heading: Heading = "h2" }: { experiment: ExperimentSummary; heading?: "h2" | "h3" }) {
   const { id, title, picture, question, steered, baseline, outcome, createdAt, dictionary } = experiment;
   const marks = marksOf(steered, baseline);
   return (
@@ -20,7 +20,7 @@ export function ExperimentRow({ experiment }: { experiment: ExperimentSummary })
         )}
       </span>
       <div className="flex min-w-0 grow flex-col gap-1">
-        <h2 className="min-w-0">
+        <Heading className="min-w-0">
           <Link
             href={routes.experiment(id)}
             prefetch={false}
@@ -30,7 +30,7 @@ export function ExperimentRow({ experiment }: { experiment: ExperimentSummary })
               {title}
             </span>
           </Link>
-        </h2>
+        </Heading>
         {question && question !== title && (
           <p dir="auto" className="line-clamp-1 break-words text-muted text-sm">
             {question}

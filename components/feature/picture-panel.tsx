@@ -9,7 +9,7 @@ import { Segmented } from "@/components/ui/segmented";
 import { Slider } from "@/components/ui/slider";
 import { Switch } from "@/components/ui/switch";
 import { imageInfoQueryOptions } from "@/lib/api/images";
-import { formatActivation, formatCount } from "@/lib/core/format";
+import { formatActivation, formatCount, inPrint } from "@/lib/core/format";
 import type { FeatureDetail, ImageExample } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { CellPicture, type CellState } from "./cell-picture";
@@ -50,7 +50,7 @@ export function PicturePanel({ detail, examples, dense, tab, position, view, set
     if (chosen) setView({ band: tab.key, image: imageParam(tab.key, chosen) });
   };
   const ref = detail.dictionary.ref;
-  const caption = useQuery(imageInfoQueryOptions(picture.image)).data?.caption;
+  const caption = inPrint(useQuery(imageInfoQueryOptions(picture.image)).data?.caption);
 
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-x-6 gap-y-4 [--picture:max(18rem,calc(100dvh-19.5rem))] sm:grid-cols-[minmax(0,var(--picture))_minmax(11.5rem,1fr)] sm:grid-rows-[auto_1fr_auto]">

@@ -16,7 +16,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { asFacetError } from "@/lib/core/errors";
-import { formatActivation, formatCount, formatIndex, formatNoun } from "@/lib/core/format";
+import { formatActivation, formatCount, formatIndex, formatNoun, inPrint } from "@/lib/core/format";
 import type { Analysis, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
@@ -54,6 +54,7 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
   const [hovered, setHovered] = useState<number | null>(null);
   const [looked, setLooked] = useState<number | null>(null);
 
+  const caption = inPrint(info.caption);
   const failure = query.error ? asFacetError(query.error) : null;
   const analysis = query.data ?? (failure ? stored : null);
   const { rows, cols } = analysis ?? dictionary.grid;
@@ -94,7 +95,7 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
           <div className="flex flex-col items-center gap-x-6 gap-y-3 sm:max-lg:flex-row lg:items-start">
             <CellPicture
               src={routes.api.image(info.sha256)}
-              alt={info.caption ? `Picture: ${info.caption}` : "Picture"}
+              alt={caption ? `Picture: ${caption}` : "Picture"}
               dense={shown?.dense ?? nothing}
               rows={rows}
               cols={cols}
@@ -113,8 +114,8 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
           </div>
         </div>
         <div className="min-w-0">
-          <h1 dir="auto" className={cn("text-pretty break-words font-semibold text-xl leading-snug", !info.caption && "text-muted")}>
-            {info.caption ?? `Picture ${info.sha256.slice(0, 12)}`}
+          <h1 dir="auto" className={cn("text-pretty break-words font-semibold text-xl leading-snug", !caption && "text-muted")}>
+            {caption ?? `Picture ${info.sha256.slice(0, 12)}`}
           </h1>
           <p className="num mt-1 text-muted text-sm">
             {info.width} × {info.height} px{info.source && ` · ${info.source}`}

@@ -53,6 +53,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
     dictionary,
     from: fromParam(query),
     searching: query.q.trim() !== "",
+    sort: query.sort,
     heat: heat === "on",
     onToggleHeat: toggleHeat,
     compact,

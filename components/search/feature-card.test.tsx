@@ -62,6 +62,23 @@ it("says its numbers and its health aloud", () => {
   expect(screen.getByText("max 9")).toBeTruthy();
 });
 
+it("leads with what its list is sorted by, else with the first score that it has", () => {
+  const { rerender } = render(<FeatureCard card={card} dictionary={dictionary} heat />);
+  expect(screen.getByTitle(/^IoU \.71: intersection over union/)).toBeTruthy();
+  rerender(<FeatureCard card={card} dictionary={dictionary} heat sort="steer" />);
+  expect(screen.getByTitle(/^Steering effect \.90: how often clamping/).textContent).toContain(".90");
+  expect(screen.queryByText(".71")).toBeNull();
+  // What it lacks, and what it says anyway, leave its score.
+  for (const sort of ["clip", "density", "relevance", "index"] as const) {
+    rerender(<FeatureCard card={card} dictionary={dictionary} heat sort={sort} />);
+    expect(screen.getByText(".71")).toBeTruthy();
+  }
+  rerender(<FeatureCard card={{ ...card, iou: null, steer: null, detection: 0.8 }} dictionary={dictionary} heat />);
+  expect(screen.getByTitle(/^Detection \.80/)).toBeTruthy();
+  rerender(<FeatureCard card={{ ...card, iou: null, steer: null }} dictionary={dictionary} heat />);
+  expect(screen.queryByTitle(/^IoU/)).toBeNull();
+});
+
 it("marks why it was found, in the label or under it", () => {
   const { rerender } = render(
     <FeatureCard

@@ -5,8 +5,8 @@ import { memo, type PointerEvent, type Ref, useState } from "react";
 import { ExamplePicture } from "@/components/heatmap/example-picture";
 import { Badge } from "@/components/ui/badge";
 import { cn } from "@/components/ui/cn";
-import { formatActivation, formatIndex, formatPercent, formatScore } from "@/lib/core/format";
-import type { FeatureCard as Card, Dictionary, ImageExample } from "@/lib/core/records";
+import { formatActivation, formatIndex, formatPercent } from "@/lib/core/format";
+import type { FeatureCard as Card, Dictionary, ImageExample, SortKey } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { CardText } from "./card-text";
 import { ConceptGlyph } from "./concept";
@@ -14,7 +14,7 @@ import { DensityBar } from "./density-bar";
 import { FeatureLabel, nameOf } from "./feature-label";
 import { HealthGlyphs } from "./health";
 import { MatchReason } from "./match-reason";
-import { metrics } from "./metrics";
+import { inSentence, leadOf, metrics } from "./metrics";
 
 export interface FeatureCardProps {
   card: Card;
@@ -25,6 +25,8 @@ export interface FeatureCardProps {
   compact?: boolean;
   /** Leaves room for why it matched. */
   searching?: boolean;
+  /** What the list is sorted by. */
+  sort?: SortKey;
   /** Whether its pictures are on the first screen. */
   eager?: boolean;
   /** Which of its pictures shows; the pointer moving over it and the key `n` change it. */
@@ -42,6 +44,7 @@ export const FeatureCard = memo(function FeatureCard({
   heat,
   compact,
   searching,
+  sort,
   eager,
   picture = 0,
   onPicture,
@@ -98,15 +101,7 @@ export const FeatureCard = memo(function FeatureCard({
                 <DensityBar density={density} noun={noun} />
               </span>
             )}
-            {card.iou !== null && (
-              <Badge title={`IoU ${formatScore(card.iou)}: how exactly its mask covers what the label names`}>
-                <span aria-hidden className="hidden @[11rem]:inline">
-                  IoU
-                </span>
-                <span className="sr-only">IoU </span>
-                {formatScore(card.iou)}
-              </Badge>
-            )}
+            <Lead card={card} sort={sort} />
           </span>
         </div>
         {!compact && (
@@ -124,6 +119,22 @@ export const FeatureCard = memo(function FeatureCard({
     </article>
   );
 });
+
+/** The number that its list goes by, or its score. */
+function Lead({ card, sort }: Pick<FeatureCardProps, "card" | "sort">) {
+  const key = leadOf(card, sort);
+  if (key === null) return null;
+  const { name, short, explain, format, of } = metrics[key];
+  return (
+    <Badge title={`${name} ${format(of(card))}: ${inSentence(explain)}`}>
+      <span aria-hidden className="hidden @[11rem]:inline">
+        {inSentence(short)}
+      </span>
+      <span className="sr-only">{name} </span>
+      {format(of(card))}
+    </Badge>
+  );
+}
 
 /** One of the top pictures; the eye turns its heat off. */
 function CardPicture({

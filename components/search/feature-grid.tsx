@@ -22,7 +22,7 @@ function measureGrid(container: HTMLElement) {
   };
 }
 
-export function FeatureGrid({ searching, compact, heat, from, ...list }: FeatureListProps) {
+export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: FeatureListProps) {
   const { pages, dictionary } = list;
   const container = useRef<HTMLDivElement>(null);
   const { shown, first, blanks, above, below, pictureOf, setPicture, setActive } = useFeatureList({
@@ -50,6 +50,7 @@ export function FeatureGrid({ searching, compact, heat, from, ...list }: Feature
                 heat={heat}
                 compact={compact}
                 searching={searching}
+                sort={sort}
                 eager={first + i < 8}
                 picture={pictureOf(card.index)}
                 onPicture={setPicture}

@@ -12,6 +12,7 @@ import { histogramsQueryOptions } from "@/lib/api/histograms";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount } from "@/lib/core/format";
 import { conceptClasses, type FlagKey, type Histograms, type MetricKey, scoreKeys } from "@/lib/core/records";
+import { measuredIn } from "@/lib/core/usual-sort";
 import { ConceptGlyph } from "./concept";
 import { conceptExplanations, flagNames, inSentence, metrics } from "./metrics";
 
@@ -31,13 +32,16 @@ export function FilterPanel({ query, setQuery }: FilterPanelProps) {
   if (histograms.error) return <ErrorState error={histograms.error} onRetry={() => void histograms.refetch()} />;
   if (!histograms.data) return <FilterSkeleton />;
   const data = histograms.data;
+  const present = measuredIn(data);
+  // Where nothing of the first is measured, as over texts, the others are not hidden behind a press; where none of them is, there is no press.
+  const open = all || !first.some((key) => present.includes(key));
   return (
     <div className="space-y-6">
       <Concepts query={query} setQuery={setQuery} counts={data.concepts} />
-      {(all ? [...first, ...more] : first).map((key) => (
+      {(open ? [...first, ...more] : first).map((key) => (
         <MetricFilter key={key} metric={key} data={data} query={query} setQuery={setQuery} />
       ))}
-      {!all && (
+      {!open && more.some((key) => present.includes(key)) && (
         <Button variant="ghost" size="sm" className="-ml-3" onClick={() => setAll(true)}>
           More filters
         </Button>

@@ -1,6 +1,6 @@
 /** The numbers that lists show, sort and filter by: their names, what they mean, how they are written. */
 import { formatActivation, formatCount, formatPercent, formatScore } from "@/lib/core/format";
-import type { Concept, FeatureCard, FlagKey, MetricKey, SortKey } from "@/lib/core/records";
+import { type Concept, type FeatureCard, type FlagKey, type MetricKey, type SortKey, scoreKeys } from "@/lib/core/records";
 
 export interface Metric {
   key: MetricKey;
@@ -141,6 +141,17 @@ export const sortNames: Record<SortKey, string> = {
   fuzzing: metrics.fuzzing.name,
   images: metrics.images.name,
 };
+
+/** On every card anyway. */
+const onCards: readonly MetricKey[] = ["density", "max_activation"];
+
+/** The number that a card leads with: what its list is sorted by, else the first score that it has. */
+export function leadOf(card: FeatureCard, sort?: SortKey): MetricKey | null {
+  const has = (key: MetricKey) => metrics[key].of(card) !== null;
+  const asked = sort && sort in metrics ? (sort as MetricKey) : null;
+  if (asked && !onCards.includes(asked) && has(asked)) return asked;
+  return scoreKeys.find(has) ?? null;
+}
 
 /** A name as it stands within a sentence: abbreviations, which have capitals of their own, keep them. */
 export function inSentence(name: string): string {

@@ -1,7 +1,7 @@
 "use client";
 import { type RefObject, useCallback, useState } from "react";
 import type { Sort } from "@/lib/core/feature-query";
-import type { Dictionary, FeatureCard } from "@/lib/core/records";
+import type { Dictionary, FeatureCard, SortKey } from "@/lib/core/records";
 import { pageSize } from "./list-url";
 import type { FeaturePages } from "./use-feature-pages";
 import { useListKeys } from "./use-list-keys";
@@ -15,6 +15,8 @@ export interface FeatureListProps {
   /** The list's own query, for links. */
   from: string;
   searching: boolean;
+  /** What the list is sorted by. */
+  sort: SortKey;
   heat: boolean;
   onToggleHeat: () => void;
   compact: boolean;

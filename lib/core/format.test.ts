@@ -12,6 +12,7 @@ import {
   formatScore,
   formatSeconds,
   formatShare,
+  inPrint,
 } from "./format";
 
 const table = (format: (value: number | null) => string, rows: [number | null, string][]) => {
@@ -133,4 +134,10 @@ describe("a column", () => {
     expect(alignDecimals(formatActivation(null), 1)).toBe("–\u2008\u2007");
     expect(["8.21", "12 %", "–", "−0.5", "<0.001 %", ".71"].map(decimalsOf)).toEqual([2, 0, 0, 1, 3, 2]);
   });
+});
+
+it("prints a caption without spaces before its signs, and any other as it is", () => {
+  expect(inPrint("a hat , a bell . What ?")).toBe("a hat, a bell. What?");
+  for (const caption of ["a hat, a bell.", "at .5 of it", ":-) a face", ""]) expect(inPrint(caption)).toBe(caption);
+  expect(inPrint(null)).toBeNull();
 });

@@ -125,3 +125,8 @@ function withMinus(value: number): string {
   const text = Math.abs(value).toLocaleString("en-US", { maximumFractionDigits: 12 });
   return value < 0 ? `−${text}` : text;
 }
+
+/** A caption as it is printed: those that come as words and signs apart (“a hat , a bell .”) without the space before a sign. */
+export function inPrint(caption: string | null | undefined): string | null {
+  return caption?.replace(/(\S) ([,.;:!?])(?=\s|$)/gu, "$1$2") ?? null;
+}

@@ -13,6 +13,7 @@ import { getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { findImageInfo } from "@/lib/catalog/images";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
+import { inPrint } from "@/lib/core/format";
 import { sha256Schema } from "@/lib/core/protocol";
 import type { Dictionary, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
@@ -43,7 +44,7 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
   const { sha256 } = await params;
   const loaded = await load(sha256);
   if ("problem" in loaded) return { title: "Picture" };
-  const title = loaded.info.caption ?? `Picture ${sha256.slice(0, 12)}`;
+  const title = inPrint(loaded.info.caption) ?? `Picture ${sha256.slice(0, 12)}`;
   const description = "One picture and every feature that fires on it, cell by cell.";
   return {
     metadataBase: await requestOrigin(),
