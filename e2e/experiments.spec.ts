@@ -259,6 +259,7 @@ test("the list is searched by words of title, question, answer and feature, and 
   catalogue,
   request,
 }) => {
+  test.slow();
   const { label } = await subject(catalogue, request);
   const id = await run(request, await clamped(catalogue, request));
   const { body } = await save(request, { run: id, title: "Quokkas in a list", note: "An unlikely marsupial." });
@@ -310,6 +311,7 @@ for (const [scheme, viewport] of [
   test.describe(`${scheme}, ${viewport.width} px`, () => {
     test.use({ viewport, colorScheme: scheme, expectedErrors: [/404/] });
     test("its pages are accessible and fit, also where there is nothing to show", async ({ page, catalogue, request }) => {
+      test.slow();
       const { body } = await save(request, {
         run: await run(request, await clamped(catalogue, request)),
         title: `A rather long title that has ${"words and ".repeat(9)}an-unbroken-${"word".repeat(12)}`.slice(0, 200),
