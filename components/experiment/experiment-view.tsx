@@ -100,7 +100,13 @@ export function ExperimentView({ experiment, present, grid }: ExperimentViewProp
           <h2 id="answers-title" className="mb-4 font-medium text-muted text-sm">
             Answers as the engine streamed them
           </h2>
-          <AnswersPanel run={run} stale={false} clamps={request.interventions.length} onRun={replay.start} />
+          <AnswersPanel
+            run={run}
+            stale={false}
+            clamps={request.interventions.length}
+            onRun={replay.start}
+            dictionary={request.dictionary}
+          />
         </section>
         <div className="flex min-w-0 flex-col gap-6 md:col-start-1 md:row-start-1">
           <section aria-labelledby="input-title">

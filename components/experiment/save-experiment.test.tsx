@@ -1,0 +1,76 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, expect, it, vi } from "vitest";
+import type { RunState } from "@/components/steer/run-state";
+import { SaveExperiment } from "./save-experiment";
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+const view = (run: Pick<RunState, "id" | "status">, pictures: string[] = []) =>
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <SaveExperiment run={run} pictures={() => pictures} />
+    </QueryClientProvider>,
+  );
+const openForm = () => fireEvent.click(screen.getByRole("button", { name: "Save" }));
+
+it("offers only what came to its end", () => {
+  for (const status of ["idle", "waiting", "queued", "running", "stopped", "failed"] as const) {
+    view({ id: "aaaaaaaaaaaaaaaa", status });
+    expect(screen.queryByRole("button"), status).toBeNull();
+    cleanup();
+  }
+});
+
+it("says that a run without a name cannot be saved, and what to do", () => {
+  view({ status: "done" });
+  openForm();
+  expect(screen.getByText(/Run it again, then save/)).toBeTruthy();
+});
+
+it("sends the run's name, the words and the uploaded pictures, and no text or receipt", async () => {
+  const summary = {
+    id: "bbbbbbbbbbbbbbbb",
+    createdAt: "2026-01-02T03:04:05.000Z",
+    title: "My title",
+    note: "",
+    dictionary: "a/b",
+    question: "",
+    picture: null,
+    clamps: [],
+    steered: "",
+    baseline: null,
+    outcome: "steered",
+    arms: 1,
+  };
+  const fetched = vi.fn(async (_url: string, _init: RequestInit) => Response.json(summary, { status: 201 }));
+  vi.stubGlobal("fetch", fetched);
+  view({ id: "aaaaaaaaaaaaaaaa", status: "done" }, ["data:image/png;base64,AA=="]);
+  openForm();
+  expect(screen.getByText(/picture that you uploaded can then be seen/)).toBeTruthy();
+  fireEvent.change(screen.getByLabelText("Title"), { target: { value: "My title" } });
+  fireEvent.click(screen.getByRole("button", { name: "Save for good" }));
+  const link = await screen.findByRole("link", { name: "My title" });
+  expect(link.getAttribute("href")).toBe("/x/bbbbbbbbbbbbbbbb");
+  expect(JSON.parse(String(fetched.mock.calls[0]?.[1].body))).toEqual({
+    run: "aaaaaaaaaaaaaaaa",
+    title: "My title",
+    note: "",
+    pictures: ["data:image/png;base64,AA=="],
+  });
+});
+
+it("keeps what was typed where the server refuses, and says why", async () => {
+  const error = { code: "run_not_found", message: "The server no longer has this run.", fix: "Run it again.", retry: false };
+  vi.stubGlobal("fetch", async () => Response.json({ error }, { status: 404 }));
+  view({ id: "aaaaaaaaaaaaaaaa", status: "done" });
+  openForm();
+  fireEvent.change(screen.getByLabelText("Note"), { target: { value: "Not to be lost" } });
+  fireEvent.click(screen.getByRole("button", { name: "Save for good" }));
+  expect((await screen.findByRole("alert")).textContent).toBe("The server no longer has this run. Run it again.");
+  expect((screen.getByLabelText("Note") as HTMLTextAreaElement).value).toBe("Not to be lost");
+});
