@@ -318,7 +318,7 @@ for (const [scheme, viewport] of [
       });
       for (const address of [
         routes.experiment(body.id),
-        routes.experiments({ q: "no such words here" }),
+        routes.experiments({ q: "zzqxv" }),
         routes.experiments(),
         routes.experiment("aaaaaaaaaaaaaaaa"),
         routes.embed.experiment(body.id),
