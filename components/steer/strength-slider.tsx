@@ -1,7 +1,8 @@
 "use client";
-import { type KeyboardEvent, type PointerEvent, useMemo, useRef } from "react";
+import { type KeyboardEvent, type PointerEvent, useId, useMemo, useRef } from "react";
 import { histogramBars } from "@/components/charts/activation-histogram-marks";
 import { cn } from "@/components/ui/cn";
+import { formatStrength } from "./clamp-words";
 import { strengthRange } from "./state";
 import { shareToStrength, strengthAfterKey, strengthTicks, strengthToShare, typicalRange } from "./strength-scale";
 
@@ -27,6 +28,7 @@ const percent = (share: number) => `${100 * share}%`;
 /** A strength on a line whose stretch from 0 to the feature's maximum shows how strongly the feature fires by itself. */
 export function StrengthSlider({ label, value, onChange, valueText, histogram, unit, disabled = false }: StrengthSliderProps) {
   const track = useRef<HTMLDivElement>(null);
+  const noteId = useId();
   const bars = useMemo(() => (histogram ? histogramBars(histogram, 100, trackHeight - 2) : []), [histogram]);
   const typical = useMemo(() => (histogram ? typicalRange(histogram) : null), [histogram]);
   const at = strengthToShare(value);
@@ -102,6 +104,7 @@ export function StrengthSlider({ label, value, onChange, valueText, histogram, u
           aria-valuemax={strengthRange.max}
           aria-valuenow={Math.min(strengthRange.max, Math.max(strengthRange.min, value))}
           aria-valuetext={valueText}
+          aria-describedby={typical ? noteId : undefined}
           aria-disabled={disabled || undefined}
           onKeyDown={disabled ? undefined : press}
           className="absolute size-4 -translate-x-1/2 rounded-full bg-raised shadow ring-2 ring-accent"
@@ -115,6 +118,16 @@ export function StrengthSlider({ label, value, onChange, valueText, histogram, u
           </span>
         ))}
       </div>
+      {typical && (
+        <p id={noteId} className="num mt-1 text-muted text-xs">
+          <span aria-hidden className="mr-1.5 inline-block h-2.5 w-3 translate-y-px rounded-sm bg-accent-soft ring-1 ring-line" />
+          By itself mostly {rangeOf(typical)} × max
+        </p>
+      )}
     </div>
   );
 }
+
+/** Two digits each: the shares of an activation's maximum are no more exact than their bins. */
+const rangeOf = ([low, high]: [number, number]) =>
+  `${formatStrength(Number(low.toPrecision(2)))} to ${formatStrength(Number(high.toPrecision(2)))}`;
