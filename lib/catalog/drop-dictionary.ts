@@ -86,6 +86,6 @@ export async function dropDictionary(db: Database, ref: string, version?: string
   // Only now: had the transaction failed, the files would still be wanted.
   const owner = await db.imageOwner();
   const { removed, shared } = await removeUnshared(db.imagesDir, owner, images);
-  await new ImageList(db.imagesDir, owner).rewrite(db);
+  await new ImageList(db.imagesDir, owner).renew(db);
   return { ref, version: dropped.version, features: dropped.features, images: removed, shared };
 }

@@ -96,6 +96,11 @@ export class ImageList {
       await rm(draft, { force: true });
     }
   }
+
+  /** As `rewrite`, after the rows were changed for good: a list that could not be written names too many pictures, which loses none. */
+  async renew(db: Pick<Database, "rows">): Promise<void> {
+    await this.rewrite(db).catch(() => {});
+  }
 }
 
 /** A part of all hashes at a time: there may be millions. */

@@ -3,6 +3,8 @@
  * dictionary that is there already with the same content is left alone; other content of the same weights, and other weights under the
  * same name, become a new version beside the old, so that pinned links keep what they name. Only `--into` adds to a version in place.
  */
+import { statfs } from "node:fs/promises";
+import path from "node:path";
 import type { PoolClient } from "pg";
 import { FacetError } from "@/lib/core/errors";
 import { invalidBundle } from "@/lib/formats/manifest";
@@ -144,10 +146,10 @@ export async function importSource(db: Database, source: Source, options: Import
         commit();
       }
     });
-    await new ImageList(db.imagesDir, owner).rewrite(db);
+    await new ImageList(db.imagesDir, owner).renew(db);
     return result;
   } catch (error) {
-    throw asImportError(error, signal);
+    throw (await isFull(error, db)) ? diskFull(error) : asImportError(error, signal);
   } finally {
     await written.forget();
   }
@@ -207,13 +209,27 @@ function asImportError(error: unknown, signal?: AbortSignal): unknown {
   if (code?.startsWith("23") || code?.startsWith("22")) {
     return invalidBundle(`A row cannot be stored (${table ?? "value"}: ${(error as Error).message}).`, undefined, error);
   }
-  if (code === "ENOSPC" || code === "EDQUOT" || code === "53100") {
-    return new FacetError("disk_full", "The disk is full; the catalogue is as it was before.", {
-      fix: "Free some space and import again.",
-      cause: error,
-    });
-  }
   return error;
+}
+
+/** What is left when not even the log of a transaction can grow, which is made 16 MiB at a time. */
+const nearlyFull = 20 * 2 ** 20;
+
+/** Whether the disk was full: of the images, or of the database. */
+async function isFull(error: unknown, db: Database): Promise<boolean> {
+  const { code, message = "" } = error as { code?: string; message?: string };
+  if (["ENOSPC", "EDQUOT", "53100"].includes(code ?? "") || /No space left on device|[Qq]uota exceeded/.test(message)) return true;
+  // The embedded database ends where its log cannot be written, and its last words are lost.
+  if (code !== "catalogue_unreachable" || !db.stampFile) return false;
+  const disk = await statfs(path.dirname(db.stampFile)).catch(() => null);
+  return disk !== null && disk.bavail * disk.bsize < nearlyFull;
+}
+
+function diskFull(cause: unknown): FacetError {
+  return new FacetError("disk_full", "The disk is full; the catalogue is as it was before.", {
+    fix: "Free some space and import again.",
+    cause,
+  });
 }
 
 /** The model's number. Files that do not say which weights it has belong to the one of that name that is there. */
