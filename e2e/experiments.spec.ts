@@ -1,4 +1,5 @@
 /** Saved experiments, on the real model: a run is saved, opened, run again, forked, framed and found. */
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { APIRequestContext, Page } from "@playwright/test";
@@ -262,28 +263,31 @@ test("the list is searched by words of title, question, answer and feature, and 
   test.slow();
   const { label } = await subject(catalogue, request);
   const id = await run(request, await clamped(catalogue, request));
-  const { body } = await save(request, { run: id, title: "Quokkas in a list", note: "An unlikely marsupial." });
-  const dark = await save(request, { run: id, title: "Nothing like it" });
+  // What earlier tests saved stays in their catalogue.
+  const mark = `q${randomUUID().slice(0, 8)}`;
+  const [wanted, other] = [`Quokkas of ${mark} in a list`, `Nothing like ${mark.toUpperCase()}x`];
+  const { body } = await save(request, { run: id, title: wanted, note: `Marsupials of ${mark}m.` });
+  const dark = await save(request, { run: id, title: other });
   await open(page, routes.experiments());
   const row = (title: string) => page.getByRole("main").getByRole("link", { name: title, exact: true });
-  await expect(row("Quokkas in a list")).toBeVisible();
-  await expect(row("Nothing like it")).toBeVisible();
+  await expect(row(wanted)).toBeVisible();
+  await expect(row(other)).toBeVisible();
   const box = page.getByRole("searchbox", { name: "Search experiments" });
-  for (const search of ["quokka", "marsup"]) {
+  for (const search of [`quokka ${mark}`, `of ${mark}m`]) {
     await box.fill(search);
     await expect(page).toHaveURL(routes.experiments({ q: search }));
-    await expect(row("Quokkas in a list")).toBeVisible();
-    await expect(row("Nothing like it")).toHaveCount(0);
+    await expect(row(wanted)).toBeVisible();
+    await expect(row(other)).toHaveCount(0);
   }
   await box.fill(label);
-  await expect(row("Nothing like it")).toBeVisible();
+  await expect(row(other)).toBeVisible();
   await box.fill("zzqxv");
   await expect(page.getByRole("main")).toContainText("No experiment has “zzqxv”.");
   await expectNoGraveViolations(page);
   await page.getByRole("button", { name: "Show all" }).click();
-  await expect(row("Nothing like it")).toBeVisible();
+  await expect(row(other)).toBeVisible();
   // Found by its address, before any script.
-  const found = await request.get(routes.experiments({ q: "quokka" }));
+  const found = await request.get(routes.experiments({ q: `quokka ${mark}` }));
   expect(await found.text()).toContain(routes.experiment(body.id));
   expect(await found.text()).not.toContain(routes.experiment(dark.body.id));
 });
