@@ -20,7 +20,7 @@ export async function around(
   index: number,
 ): Promise<Around> {
   const order = orderOf(query, match?.found != null);
-  const source = await sourceOf(dictionaryId, query, match);
+  const source = await sourceOf(dictionaryId, query, match, db);
   const total = await countRows(db, source);
   const place = `$${source.parameters.values.length + 1}`;
   const [row] = await db.rows<{ key: number | null; index: number; dead: boolean }>(

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { emptyFeatureQuery, type FeatureQuery } from "@/lib/core/feature-query";
 import { createRandom } from "@/lib/core/random";
 import { conceptClasses, flagKeys, metricKeys, scoreKeys } from "@/lib/core/records";
+import type { Queryable } from "./db";
 import { locateDictionary } from "./dictionaries";
-import { countColumns, countInMemory, readColumns } from "./feature-columns";
+import { passColumns, passInMemory, readColumns } from "./feature-columns";
 import { featurePage } from "./feature-list";
 import { openTestCatalog, type TestCatalog } from "./test-catalog";
 
@@ -47,7 +48,7 @@ test("counts what the database counts, whatever the filters", async () => {
   for (let i = 0; i < 300; i++) {
     const query = drawQuery(random, values);
     const { total } = await featurePage(catalog.db, id, query, null);
-    expect(countColumns(columns, query), JSON.stringify(query)).toBe(total);
+    expect(passColumns(columns, query).count, JSON.stringify(query)).toBe(total);
     if (total > 0 && total < 120) between++;
   }
   expect(between).toBeGreaterThan(50);
@@ -65,12 +66,39 @@ test("a large dictionary is read once and counted in memory from then on; a smal
       return catalog.db.rows(sql, values);
     },
   } as typeof catalog.db;
-  expect(countInMemory(watched, id, query, 100)).toBeNull();
-  await expect.poll(() => countInMemory(watched, id, query, 100)).toBe(row?.dead);
+  expect(passInMemory(watched, id, query, 100)).toBeNull();
+  await expect.poll(() => passInMemory(watched, id, query, 100)?.count).toBe(row?.dead);
   expect(asked.filter((sql) => sql.includes("string_agg"))).toHaveLength(1);
   const other = { rows: watched.rows } as typeof catalog.db;
-  expect(countInMemory(other, id, query, 1_000)).toBeNull();
+  expect(passInMemory(other, id, query, 1_000)).toBeNull();
   await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(countInMemory(other, id, query, 1_000)).toBeNull();
+  expect(passInMemory(other, id, query, 1_000)).toBeNull();
   expect(asked.filter((sql) => sql.includes("string_agg"))).toHaveLength(1);
+});
+
+test("a list is the same, page by page, with and without the columns in memory", async () => {
+  const random = createRandom(12);
+  const rows = await catalog.db.rows<Record<string, number | null>>(
+    `SELECT ${metricKeys.join(", ")} FROM feature WHERE dictionary_id = $1`,
+    [id],
+  );
+  const values = Object.fromEntries(metricKeys.map((key) => [key, rows.flatMap((row) => row[key] ?? [])]));
+  const queries = Array.from({ length: 60 }, () => ({
+    ...drawQuery(random, values),
+    limit: 7,
+    sort: "iou" as const,
+    direction: "desc" as const,
+  }));
+  const walk = async (db: Queryable, query: FeatureQuery) => {
+    const pages: unknown[] = [];
+    for (let cursor: string | null = null; ; ) {
+      const page = await featurePage(db, id, { ...query, cursor }, null);
+      pages.push([page.total, page.items.map((card) => card.index)]);
+      cursor = page.next;
+      if (!cursor) return pages;
+    }
+  };
+  const other: Queryable = { rows: (sql, bound) => catalog.db.rows(sql, bound) };
+  await expect.poll(() => passInMemory(other, id, emptyFeatureQuery, 1)?.count).toBe(120);
+  for (const query of queries) expect(await walk(other, query), JSON.stringify(query)).toEqual(await walk(catalog.db, query));
 });

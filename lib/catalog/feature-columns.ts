@@ -15,6 +15,7 @@ const mostBytes = 160 * 2 ** 20;
 const singlePrecision = new Set<MetricKey>(["max_activation", "mean_activation"]);
 
 export interface FeatureColumns {
+  /** Every index from 0 to `rows` is there once, at its place. */
   rows: number;
   bytes: number;
   /** NaN where the feature lacks the metric. */
@@ -25,8 +26,18 @@ export interface FeatureColumns {
   concepts: Uint8Array;
 }
 
-/** How many rows pass the filters of `query`; its search, order and cursor play no part. */
-export function countColumns(columns: FeatureColumns, query: FeatureQuery): number {
+/** What passes the filters of a query. */
+export interface Passing {
+  count: number;
+  /** Features in ascending order, where few pass. */
+  indices: number[] | null;
+}
+
+/** So few features are looked up one by one faster than by conditions. */
+const few = 400;
+
+/** Which rows pass the filters of `query`; its search, order and cursor play no part. */
+export function passColumns(columns: FeatureColumns, query: FeatureQuery): Passing {
   const { rows, metrics, flags, concepts } = columns;
   // Condition by condition: a loop over one column is many times faster than one over all conditions of a row.
   const passes = new Uint8Array(rows).fill(1);
@@ -60,7 +71,10 @@ export function countColumns(columns: FeatureColumns, query: FeatureQuery): numb
   }
   let count = 0;
   for (let i = 0; i < rows; i++) count += passes[i] as number;
-  return count;
+  if (count > few) return { count, indices: null };
+  const indices: number[] = [];
+  for (let i = 0; i < rows; i++) if (passes[i]) indices.push(i);
+  return { count, indices };
 }
 
 /** Big-endian doubles, as the database sends them. */
@@ -112,8 +126,8 @@ async function fetchColumns(db: Queryable, kept: Kept, dictionaryId: number, lea
   }
 }
 
-/** The count, where the dictionary's columns are in memory; else null, and they are read for the next time. `least`: for tests. */
-export function countInMemory(db: Queryable, dictionaryId: number, query: FeatureQuery, least = leastFeatures): number | null {
+/** What passes, where the dictionary's columns are in memory; else null, and they are read for the next time. `least`: for tests. */
+export function passInMemory(db: Queryable, dictionaryId: number, query: FeatureQuery, least = leastFeatures): Passing | null {
   const kept: Kept = keptOf.get(db) ?? new Map();
   keptOf.set(db, kept);
   const columns = kept.get(dictionaryId);
@@ -121,7 +135,7 @@ export function countInMemory(db: Queryable, dictionaryId: number, query: Featur
     // The last one asked for is the last to go.
     kept.delete(dictionaryId);
     kept.set(dictionaryId, columns);
-    return countColumns(columns, query);
+    return passColumns(columns, query);
   }
   if (columns === undefined) {
     kept.set(dictionaryId, null);

@@ -8,7 +8,7 @@ import { FacetError } from "@/lib/core/errors";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { type FeatureCard, type FeaturePage, flagKeys, type Meaning, type MetricKey, metricKeys } from "@/lib/core/records";
 import type { Queryable } from "./db";
-import { countInMemory } from "./feature-columns";
+import { passInMemory } from "./feature-columns";
 import { type CardRow, cardColumns, toCard } from "./row-types";
 import { attachTop } from "./top-maps";
 
@@ -169,10 +169,13 @@ export interface Source {
   only?: FeatureFilter["only"];
 }
 
-/** Every condition of the list, search included, asked before any limit. */
-export async function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null): Promise<Source> {
+/** Every condition of the list, search included, asked before any limit. With `db`, few features that pass are named, where they are known. */
+export async function sourceOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch | null, db?: Queryable): Promise<Source> {
   const filter = filterOf(dictionaryId, query, match);
   const { parameters } = filter;
+  const passing = filter.narrows && filter.only && db && passInMemory(db, dictionaryId, query)?.indices;
+  // Beside the conditions, which the index alone need not hold to.
+  if (passing) filter.sql += ` AND f.index = ANY(${parameters.bind(passing)}::int[])`;
   if (!match?.found) return { parameters, sql: `FROM feature f WHERE ${filter.sql}`, beside: [], only: filter.only };
   const beside = (await match.beside?.(filter)) ?? [];
   let found = match.found(parameters);
@@ -190,8 +193,8 @@ const mostCounts = 500;
 
 /** How many features a list has. The rows of a dictionary's number never change, so that each page of a list need not count again. */
 export async function countRows(db: Queryable, { sql, parameters, found, only }: Omit<Source, "beside">): Promise<number> {
-  const inMemory = only && countInMemory(db, only.dictionaryId, only.query);
-  if (typeof inMemory === "number") return inMemory;
+  const inMemory = only && passInMemory(db, only.dictionaryId, only.query);
+  if (inMemory) return inMemory.count;
   const before = counts.get(db)?.get(countKey({ sql, parameters }));
   if (before !== undefined) return before;
   // Every parameter must be named, that of the dictionary too.
@@ -293,7 +296,7 @@ export async function featurePage(
   const order = orderOf(query, match?.found != null);
   const cursor = readCursor(query);
   if (cursor && !isKeyOf(order, cursor.edge.value)) throw new FacetError("invalid_request", "The cursor is not one of this API.");
-  const source = await sourceOf(dictionaryId, query, match);
+  const source = await sourceOf(dictionaryId, query, match, db);
   const backwards = cursor?.side === "before";
   // A search is found whole to be put in order: what is counted then is not searched for again.
   const counted = match?.found != null && !cursor && !order.nullable;
