@@ -7,6 +7,9 @@ import { Client } from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openDatabase } from "./db";
 import { diagnose } from "./doctor";
+import { dropDictionary } from "./drop-dictionary";
+import { importBundle } from "./import-bundle";
+import { writeTestBundle } from "./test-bundle";
 
 const server = process.env.FACET_TEST_DATABASE_URL ?? "";
 const suffix = randomUUID().slice(0, 8);
@@ -78,6 +81,25 @@ it("says why no connection comes about", async () => {
   await admin.query(`GRANT CONNECT ON DATABASE ${database} TO PUBLIC`);
 });
 
+it("says which packages the server lacks", async (context) => {
+  const { rows } = await admin.query<{ version: number }>("SELECT current_setting('server_version_num')::int AS version");
+  // Older servers look in one place only.
+  if ((rows[0]?.version ?? 0) < 180_000) context.skip();
+  await admin.query(`ALTER DATABASE ${database} SET extension_control_path = '/nowhere'`);
+  expect((await wrong()).slice(0, 2)).toEqual([
+    "The server has no extension vector. → Install it on the server (pgvector (Debian and Ubuntu: postgresql-<version>-pgvector)), then run `npm run facet migrate`.",
+    "The server has no extension pg_trgm. → Install it on the server (PostgreSQL's contrib), then run `npm run facet migrate`.",
+  ]);
+  await expect(open(address())).rejects.toMatchObject({
+    code: "catalogue_outdated",
+    message: expect.stringContaining("lacks an extension"),
+  });
+  await admin.query(`ALTER DATABASE ${database} RESET extension_control_path`);
+  // The attempt left its table of migrations, which another role may not read: what is said of that is which right is missing.
+  expect((await wrong(address(asGuest))).at(-1)).toMatch(/may not create tables.*→ As an administrator/);
+  await inDatabase("DROP TABLE IF EXISTS facet_migration");
+});
+
 it("says that extensions are missing, who may make them, and that they are too old", async () => {
   const pending = expect.stringMatching(/^\d migrations are pending/);
   expect(await wrong()).toEqual([
@@ -119,8 +141,14 @@ it("says which rights are missing; with them a role that is no superuser can do 
     code: "catalogue_outdated",
     fix: expect.stringContaining("facet migrate"),
   });
-  await (await open(address(asGuest))).close();
+  const db = await open(address(asGuest));
   expect(await wrong(address(asGuest))).toEqual([expect.stringMatching(/^The catalogue is empty/)]);
+  const bundle = path.join(folder, "bundle");
+  await writeTestBundle(bundle, { features: 20, images: 4 });
+  expect((await importBundle(db, bundle)).images).toBe(4);
+  expect(await wrong(address(asGuest))).toEqual([]);
+  expect(await dropDictionary(db, "test-model/model.layers.1")).toMatchObject({ images: 4, shared: 0 });
+  await db.close();
 });
 
 it("says that the tables are somebody else's", async () => {
