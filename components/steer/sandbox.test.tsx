@@ -116,7 +116,12 @@ const answers = (steered: EngineEvent): EngineEvent[] => [
 ];
 
 /** What `POST /api/steer` answers; null never answers until it is aborted. */
-let reply: EngineEvent[] | ReadableStream<Uint8Array> | { status: number; body: unknown } | null = null;
+let reply:
+  | EngineEvent[]
+  | (() => EngineEvent[] | { status: number; body: unknown })
+  | ReadableStream<Uint8Array>
+  | { status: number; body: unknown }
+  | null = null;
 let sent: GenerateRequest[] = [];
 let aborted = 0;
 
@@ -131,8 +136,9 @@ function steer(init: RequestInit): Promise<Response> {
     });
   }
   if (reply instanceof ReadableStream) return Promise.resolve(new Response(reply));
-  if (!Array.isArray(reply)) return Promise.resolve(Response.json(reply.body, { status: reply.status }));
-  return Promise.resolve(new Response(reply.map((event) => `${JSON.stringify(event)}\n`).join("")));
+  const given = typeof reply === "function" ? reply() : reply;
+  if (!Array.isArray(given)) return Promise.resolve(Response.json(given.body, { status: given.status }));
+  return Promise.resolve(new Response(given.map((event) => `${JSON.stringify(event)}\n`).join("")));
 }
 
 beforeEach(() => {
@@ -198,6 +204,40 @@ it("runs the request that is set up, and shows both answers with what differs an
   expect(sent[0]?.interventions).toMatchObject([{ feature: 7, op: "set", value: strengths.onPicture, scope: { type: "image" } }]);
   expect(screen.getByText(/does not know the word/).textContent).toContain("zebu");
   expect(screen.getByText("Done. Steered: a lemon. Baseline: a dog.")).toBeDefined();
+});
+
+it("tries a clamp at seven strengths at one press, without the word that the model has no token for, and keeps that in the address", async () => {
+  const values = [0, 1, 2, 4, 6, 8, 12];
+  const point = (value: number, i: number) => {
+    const event = receipt("steered", value < 2 ? "a dog" : value < 8 ? "a lemon" : "lemon lemon lemon", {
+      sweep: { point: i, clamp: 0, value },
+    });
+    return { ...event, receipt: { ...(event as Extract<EngineEvent, { type: "receipt" }>).receipt, arm: `sweep:${i}` as const } };
+  };
+  const refusal = {
+    code: "invalid_request",
+    message: "watch: the model has no token for “zebu”, so …",
+    fix: "Choose another.",
+    retry: false,
+  };
+  reply = () =>
+    sent.at(-1)?.watch?.includes("zebu")
+      ? { status: 400, body: { error: refusal } }
+      : [...answers(receipt("steered", "a lemon")).slice(0, -1), ...values.map(point), { type: "done" }];
+  open({ ...link, watch: ["zebu", "lemon"] });
+  fireEvent.click(screen.getByRole("button", { name: /^Dose curve/ }));
+  const curve = await screen.findByRole("region", { name: /^Dose curve of/ });
+  await within(curve).findByText(/The answer changes at 2 × max for the first time\. It breaks at 8 × max: it repeats “lemon”/);
+  expect(within(curve).getByText(/no token for “zebu”/)).toBeDefined();
+  expect(sent.map(({ sweep, watch }) => [sweep, watch])).toEqual([
+    [{ clamp: 0, values }, ["zebu", "lemon"]],
+    [{ clamp: 0, values }, ["lemon"]],
+  ]);
+  const points = within(within(curve).getByRole("list", { name: "Answers by strength" })).getAllByRole("button");
+  expect(points).toHaveLength(7);
+  fireEvent.click(points[6] as HTMLElement);
+  expect(within(curve).getByText(/Changed 144 of 144/)).toBeDefined();
+  await waitFor(() => expect(inAddress().sweep).toEqual({ clamp: 0, values }));
 });
 
 it("never calls an unchanged answer steered", async () => {
