@@ -150,6 +150,12 @@ async function uncutRunner(folder: string): Promise<() => Promise<Sample>> {
   };
 }
 
+/** Clamps everywhere on features that fire nowhere on the picture, as when a model is made to see what is not there. */
+const shown = new Set((await served.features({ dictionary: served.ref, image, limit: 512 }, options)).features.map(({ index }) => index));
+const silent = Array.from({ length: info.dictionary.numLatents }, (_, i) => i)
+  .filter((feature) => !shown.has(feature) && feature % 7 === 0)
+  .slice(0, 8)
+  .map((feature) => ({ feature, value: 2, unit: "raw" as const, scope: { type: "all" as const } }));
 const firstClamp = requestWith(1, "image").interventions[0] as GenerateRequest["interventions"][number];
 const point = (value: number) => requestWith(1, "image", { interventions: [{ ...firstClamp, value }] });
 const cases: Record<string, () => Promise<Sample>> = {
@@ -158,6 +164,7 @@ const cases: Record<string, () => Promise<Sample>> = {
   "8 clamps, image": () => run(requestWith(8, "image")),
   "1 clamp, everywhere": () => run(requestWith(1, "all")),
   "8 clamps, everywhere": () => run(requestWith(8, "all")),
+  "8 clamps, everywhere, of features that do not fire": () => run(requestWith(8, "all", { interventions: silent })),
   "8 clamps, reconstruct": () => run(requestWith(8, "image", { mode: "reconstruct" })),
   "7 runs": () => runEach(strengths.map(point)),
   "sweep of 7": () => run(requestWith(1, "image", { sweep: { clamp: 0, values: strengths } })),

@@ -82,6 +82,21 @@ export function describeReports(known: () => Known): void {
     expect(receiptOf(outcome, "steered").sweep).toBeUndefined();
   });
 
+  it("writes the same whether or not anybody looks at the hook", async () => {
+    const { subject, request, active } = known();
+    const asked = request([{ feature: active[0] as number, op: "add", value: 5, unit: "raw", scope: { type: "image" } }]);
+    const seen = await runAll(subject, asked);
+    const logits: Partial<Record<Arm, Float32Array[]>> = {};
+    const options = { signal: new AbortController().signal, resolveImage: subject.resolveImage, unitOf: () => 1 };
+    const onLogits = (arm: Arm, _: number, row: Float32Array) => {
+      logits[arm] = [...(logits[arm] ?? []), row.slice()];
+    };
+    for await (const event of subject.engine.generate(asked, { ...options, tap: { onLogits } })) {
+      if (event.type === "receipt") expect(event.receipt.text).toBe(receiptOf(seen, event.receipt.arm).text);
+    }
+    expect(logits).toEqual(seen.logits);
+  });
+
   it("says of a sweep's point that changes nothing that it is unchanged, and runs as many points as the contract allows", async () => {
     const { subject, request, active } = known();
     const clamp: ClampInput = { feature: active[0] as number, op: "scale", value: 3, scope: { type: "image" } };

@@ -172,6 +172,11 @@ export class ArmRun {
     return this.ids.at(-1) as number;
   }
 
+  /** Whether anything is done, or seen, at the hook while tokens are written. */
+  get hooked(): boolean {
+    return this.setting.reconstructs || this.generatedClamps.length > 0 || this.setting.tap.onHidden !== undefined;
+  }
+
   /** Whether the last token's state must be encoded before it can be clamped. */
   needsCodes(state: Float32Array): boolean {
     const { reconstructs, plan, variant } = this.setting;

@@ -82,11 +82,7 @@ export class CutModel {
   async upper(hidden: Float32Array, cache: Cache | null, batch = 1): Promise<Logits> {
     const { first, last } = { first: this.dictionary.layer + 1, last: this.manifest.decoder.layers - 1 };
     const outputs = await this.runBlocks(this.sessions.upper, "hidden", hidden, batch, first, last, cache);
-    const logits = floatsOf(outputs, "logits");
-    const vocabulary = output(outputs, "logits").dims.at(-1) as number;
-    const each = logits.length / batch;
-    const ends = Array.from({ length: batch }, (_, member) => (member + 1) * each);
-    return { last: ends.map((end) => logits.subarray(end - vocabulary, end)), cache: cacheOf(outputs, first, last) };
+    return { last: lastOf(outputs, batch), cache: cacheOf(outputs, first, last) };
   }
 
   /** Hidden states [N, width] → their TopK latents. */
@@ -124,12 +120,31 @@ export class CutModel {
     const { embed, lower, encode } = this.sessions;
     const { feeds, keep } = this.behind(first, last, cache, ids.length);
     const steps: Step[] = [
-      { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } } },
+      { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } }, give: [] },
       { session: lower, feeds: { ...feeds, embeds: { step: 0, name: "embeds" } }, keep },
     ];
     if (coded) steps.push({ session: encode, feeds: { hidden: { step: 1, name: "hidden", dims: [ids.length, this.width] } } });
     const [, outputs, codes] = (await this.runtime.chain(steps)) as [Tensors, Tensors, Tensors | undefined];
     return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last), codes: codes ? this.codesOf(codes) : null };
+  }
+
+  /** One token of each member through both halves in one exchange with the runtime, where nothing is done at the hook. */
+  async wholeToken(
+    ids: readonly number[],
+    lowerCache: Cache,
+    upperCache: Cache,
+  ): Promise<{ lower: Cache; upper: Cache; last: Float32Array[] }> {
+    const { layer } = this.dictionary;
+    const end = this.manifest.decoder.layers - 1;
+    const { embed, lower, upper } = this.sessions;
+    const below = this.behind(0, layer, lowerCache, ids.length);
+    const above = this.behind(layer + 1, end, upperCache, ids.length);
+    const [, lowered, raised] = (await this.runtime.chain([
+      { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } }, give: [] },
+      { session: lower, feeds: { ...below.feeds, embeds: { step: 0, name: "embeds" } }, keep: below.keep, give: below.keep },
+      { session: upper, feeds: { ...above.feeds, hidden: { step: 1, name: "hidden" } }, keep: above.keep },
+    ])) as [Tensors, Tensors, Tensors];
+    return { lower: cacheOf(lowered, 0, layer), upper: cacheOf(raised, layer + 1, end), last: lastOf(raised, ids.length) };
   }
 
   private runBlocks(
@@ -168,6 +183,14 @@ export class CutModel {
   release(...caches: (Cache | null)[]): void {
     this.runtime.release(caches.flatMap((cache) => (cache ? [...cache.values()] : [])));
   }
+}
+
+/** Logits of each member's last position. */
+function lastOf(outputs: Tensors, batch: number): Float32Array[] {
+  const logits = floatsOf(outputs, "logits");
+  const vocabulary = output(outputs, "logits").dims.at(-1) as number;
+  const each = logits.length / batch;
+  return Array.from({ length: batch }, (_, member) => logits.subarray((member + 1) * each - vocabulary, (member + 1) * each));
 }
 
 function cacheNames(first: number, last: number): string[] {

@@ -54,8 +54,10 @@ const actions = {
       given.push(await native(() => sessions.get(session).run(Object.fromEntries(inputs))));
     }
     return given.map((outputs, step) => {
-      const keeps = new Set(steps[step].keep);
-      return Object.entries(outputs).map(([name, tensor]) => {
+      const { keep, give = Object.keys(outputs) } = steps[step];
+      const keeps = new Set(keep);
+      return give.map((name) => {
+        const tensor = outputs[name];
         if (!keeps.has(name)) return [name, { dims: tensor.dims, data: tensor.data }];
         const number = ++lastNumber;
         kept.set(number, tensor);
@@ -77,16 +79,16 @@ const actions = {
     });
   },
 
-  async release({ numbers }) {
-    for (const number of numbers) kept.delete(number);
-  },
+  /** Nothing but what every message does. */
+  async release() {},
 
   async count() {
     return kept.size;
   },
 };
 
-port.on("message", async ({ id, action, ...message }) => {
+port.on("message", async ({ id, action, unneeded = [], ...message }) => {
+  for (const number of unneeded) kept.delete(number);
   try {
     port.postMessage({ id, result: await actions[action](message) });
   } catch (error) {

@@ -127,13 +127,27 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
     numbers.set(session, number as number);
     return session;
   };
+  // What was given up goes along with the next message: a message of its own, and its answer, would be felt with each token.
+  let unneeded: number[] = [];
+  let waiting = false;
+  const ask = (action: string, message: object = {}) => {
+    const numbers = unneeded;
+    unneeded = [];
+    return thread.ask(action, { ...message, unneeded: numbers });
+  };
+  const flush = () => {
+    waiting = false;
+    // A thread that has ended keeps nothing.
+    if (unneeded.length) ask("release").catch(() => {});
+  };
   const chain: Runtime["chain"] = async (steps) => {
-    const named = steps.map(({ session, feeds, keep = [] }) => ({
+    const named = steps.map(({ session, feeds, keep = [], give }) => ({
       session: numbers.get(session),
       feeds: Object.entries(feeds).map(input),
       keep,
+      give,
     }));
-    return ((await thread.ask("chain", { steps: named })) as [string, Tensor][][]).map((outputs) => Object.fromEntries(outputs));
+    return ((await ask("chain", { steps: named })) as [string, Tensor][][]).map((outputs) => Object.fromEntries(outputs));
   };
   return {
     name: "onnxruntime-node",
@@ -145,14 +159,14 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
     chain,
     gather: async (parts) => {
       const numbers = parts.map((rows) => rows.map(({ tensor: { kept }, row }) => ({ kept, row })));
-      return (await thread.ask("gather", { parts: numbers })) as Tensor[];
+      return (await ask("gather", { parts: numbers })) as Tensor[];
     },
     release: (tensors) => {
-      const numbers = [...tensors].flatMap(({ kept }) => (kept === undefined ? [] : [kept]));
-      // A thread that has ended keeps nothing.
-      if (numbers.length) thread.ask("release", { numbers }).catch(() => {});
+      for (const { kept } of tensors) if (kept !== undefined) unneeded.push(kept);
+      if (!waiting) setTimeout(flush, 50).unref();
+      waiting = true;
     },
-    keptTensors: async () => (await thread.ask("count")) as number,
+    keptTensors: async () => (await ask("count")) as number,
     end: () => thread.end(),
   };
 }

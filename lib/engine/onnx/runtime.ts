@@ -22,6 +22,8 @@ export interface Step {
   feeds: Record<string, Tensor | Earlier>;
   /** As in `run`. */
   keep?: readonly string[];
+  /** Outputs that are wanted here; all by default. */
+  give?: readonly string[];
 }
 
 export interface Session {
