@@ -6,7 +6,9 @@ import { MissingPage } from "./app/missing-page";
 import type { Database } from "./lib/catalog/db";
 import { openTestCatalog, type TestCatalog } from "./lib/catalog/test-catalog";
 import { FacetError } from "./lib/core/errors";
+import { featureQueryParams, parseFeatureQuery } from "./lib/core/feature-query";
 import { readMissing } from "./lib/core/missing";
+import { listFeatures } from "./lib/search/list-features";
 import { proxy } from "./proxy";
 
 const ref = "test-model/model.layers.1";
@@ -136,4 +138,22 @@ it("takes any slug in an address, and shows what cannot be seen as signs", async
     expect(words).toContain(shown);
   }
   expect(await ask(`/d/${ref.replace("test", "%74est")}/1`)).toEqual({ status: 200, words: null });
+});
+
+it("shows the list and the features of an older version to who asks for it", async () => {
+  use(catalog.db);
+  const [first] = await catalog.db.rows<{ version: string }>("SELECT version FROM dictionary");
+  const v = first?.version.slice(0, 12) ?? "";
+  await catalog.add({ features: 6, images: 6 });
+  const list = (more: string) => listFeatures(catalog.db, parseFeatureQuery(new URLSearchParams(`dictionary=${ref}&limit=100${more}`)));
+  expect((await list("")).total).toBe(6);
+  expect((await list(`&v=${v}`)).total).toBe(8);
+  for (const path of [`/d/${ref}?v=${v}`, `/d/${ref}?v=${v}&sort=-density`, `/d/${ref}/7?v=${v}`, `/d/${ref}/5`]) {
+    expect(await ask(path), path).toEqual({ status: 200, words: null });
+  }
+  expect((await ask(`/d/${ref}/7`)).status).toBe(404);
+  expect((await ask(`/d/${ref}?v=0123456789ab`)).status).toBe(409);
+  await expect(list("&v=0123456789ab")).rejects.toMatchObject({ code: "version_mismatch" });
+  expect(() => parseFeatureQuery({ v: "zz" })).toThrow(/12 hexadecimal digits/);
+  expect(featureQueryParams(parseFeatureQuery({ v, q: "red" }))).toEqual({ v, q: "red" });
 });

@@ -35,7 +35,7 @@ async function tryList(db: Database, ref: string, search: URLSearchParams): Prom
   const values = valuesOf(search);
   const { query } = parseListUrl(ref, values);
   if (query.cursor === null) return;
-  await listFeatures(db, { ...parseListUrl(ref, values, await usualSortOf(db, ref)).query, limit: 1 });
+  await listFeatures(db, { ...parseListUrl(ref, values, await usualSortOf(db, ref, query.version)).query, limit: 1 });
 }
 
 /** Null where the page can be shown. */

@@ -52,7 +52,7 @@ it("names the older versions at the head of the dictionary's list", () => {
   expect(fact({})).toBeUndefined();
   const { container } = render(<p>{fact({ versions })?.value}</p>);
   expect(container.textContent).toBe("cccccccccccc, dddddddddddd, eeeeeeeeeeee and 1 more");
-  expect(screen.getAllByRole("link")[0]?.getAttribute("href")).toBe(`/d/gemma-2-2b/model.layers.12/0?v=${"c".repeat(12)}`);
+  expect(screen.getAllByRole("link")[0]?.getAttribute("href")).toBe(`/d/gemma-2-2b/model.layers.12?v=${"c".repeat(12)}`);
 });
 
 it("says so at the head of the dictionary's list", () => {

@@ -59,14 +59,18 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
 /** How many are named; `facet list` names all. */
 const namedVersions = 3;
 
-function OlderVersions({ dictionary: { ref, versions } }: { dictionary: Omit<Dictionary, "examples"> }) {
-  const [, ...older] = versions.map((version) => version.slice(0, 12));
+function OlderVersions({ dictionary: { ref, version: own, versions } }: { dictionary: Omit<Dictionary, "examples"> }) {
+  const older = versions.slice(1).map((version) => version.slice(0, 12));
   return (
     <>
       {older.slice(0, namedVersions).map((version, i) => (
         <Fragment key={version}>
           {i > 0 && ", "}
-          <Link href={routes.feature(ref, 0, { v: version })} className="font-mono text-accent underline underline-offset-4">
+          <Link
+            href={routes.dictionary(ref, { v: version })}
+            aria-current={own.startsWith(version) ? "page" : undefined}
+            className="relative z-10 font-mono text-accent underline underline-offset-4"
+          >
             {version}
           </Link>
         </Fragment>

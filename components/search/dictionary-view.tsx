@@ -1,4 +1,6 @@
 "use client";
+import Link from "next/link";
+import { useSearchParams } from "next/navigation";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { SearchBox } from "@/components/shell/search-box";
 import { Button } from "@/components/ui/button";
@@ -34,7 +36,9 @@ interface DictionaryViewProps {
 }
 
 export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
-  const measured = useMeasured(dictionary.ref);
+  const own = dictionary.version.slice(0, 12);
+  const version = useSearchParams().get("v")?.slice(0, 12) || undefined;
+  const measured = useMeasured(dictionary.ref, version);
   const usual = useMemo(() => usualSort(measured), [measured]);
   const { query, view, at, setQuery, setView } = useListState(usual);
   const [density, setDensity] = usePreference("density", initial.density);
@@ -51,6 +55,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
   const list = {
     pages,
     dictionary,
+    version: query.version,
     from: fromParam(query),
     searching: query.q.trim() !== "",
     sort: query.sort,
@@ -64,6 +69,14 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
   return (
     <div className="mx-auto w-full max-w-[120rem] px-4 pb-12 sm:px-6">
       <DictionaryHead dictionary={dictionary} />
+      {dictionary.version !== (dictionary.versions[0] ?? dictionary.version) && (
+        <p role="note" className="mb-2 rounded-md bg-sunken px-3 py-2 text-sm">
+          These are the features of <code className="font-mono">{own}</code>, an older version of the dictionary.{" "}
+          <Link href={routes.dictionary(dictionary.ref)} className="text-accent underline underline-offset-4">
+            Open the latest
+          </Link>
+        </p>
+      )}
       <SearchBox className="mb-2 md:hidden" />
       <div className={cn("grid gap-x-8", filters === "open" && "lg:grid-cols-[17rem_minmax(0,1fr)]")}>
         {filters === "open" && (

@@ -19,6 +19,8 @@ import { inSentence, leadOf, metrics } from "./metrics";
 export interface FeatureCardProps {
   card: Card;
   dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  /** Where the list is not of the latest: first 12 digits. */
+  version?: string;
   /** The list it stands in, for previous and next on its page. */
   from?: string;
   heat: boolean;
@@ -40,6 +42,7 @@ export interface FeatureCardProps {
 export const FeatureCard = memo(function FeatureCard({
   card,
   dictionary,
+  version,
   from,
   heat,
   compact,
@@ -80,7 +83,7 @@ export const FeatureCard = memo(function FeatureCard({
       <div className="px-0.5 pt-2">
         <Link
           ref={linkRef}
-          href={routes.feature(dictionary.ref, card.index, { from: from || undefined })}
+          href={routes.feature(dictionary.ref, card.index, { v: version, from: from || undefined })}
           prefetch={false}
           data-feature={card.index}
           onFocus={() => onFocus?.(card.index)}

@@ -46,6 +46,7 @@ export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: F
               <FeatureCard
                 card={card}
                 dictionary={dictionary}
+                version={list.version}
                 from={from}
                 heat={heat}
                 compact={compact}

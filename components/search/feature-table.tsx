@@ -53,7 +53,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching, 
     layoutKey: `${compact}`,
     serverItems: 40,
   });
-  const measured = useMeasured(query.dictionary);
+  const measured = useMeasured(query.dictionary, query.version);
   const columns = columnOrder.filter((key) => measured.includes(key));
   const blankColumns = columns.length + 4;
   return (
@@ -102,6 +102,7 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching, 
               key={card.index}
               card={card}
               dictionary={dictionary}
+              version={query.version}
               columns={columns}
               searching={searching}
               from={from}
@@ -129,6 +130,8 @@ export function FeatureTable({ compact, heat, from, query, setQuery, searching, 
 interface TableRowProps {
   card: Card;
   dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  /** Where the list is not of the latest. */
+  version: string | undefined;
   columns: readonly MetricKey[];
   searching: boolean;
   from: string;
@@ -138,7 +141,7 @@ interface TableRowProps {
   onFocus: (index: number) => void;
 }
 
-function TableRow({ card, dictionary, columns, searching, from, heat, compact, picture, onFocus }: TableRowProps) {
+function TableRow({ card, dictionary, version, columns, searching, from, heat, compact, picture, onFocus }: TableRowProps) {
   const example = card.top[picture] ?? card.top[0];
   const side = compact ? "size-8" : "size-12";
   return (
@@ -153,7 +156,7 @@ function TableRow({ card, dictionary, columns, searching, from, heat, compact, p
       <td className="pr-4 pl-3 font-mono text-muted">{formatIndex(card.index, dictionary.numLatents)}</td>
       <td className="max-w-0 w-full pr-4">
         <Link
-          href={routes.feature(dictionary.ref, card.index, { from: from || undefined })}
+          href={routes.feature(dictionary.ref, card.index, { v: version, from: from || undefined })}
           prefetch={false}
           data-feature={card.index}
           onFocus={() => onFocus(card.index)}

@@ -27,7 +27,7 @@ const flagOrder: readonly FlagKey[] = ["explained", "always_on", "sink", "dead"]
 
 /** What narrows a list down: concept classes with their counts, a histogram to brush for each metric, and flags. */
 export function FilterPanel({ query, setQuery }: FilterPanelProps) {
-  const histograms = useQuery(histogramsQueryOptions(query.dictionary));
+  const histograms = useQuery(histogramsQueryOptions(query.dictionary, query.version));
   const [all, setAll] = useState(more.some((key) => query.ranges[key]));
   if (histograms.error) return <ErrorState error={histograms.error} onRetry={() => void histograms.refetch()} />;
   if (!histograms.data) return <FilterSkeleton />;

@@ -112,7 +112,7 @@ export function ListToolbar({
 function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuery">) {
   const searching = query.q.trim() !== "";
   const ascending = query.direction === "asc";
-  const measured = useMeasured(query.dictionary);
+  const measured = useMeasured(query.dictionary, query.version);
   const keys = sortKeys.filter((key) =>
     key === "relevance" ? searching : key === "index" || key === query.sort || (measured as readonly string[]).includes(key),
   );

@@ -12,6 +12,8 @@ import { type RowGeometry, useBrowserLayoutEffect, useWindowRows } from "./use-w
 export interface FeatureListProps {
   pages: FeaturePages;
   dictionary: Pick<Dictionary, "ref" | "numLatents" | "engine">;
+  /** Where the list is not of the latest: first 12 digits. */
+  version?: string;
   /** The list's own query, for links. */
   from: string;
   searching: boolean;
@@ -26,7 +28,8 @@ export interface FeatureListProps {
   onNotice: (text: string) => void;
 }
 
-interface FeatureListOptions extends Pick<FeatureListProps, "pages" | "dictionary" | "at" | "usual" | "onToggleHeat" | "onNotice"> {
+interface FeatureListOptions
+  extends Pick<FeatureListProps, "pages" | "dictionary" | "version" | "at" | "usual" | "onToggleHeat" | "onNotice"> {
   container: RefObject<HTMLElement | null>;
   measure: (container: HTMLElement) => Omit<RowGeometry, "offset"> | null;
   layoutKey: string;
@@ -70,7 +73,7 @@ function useLoadNearby(pages: FeaturePages, first: number, end: number, ready: b
 
 /** A long list in a window: the rows near it, loaded as one comes near, its place in the address, its keys and its pictures. */
 export function useFeatureList(options: FeatureListOptions): ShownList {
-  const { pages, dictionary, at, usual, onToggleHeat, onNotice, container, measure, layoutKey, serverItems } = options;
+  const { pages, dictionary, version, at, usual, onToggleHeat, onNotice, container, measure, layoutKey, serverItems } = options;
   const rows = useWindowRows({ container, measure, count: spannedCount(pages), layoutKey, serverItems });
   usePlace({ pages, at, usual, geometry: rows.geometry, container });
   useLoadNearby(pages, rows.first, rows.end, rows.geometry !== null);
@@ -82,6 +85,7 @@ export function useFeatureList(options: FeatureListOptions): ShownList {
     items: pages.items,
     geometry: rows.geometry,
     dictionary,
+    version,
     onToggleHeat,
     onNextPicture: (card) => setPicture(card.index, (pictureOf(card.index) + 1) % Math.max(1, card.top.length)),
     onNotice,

@@ -12,6 +12,7 @@ interface ListKeysOptions {
   items: readonly FeatureCard[];
   geometry: RowGeometry | null;
   dictionary: Pick<Dictionary, "ref" | "engine">;
+  version?: string;
   onToggleHeat: () => void;
   /** Moves the card at hand on to its next picture. */
   onNextPicture: (card: FeatureCard) => void;
@@ -20,7 +21,7 @@ interface ListKeysOptions {
 }
 
 /** Moving through a list with the keyboard: the focus itself moves, so that Enter, and what is read aloud, are the browser's own. */
-export function useListKeys({ container, items, geometry, dictionary, onToggleHeat, onNextPicture, onNotice }: ListKeysOptions) {
+export function useListKeys({ container, items, geometry, dictionary, version, onToggleHeat, onNextPicture, onNotice }: ListKeysOptions) {
   const router = useRouter();
   const [active, setActive] = useState<number | null>(null);
   const wanted = useRef<number | null>(null);
@@ -87,7 +88,7 @@ export function useListKeys({ container, items, geometry, dictionary, onToggleHe
       else onNotice("No engine on this server runs this dictionary");
     }),
     c: withActive((card) => {
-      const href = new URL(routes.feature(dictionary.ref, card.index), window.location.href).href;
+      const href = new URL(routes.feature(dictionary.ref, card.index, { v: version }), window.location.href).href;
       navigator.clipboard.writeText(href).then(
         () => onNotice("Link copied"),
         () => onNotice("The browser did not allow copying"),

@@ -10,7 +10,7 @@ const foreign: readonly MetricKey[] = ["clip", "consistency", "detection", "fuzz
 const usual = metricKeys.filter((key) => !foreign.includes(key));
 
 /** What can be sorted by in this dictionary. Reads what the filters read. */
-export function useMeasured(dictionary: string): readonly MetricKey[] {
-  const { data } = useQuery(histogramsQueryOptions(dictionary));
+export function useMeasured(dictionary: string, version?: string): readonly MetricKey[] {
+  const { data } = useQuery(histogramsQueryOptions(dictionary, version));
   return data ? measuredIn(data) : usual;
 }

@@ -44,6 +44,7 @@ const sorts = sortKeys.flatMap((key) => (key === "relevance" ? [key] : [key, `-$
 /** The list's keys as `parseFeatureQuery` reads them. */
 const featuresQuery = z.strictObject({
   dictionary: dictionaryRefSchema,
+  v: text.describe("First 12 hexadecimal digits of a version's key, to list that one in place of the latest"),
   q: z
     .string()
     .max(queryLimits.text)

@@ -56,9 +56,9 @@ export async function computeHistograms(client: PoolClient, table: string): Prom
   return histograms;
 }
 
-/** The latest version's histograms. Throws `dictionary_not_found`. */
-export async function featureHistograms(db: Database, ref: string): Promise<Histograms> {
-  const { id } = await locateDictionary(db, ref);
+/** The histograms of the latest version, or of the one named. Throws `dictionary_not_found` and `version_mismatch`. */
+export async function featureHistograms(db: Database, ref: string, version?: string): Promise<Histograms> {
+  const { id } = await locateDictionary(db, ref, version);
   const rows = await db.rows<{ histograms: Histograms }>("SELECT histograms FROM dictionary WHERE id = $1", [id]);
   return rows[0]?.histograms ?? { metrics: {}, concepts: {}, flags: {} };
 }

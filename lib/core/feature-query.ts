@@ -26,6 +26,8 @@ export interface Range {
 export interface FeatureQuery {
   /** `<model>/<dictionary>`; empty in a page's query, where the path names it. */
   dictionary: string;
+  /** First 12 hexadecimal digits of a version's key, to list that one in place of the latest. */
+  version?: string;
   /** Search: a key, words, "a phrase", -without. At most `queryLimits.text` characters. */
   q: string;
   sort: SortKey;
@@ -71,6 +73,7 @@ export const emptyFeatureQuery: FeatureQuery = {
 
 const known = new Set<string>([
   "dictionary",
+  "v",
   "q",
   "sort",
   "concept",
@@ -103,6 +106,12 @@ function parseSort(text: string): Sort {
   return { sort: key, direction: descending || key === "relevance" ? "desc" : "asc" };
 }
 
+function parseVersion(v: string | undefined): Pick<FeatureQuery, "version"> {
+  if (v === undefined) return {};
+  if (!/^[0-9a-f]{12,64}$/.test(v)) throw bad("v", `"v" is the first 12 hexadecimal digits of a version, not "${v.slice(0, 40)}".`);
+  return { version: v.slice(0, 12) };
+}
+
 function entriesOf(params: URLSearchParams | Record<string, string | string[] | undefined>): [string, string][] {
   if (params instanceof URLSearchParams) return [...params];
   return Object.entries(params).flatMap(([key, value]) =>
@@ -127,6 +136,7 @@ export function parseFeatureQuery(params: URLSearchParams | Record<string, strin
   const query: FeatureQuery = {
     ...emptyFeatureQuery,
     dictionary: values.get("dictionary") ?? "",
+    ...parseVersion(values.get("v")),
     q,
     ...(sort ? parseSort(sort) : defaultSort(q)),
     concepts: [],
@@ -174,6 +184,7 @@ export function parseFeatureQuery(params: URLSearchParams | Record<string, strin
 export function featureQueryParams(query: FeatureQuery): Record<string, string> {
   const params: Record<string, string> = {};
   if (query.dictionary) params.dictionary = query.dictionary;
+  if (query.version) params.v = query.version;
   if (query.q) params.q = query.q;
   const usual = defaultSort(query.q);
   if (query.sort !== usual.sort || (query.direction !== usual.direction && query.sort !== "relevance")) {

@@ -56,7 +56,7 @@ export const routes = {
     features: (params: Record<string, string | number | undefined>) => `/api/features${query(params)}`,
     /** The same list whole, as a file. */
     featuresCsv: (params: Record<string, string | number | undefined>) => `/api/features.csv${query(params)}`,
-    histograms: (ref: string) => `/api/histograms${query({ dictionary: ref })}`,
+    histograms: (ref: string, v?: string) => `/api/histograms${query({ dictionary: ref, v })}`,
     feature: (ref: string, index: number, params: { v?: string } = {}) => `/api/features/${refPath(ref)}/${index}${query(params)}`,
     image: (sha256: string) => `/api/images/${sha256}`,
     imageInfo: (sha256: string) => `/api/images/${sha256}/info`,

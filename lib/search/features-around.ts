@@ -6,9 +6,9 @@ import type { FeatureQuery } from "@/lib/core/feature-query";
 import { type ListOptions, matchOf } from "./list-features";
 import { parseSearch } from "./parse";
 
-/** Throws `dictionary_not_found`. */
+/** Throws `dictionary_not_found` and `version_mismatch`. */
 export async function featuresAround(db: Database, query: FeatureQuery, index: number, options: ListOptions = {}): Promise<Around> {
-  const { id, dictionary } = await locateDictionary(db, query.dictionary);
+  const { id, dictionary } = await locateDictionary(db, query.dictionary, query.version);
   const parsed = parseSearch(query.q);
   return around(db, id, query, await matchOf(db, parsed, id, dictionary, options.embedder), index);
 }

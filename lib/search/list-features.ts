@@ -94,11 +94,11 @@ export interface ListOptions {
 }
 
 /**
- * The page that `query` asks for, in the dictionary's latest version. Throws `dictionary_not_found`, and `invalid_request` for a cursor
- * that is not of this list.
+ * The page that `query` asks for, in the dictionary's latest version or the one that it names. Throws `dictionary_not_found`,
+ * `version_mismatch`, and `invalid_request` for a cursor that is not of this list.
  */
 export async function listFeatures(db: Database, query: FeatureQuery, options: ListOptions = {}): Promise<FeaturePage> {
-  const { id, dictionary } = await locateDictionary(db, query.dictionary);
+  const { id, dictionary } = await locateDictionary(db, query.dictionary, query.version);
   const parsed = parseSearch(query.q);
   return featurePage(db, id, query, await matchOf(db, parsed, id, dictionary, options.embedder));
 }

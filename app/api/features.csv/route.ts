@@ -18,7 +18,7 @@ export function GET(request: Request): Promise<Response> {
     }
     const query = parseFeatureQuery(searchParams);
     parseInput(histogramsQuerySchema, { dictionary: query.dictionary });
-    const { name, lines } = await featureCsv(await getDatabase(), query);
+    const { name, lines } = await featureCsv(await getDatabase(), query, query.version);
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {

@@ -7,8 +7,8 @@ export const dynamic = "force-dynamic";
 
 export function GET(request: Request): Promise<Response> {
   return answer(request, async () => {
-    const { dictionary } = parseQuery(histogramsQuerySchema, request);
-    return json(request, await featureHistograms(await getDatabase(), dictionary));
+    const { dictionary, v } = parseQuery(histogramsQuerySchema, request);
+    return json(request, await featureHistograms(await getDatabase(), dictionary, v));
   });
 }
 

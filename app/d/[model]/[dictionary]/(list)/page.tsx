@@ -37,11 +37,13 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
   // What the proxy saw coming is not met here; the rest came between.
   try {
     const database = await getDatabase();
-    const { dictionary: found } = await locateDictionary(database, ref);
+    const search = await searchParams;
+    const { version } = parseListUrl(ref, search).query;
+    const { dictionary: found } = await locateDictionary(database, ref, version);
     const { examples: _, ...dictionary } = found;
-    const histograms = await featureHistograms(database, ref);
-    client.setQueryData(histogramsQueryOptions(ref).queryKey, histograms);
-    const { query } = parseListUrl(ref, await searchParams, usualSort(measuredIn(histograms)));
+    const histograms = await featureHistograms(database, ref, version);
+    client.setQueryData(histogramsQueryOptions(ref, version).queryKey, histograms);
+    const { query } = parseListUrl(ref, search, usualSort(measuredIn(histograms)));
     const options = featuresInfiniteOptions(query);
     await client.prefetchInfiniteQuery({
       queryKey: options.queryKey,

@@ -84,7 +84,10 @@ export default async function FeaturePage(props: PageProps) {
   const client = makeQueryClient();
   client.setQueryData(featureQueryOptions(ref, index, { v: version ?? undefined }).queryKey, loaded.detail);
   const database = await getDatabase();
-  const origin = originQuery(ref, from, await usualSortOf(database, ref));
+  const { dictionary } = loaded.detail;
+  // Of an older version the features around are those of its own list.
+  const older = dictionary.version === dictionary.versions[0] ? undefined : dictionary.version.slice(0, 12);
+  const origin = { ...originQuery(ref, from, await usualSortOf(database, ref, older)), version: older };
   const around = await featuresAround(database, origin, index);
   return (
     <HydrationBoundary state={dehydrate(client)}>
