@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from demo.claims import Truth
 from demo.classes import CLASSES
 from demo.clean_features import Clean
 from demo.steering_ablation import Ablations, shown
+from demo.steering_page import markdown
 from demo.steering_trials import Trial, names, stages, trials, well_formed
 from demo.steering_unrelated import questions
 from demo.tasks import WORDINGS
@@ -104,3 +106,13 @@ def test_a_broken_sentence_still_counts_as_naming() -> None:
     broken = "a dog dog at the on"
     assert names(broken, dog)
     assert not well_formed(broken)
+
+
+def test_the_committed_page_is_what_the_committed_numbers_say() -> None:
+    results = json.loads((DEMO / "results/steering.json").read_text())
+    page = (DEMO.parent / "docs/steering-effect.md").read_text()
+    assert page == markdown(results, QUESTION)
+    for r in results:
+        assert r["features"] >= 60
+        by = {(row["scope"], row["strength"]): row for row in r["rows"]}
+        assert by["object", 4.0]["steered"]["named"]["low"] > by["object", 4.0]["random"]["named"]["high"]
