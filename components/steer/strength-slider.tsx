@@ -120,7 +120,7 @@ export function StrengthSlider({ label, value, onChange, valueText, histogram, u
       </div>
       {typical && (
         <p id={noteId} className="num mt-1 text-muted text-xs">
-          <span aria-hidden className="mr-1.5 inline-block h-2.5 w-3 translate-y-px rounded-sm bg-accent-soft ring-1 ring-line" />
+          <span aria-hidden className="mr-1.5 inline-block h-2.5 w-3 translate-y-px rounded-sm bg-accent-soft ring-1 ring-accent" />
           By itself mostly {rangeOf(typical)} × max
         </p>
       )}
