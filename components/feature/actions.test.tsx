@@ -2,8 +2,10 @@
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, it } from "vitest";
 import { dictionaryFacts } from "@/components/search/dictionary-head";
+import { TooltipProvider } from "@/components/ui/tooltip";
 import type { FeatureDetail } from "@/lib/core/records";
 import { Actions } from "./actions";
+import { Neighbours } from "./neighbours";
 import { OlderVersion } from "./older-version";
 
 afterEach(cleanup);
@@ -59,4 +61,21 @@ it("says so at the head of the dictionary's list", () => {
   const facts = (engine: "ready" | "none") => dictionaryFacts(dictionary(engine)).map(({ name, value }) => `${name}: ${value}`);
   expect(facts("none")).toContain("Engine: none, browse only");
   expect(facts("ready").join()).not.toContain("Engine");
+});
+
+it("counts pictures where features were measured on some, and draws no empty frames of neighbours", () => {
+  const images = (count: number) =>
+    dictionaryFacts({ ...dictionary("none"), counts: { features: 0, alive: 0, explained: 0, scored: 0, images: count } }).find(
+      ({ name }) => name === "Images",
+    )?.value;
+  expect(images(0)).toBeUndefined();
+  expect(images(4_200)).toBe("4,200");
+  const neighbours = [{ kind: "decoder", index: 3, value: 0.5, label: null, top: null }];
+  const { container } = render(
+    <TooltipProvider>
+      <Neighbours detail={{ ...detail("none"), neighbours } as unknown as FeatureDetail} hrefOf={(i) => `#${i}`} />
+    </TooltipProvider>,
+  );
+  expect(screen.getByRole("link").textContent).toContain("unexplained");
+  expect(container.querySelector(".size-12")).toBeNull();
 });

@@ -225,12 +225,19 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
+/** What there is to say where no example is: that it never fires, that none was stored, or that nobody has run the dictionary on anything. */
 function NoExamples({ detail }: { detail: FeatureDetail }) {
+  const { feature, dictionary } = detail;
+  const measured = feature.density !== null || feature.textDensity !== null || feature.maxActivation !== null;
+  const where =
+    feature.density === null ? "the texts that were looked at" : `${formatCount(dictionary.counts.images)} pictures and their texts`;
   return (
-    <EmptyState title={detail.feature.dead ? "This feature never fires" : "No example is stored"} icon={<ImageOff />} className="py-24">
-      {detail.feature.dead
-        ? `Over ${detail.feature.density === null ? "the texts that were looked at" : `${formatCount(detail.dictionary.counts.images)} pictures and their texts`} it was not active once, so there is nothing to show.`
-        : "Pictures and texts on which it fires would be here. Its numbers are beside."}
+    <EmptyState title={feature.dead ? "This feature never fires" : "No example is stored"} icon={<ImageOff />} className="py-24">
+      {feature.dead
+        ? `Over ${where} it was not active once, so there is nothing to show.`
+        : measured
+          ? "Pictures and texts on which it fires would be here. Its numbers are beside."
+          : "Pictures and texts on which it fires would be here. Only the dictionary's weights were imported; import what a cache of its activations holds with facet import --into."}
     </EmptyState>
   );
 }

@@ -51,9 +51,11 @@ function NeighbourCard({ neighbour, numLatents, href, unit }: NeighbourCardProps
   const { top, label, value, index } = neighbour;
   return (
     <Link href={href} className="-mx-1 flex items-center gap-2 rounded-md p-1 hover:bg-sunken">
-      <span className="size-12 shrink-0 overflow-hidden rounded-sm bg-sunken">
-        {top && <ExamplePicture example={top} max={null} size={48} />}
-      </span>
+      {top && (
+        <span className="size-12 shrink-0 overflow-hidden rounded-sm bg-sunken">
+          <ExamplePicture example={top} max={null} size={48} />
+        </span>
+      )}
       <span className="min-w-0 text-sm leading-5">
         <span dir="auto" className={`block truncate ${label ? "" : "text-muted"}`}>
           {label ?? "unexplained"}

@@ -37,7 +37,9 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
     metrics.deadShare === null
       ? null
       : { name: "Dead", explain: "Share of the features that fire on nothing.", value: formatPercent(metrics.deadShare) },
-    { name: "Images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
+    counts.images === 0
+      ? null
+      : { name: "Images", explain: "Pictures of the catalogue on which the features were measured.", value: formatCount(counts.images) },
     dictionary.versions.length < 2
       ? null
       : {
