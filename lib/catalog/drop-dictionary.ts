@@ -6,7 +6,7 @@ import { ImageList, removeUnshared } from "./image-owners";
 import { lockImports } from "./import-lock";
 import { clearStamp } from "./import-stamp";
 import { dropPartitions, partitionOf } from "./partitions";
-import { rowsOfVersion, type VersionRow } from "./versions";
+import type { VersionRow } from "./versions";
 
 export interface DropResult {
   ref: string;
@@ -32,7 +32,8 @@ async function findVersion(client: PoolClient, ref: string, version: string | un
     [ref],
   );
   if (rows.length === 0) throw new FacetError("dictionary_not_found", `The catalogue has no dictionary "${ref.slice(0, 200)}".`);
-  const named = version === undefined ? rows : rowsOfVersion(rows, version);
+  // By its own key alone: a link may open other content of the same weights, but what goes is what was named.
+  const named = version === undefined ? rows : rows.filter((row) => row.version.startsWith(version));
   if (named.length === 1) return named[0] as Version;
   const versions = rows.map((row) => row.version.slice(0, 12)).join(", ");
   if (named.length === 0) {
@@ -66,7 +67,7 @@ async function removeMedia(client: PoolClient, id: number): Promise<string[]> {
 }
 
 /**
- * Drops a dictionary; of several versions the one that `version` names (versions.ts). Readers see it whole or not at all. Throws
+ * Drops a dictionary; of several versions the one whose key begins with `version`. Readers see it whole or not at all. Throws
  * `dictionary_not_found`, `version_mismatch`, and `invalid_request` where there are several versions and none was named.
  */
 export async function dropDictionary(db: Database, ref: string, version?: string): Promise<DropResult> {

@@ -287,6 +287,8 @@ describe("importing", () => {
     // And here a link that names the weights alone still opens when their first content has gone.
     await dropDictionary(catalog.db, ref, weights.slice(0, 12));
     expect(await textAt(weights.slice(0, 12))).toContain("and nothing else");
+    // But a drop takes what it names: said again, it does not take the version that is left.
+    await expect(dropDictionary(catalog.db, ref, weights.slice(0, 12))).rejects.toMatchObject({ code: "version_mismatch" });
     expect((await importBundle(catalog.db, await write())).dictionaries[0]).toMatchObject({ outcome: "added", beside: [version] });
     await dropDictionary(catalog.db, ref, version);
     expect(await counts()).toEqual(before);
