@@ -40,12 +40,23 @@ it("says that no engine runs an imported dictionary, and offers none", () => {
 it("pins the version, and says on an older one's page that there is a later", () => {
   const { container, rerender } = render(<Actions detail={detail("none")} image={null} />);
   expect(screen.getByRole("link", { name: "JSON" }).getAttribute("href")).toContain(`v=${"b".repeat(12)}`);
-  rerender(<OlderVersion detail={detail("none")} />);
+  rerender(<OlderVersion detail={detail("none")} pinned={"b".repeat(12)} />);
   expect(container.textContent).toBe("");
   const older = detail("none");
-  rerender(<OlderVersion detail={{ ...older, dictionary: { ...older.dictionary, versions: ["c".repeat(64), "b".repeat(64)] } }} />);
+  rerender(
+    <OlderVersion detail={{ ...older, dictionary: { ...older.dictionary, versions: ["c".repeat(64), "b".repeat(64)] } }} pinned={null} />,
+  );
   expect(screen.getByRole("note").textContent).toContain("pinned to bbbbbbbbbbbb, an older version");
   expect(screen.getByRole("link", { name: "Open #14 of the latest" }).getAttribute("href")).toBe("/d/gemma-2-2b/model.layers.12/14");
+});
+
+it("says that the content which a link names by the weights' hash has gone", () => {
+  render(<OlderVersion detail={detail("none")} pinned={"a".repeat(12)} />);
+  expect(screen.getByRole("note").textContent).toBe(
+    "This link is pinned to aaaaaaaaaaaa, which this catalogue no longer has. " +
+      "This is bbbbbbbbbbbb: the same weights with other examples, explanations or scores. ",
+  );
+  expect(screen.queryByRole("link")).toBeNull();
 });
 
 it("names the older versions at the head of the dictionary's list", () => {

@@ -112,7 +112,7 @@ function Loaded({ detail, version, origin, around }: LoadedProps) {
           next={around.next === null ? null : hrefTo(around.next)}
         />
       </div>
-      <OlderVersion detail={detail} />
+      <OlderVersion detail={detail} pinned={version} />
       <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)] lg:grid-rows-[auto_1fr]">
         <FeatureTitle detail={detail} className="lg:col-start-2" />
         <section

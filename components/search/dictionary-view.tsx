@@ -10,6 +10,7 @@ import { Dialog, DialogContent } from "@/components/ui/dialog";
 import { ErrorState } from "@/components/ui/error-state";
 import { LinkButton } from "@/components/ui/link-button";
 import { formatNoun } from "@/lib/core/format";
+import { goneVersion } from "@/lib/core/gone-version";
 import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { usualSort } from "@/lib/core/usual-sort";
@@ -38,6 +39,7 @@ interface DictionaryViewProps {
 export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
   const own = dictionary.version.slice(0, 12);
   const version = useSearchParams().get("v")?.slice(0, 12) || undefined;
+  const gone = goneVersion(dictionary, version);
   const measured = useMeasured(dictionary.ref, version);
   const usual = useMemo(() => usualSort(measured), [measured]);
   const { query, view, at, setQuery, setView } = useListState(usual);
@@ -69,6 +71,12 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
   return (
     <div className="mx-auto w-full max-w-[120rem] px-4 pb-12 sm:px-6">
       <DictionaryHead dictionary={dictionary} />
+      {gone !== null && (
+        <p role="note" className="mb-2 rounded-md bg-sunken px-3 py-2 text-sm">
+          This link is pinned to <code className="font-mono">{gone}</code>, which this catalogue no longer has. This is{" "}
+          <code className="font-mono">{own}</code>: the same weights with other examples, explanations or scores.
+        </p>
+      )}
       {dictionary.version !== (dictionary.versions[0] ?? dictionary.version) && (
         <p role="note" className="mb-2 rounded-md bg-sunken px-3 py-2 text-sm">
           These are the features of <code className="font-mono">{own}</code>, an older version of the dictionary.{" "}
