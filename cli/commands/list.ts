@@ -17,7 +17,7 @@ export async function listCommand({ json }: { json: boolean }): Promise<void> {
       );
       return;
     }
-    if (dictionaries.length === 0) console.log("The catalogue is empty. `npm run facet import <bundle>` fills it.");
+    if (dictionaries.length === 0) console.log("The catalogue is empty. `npm run facet -- import <path>` fills it.");
     for (const { ref, version, versions, counts, metrics, engine } of dictionaries) {
       console.log(
         `${ref}  ${version.slice(0, 12)}  ${counts.features} features, ${counts.explained} explained, dead ${share(metrics.deadShare)}, ` +

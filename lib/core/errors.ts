@@ -55,7 +55,7 @@ export const errorTable: Record<ErrorCode, ErrorRow> = {
   forbidden: { status: 403, retry: false, fix: "Open Facet under its own address and try there." },
   not_found: { status: 404, retry: false, fix: "Check the address." },
   method_not_allowed: { status: 405, retry: false, fix: "/api/openapi.json says how each address is asked." },
-  dictionary_not_found: { status: 404, retry: false, fix: "Pick a dictionary from /api/dictionaries." },
+  dictionary_not_found: { status: 404, retry: false, fix: "`npm run facet list` and /api/dictionaries name those it has." },
   feature_not_found: { status: 404, retry: false, fix: "Use an index between 0 and the dictionary's number of latents minus one." },
   image_not_found: { status: 404, retry: false, fix: "Use the SHA-256 of an image of the catalogue, or upload the image." },
   experiment_not_found: { status: 404, retry: false, fix: "Check the link; /api/experiments lists what is saved here." },

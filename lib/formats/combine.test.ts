@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { activationColumns, explanationColumns, featureColumns, textColumns } from "./bundle";
 import { combine } from "./combine";
@@ -208,4 +211,26 @@ it("says that a path is not there, or of no known format", async () => {
     code: "format_unknown",
     message: expect.stringContaining("package.json"),
   });
+});
+
+it("says that a file is empty, and which of the paths nothing reads", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "facet-paths-"));
+  try {
+    const empty = path.join(folder, "iou.json");
+    await writeFile(empty, "");
+    await expect(openSource([empty])).rejects.toMatchObject({ code: "file_invalid", message: `${empty} is empty: it has 0 bytes.` });
+
+    const fixtures = path.join(import.meta.dirname, "data", "fixtures");
+    const [cache = "", pictures = "", words = ""] = ["paper/cache", "images", "paper/explanations"].map((name) =>
+      path.join(fixtures, name),
+    );
+    const unread = async (paths: string[]) =>
+      (await openSource(paths, { model: "m", grid: "4x4", into: { ref: "m/d", sha256: "a".repeat(64), num_latents: 40 } })).found.filter(
+        (sentence) => sentence.includes("nothing here reads"),
+      );
+    expect(await unread([words, pictures])).toEqual([`${pictures}: 12 images, which nothing here reads: only an activation cache does.`]);
+    expect(await unread([words, cache, pictures])).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -38,6 +38,7 @@ async function firstThatKnows<T>(
  */
 export async function openSource(paths: string[], options: ReadOptions = {}): Promise<Source> {
   const read: Part[] = [];
+  const beside: { path: string; found: string }[] = [];
   for (const path of paths) {
     const there = await stat(path).catch(() => null);
     if (!there) throw new FacetError("file_invalid", `${path} is not there.`, { fix: "Correct the path." });
@@ -51,12 +52,21 @@ export async function openSource(paths: string[], options: ReadOptions = {}): Pr
       return whole.reader.read(path, options);
     }
     const part = await firstThatKnows(parts, path);
+    if (!part && there.isFile() && there.size === 0) {
+      throw new FacetError("file_invalid", `${path} is empty: it has 0 bytes.`, { fix: "Copy or download the file again." });
+    }
     if (!part) {
       throw new FacetError("format_unknown", `${path} is of no format that Facet knows.`, {
         fix: "docs/formats.md lists the formats and the files by which each is recognised.",
       });
     }
-    read.push(...(await part.reader.read(path, { paths, ...options })));
+    const given = await part.reader.read(path, { paths, ...options });
+    if (given.length === 0) beside.push({ path, found: part.found });
+    read.push(...given);
   }
-  return combine(read, options);
+  const source = combine(read, options);
+  // A cache says which pictures and which tokenizer it read.
+  const unread = beside.filter(({ path }) => !source.found.some((sentence) => sentence.includes(path)));
+  for (const { found } of unread) source.found.push(`${found}, which nothing here reads: only an activation cache does.`);
+  return source;
 }
