@@ -28,12 +28,22 @@ export interface Range {
   max?: number;
 }
 
-/** A filter's range as whole bins, outward; all bins where it is open. */
+/**
+ * A filter's range as whole bins, outward; all bins where it is open. An edge counts as `binsToRange` writes it, so that what was brushed
+ * comes back from the address as the same bins.
+ */
 export function rangeToBins(edges: readonly number[], range: Range | undefined): [low: number, high: number] {
   const last = edges.length - 1;
-  const low = range?.min === undefined ? 0 : Math.floor(positionOf(edges, range.min) + 1e-6);
-  const high = range?.max === undefined ? last : Math.ceil(positionOf(edges, range.max) - 1e-6);
-  return [Math.min(low, last), Math.max(Math.min(low, last), high)];
+  const { min, max } = range ?? {};
+  const low =
+    min === undefined
+      ? 0
+      : Math.max(
+          0,
+          edges.findLastIndex((edge) => rounded(edge, Math.floor) <= min),
+        );
+  const at = max === undefined ? last : edges.findIndex((edge) => rounded(edge, Math.ceil) >= max);
+  return [low, Math.max(low, at < 0 ? last : at)];
 }
 
 /** Whole bins as a filter's range; an end that reaches the histogram's is left open. Nothing when both do. */

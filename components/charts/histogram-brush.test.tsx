@@ -33,6 +33,24 @@ it("says what is chosen and how many that is", () => {
   expect(screen.getByText("43 features")).toBeTruthy();
 });
 
+it("says of a range between two edges what it is, and no number of features that its bins do not tell", () => {
+  render(<HistogramBrush {...props} value={{ min: 0.005 }} onChange={() => {}} />);
+  expect(screen.getByText("≥ 0.005")).toBeTruthy();
+  expect(screen.queryByText(/features?$/)).toBeNull();
+});
+
+it("says the same of what was brushed once it is in the address", () => {
+  const long = [0, 0.00091173, 0.0123456, 0.1, 1];
+  const onChange = vi.fn();
+  const { rerender } = render(<HistogramBrush {...props} edges={long} value={undefined} onChange={onChange} />);
+  fireEvent.keyDown(screen.getByRole("slider", { name: "Least density" }), { key: "ArrowRight" });
+  const [value] = onChange.mock.lastCall as [{ min: number }];
+  expect(value).toEqual({ min: 0.0009117 });
+  rerender(<HistogramBrush {...props} edges={long} value={value} onChange={onChange} />);
+  expect(screen.getByText("44 features")).toBeTruthy();
+  expect(screen.getByRole("slider", { name: "Least density" }).getAttribute("aria-valuenow")).toBe("1");
+});
+
 it("says what was not measured while everything is chosen", () => {
   render(<HistogramBrush {...props} value={undefined} onChange={() => {}} />);
   expect(screen.getByText("2 not measured")).toBeTruthy();

@@ -20,6 +20,8 @@ interface HistogramBrushProps {
   format: (value: number) => string;
 }
 
+const same = (a: Range | undefined, b: Range | undefined) => a?.min === b?.min && a?.max === b?.max;
+
 const width = 240;
 const height = 40;
 
@@ -71,19 +73,23 @@ export function HistogramBrush({ name, heading, edges, counts, missing, value, o
   }, []);
 
   const whole = low === 0 && high === last;
+  // What the filter says, which an address may put between two edges; its bins are then more than what passes.
+  const [least, greatest] = dragged ? [edges[low], edges[high]] : [value?.min ?? edges[low], value?.max ?? edges[high]];
+  const open = whole && (least as number) <= (edges[0] as number) && (greatest as number) >= (edges[last] as number);
+  const exact = dragged !== null || same(value, binsToRange(edges, chosen));
   const inside = counts.slice(low, high).reduce((sum, count) => sum + count, 0);
   return (
     <section aria-labelledby={headingId}>
       <div className="flex items-baseline justify-between gap-2 text-sm">
         <h3 id={headingId}>{heading}</h3>
         <span className="num text-muted text-xs">
-          {whole
+          {open
             ? "any"
-            : low === 0
-              ? `≤ ${format(edges[high] as number)}`
-              : high === last
-                ? `≥ ${format(edges[low] as number)}`
-                : `${format(edges[low] as number)} to ${format(edges[high] as number)}`}
+            : least === edges[0]
+              ? `≤ ${format(greatest as number)}`
+              : greatest === edges[last]
+                ? `≥ ${format(least as number)}`
+                : `${format(least as number)} to ${format(greatest as number)}`}
         </span>
       </div>
       <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" className="mt-1 block h-10 w-full cursor-crosshair" aria-hidden>
@@ -113,7 +119,7 @@ export function HistogramBrush({ name, heading, edges, counts, missing, value, o
       <p className="num -mt-1 flex justify-between gap-2 whitespace-nowrap text-faint text-xs">
         <span>{format(edges[0] as number)}</span>
         <span className="text-muted">
-          {whole ? (missing > 0 ? `${formatCount(missing)} not measured` : "") : formatNoun(inside, "feature")}
+          {open ? (missing > 0 ? `${formatCount(missing)} not measured` : "") : exact ? formatNoun(inside, "feature") : ""}
         </span>
         <span>{format(edges[last] as number)}</span>
       </p>
