@@ -34,13 +34,15 @@ function printer() {
 async function exportCsv(db: Database, named: string, { out, query = "" }: ExportCommandOptions, signal: AbortSignal): Promise<void> {
   const { parseListAddress } = await import("@/lib/export/list-address");
   const { featureCsv } = await import("@/lib/export/feature-csv");
+  const { locateVersion } = await import("@/lib/catalog/dictionaries");
   const { featureHistograms } = await import("@/lib/catalog/histograms");
   const { measuredIn, usualSort, withUsualSort } = await import("@/lib/core/usual-sort");
   const { writeFile } = await import("@/lib/formats/output");
   const { ref, version } = splitVersion(named);
   const address = parseListAddress(ref, query);
-  const usual = usualSort(measuredIn(await featureHistograms(db, ref)));
-  const { lines } = await featureCsv(db, withUsualSort(address.query, address.sorted, usual), version ?? address.version);
+  const asked = version === undefined ? address.version : (await locateVersion(db, ref, version)).dictionary.version;
+  const usual = usualSort(measuredIn(await featureHistograms(db, ref, asked)));
+  const { lines } = await featureCsv(db, withUsualSort(address.query, address.sorted, usual), asked);
   const text = () => Readable.from(lines, { objectMode: false });
   if (out !== undefined) {
     await writeFile(out, (draft) => pipeline(text(), createWriteStream(draft, { flags: "wx" }), { signal }), signal);

@@ -34,9 +34,9 @@ function report(result: ImportResult): void {
 
 /** What the dictionary that is added to says of itself. */
 async function readInto(db: Database, named: string) {
-  const { locateDictionary } = await import("@/lib/catalog/dictionaries");
+  const { locateVersion } = await import("@/lib/catalog/dictionaries");
   const { ref, version } = splitVersion(named);
-  const { id, dictionary } = await locateDictionary(db, ref, version);
+  const { id, dictionary } = await locateVersion(db, ref, version);
   const options: ReadOptions = {
     model: dictionary.model.id,
     name: dictionary.id,

@@ -105,6 +105,18 @@ export async function locateDictionary(db: Database, ref: string, version?: stri
 }
 
 /**
+ * As `locateDictionary`, for one who means this version and nothing near it, as a command that writes: by its own key alone. Throws
+ * `version_mismatch` also where a link would open other content of the same weights.
+ */
+export async function locateVersion(db: Database, ref: string, version?: string): Promise<FoundDictionary> {
+  const rows = await versionsOf(db, ref);
+  const row = version === undefined ? rows[0] : rows.find((one) => one.version.startsWith(version));
+  if (row) return found(rows, row, version);
+  const there = rows.map((one) => one.version.slice(0, 12)).join(", ");
+  throw new FacetError("version_mismatch", `${ref} has no version ${version}; it has ${there}.`, { fix: "Name one of them." });
+}
+
+/**
  * As `locateDictionary`, for one who asks for weights, as requests to an engine do: of several contents of the weights whose hash begins
  * with `weights` the latest, which is the one that pages show.
  */

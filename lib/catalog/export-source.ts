@@ -7,7 +7,7 @@ import type { featureColumns, imageColumns, textColumns } from "@/lib/formats/bu
 import type { Columns, Row, Table } from "@/lib/formats/parquet";
 import type { Source, SourceDictionary, SourceEntry } from "@/lib/formats/source";
 import type { Database } from "./db";
-import { locateDictionary } from "./dictionaries";
+import { locateVersion } from "./dictionaries";
 import { readImage } from "./image-files";
 import { type PartitionedTable, partitionOf } from "./partitions";
 
@@ -172,8 +172,8 @@ export async function withExport<T>(
   named: { ref: string; version?: string }[],
   work: (source: ExportedSource, client: PoolClient) => Promise<T>,
 ): Promise<T> {
-  const found: Awaited<ReturnType<typeof locateDictionary>>[] = [];
-  for (const { ref, version } of named) found.push(await locateDictionary(db, ref, version));
+  const found: Awaited<ReturnType<typeof locateVersion>>[] = [];
+  for (const { ref, version } of named) found.push(await locateVersion(db, ref, version));
   const [first] = found;
   if (!first) throw new FacetError("invalid_request", "No dictionary was named.");
   const { model } = first.dictionary;

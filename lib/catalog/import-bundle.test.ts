@@ -3,8 +3,9 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { featureColumns } from "@/lib/formats/bundle";
-import { listDictionaries, locateDictionary, locateWeights } from "./dictionaries";
+import { listDictionaries, locateDictionary, locateVersion, locateWeights } from "./dictionaries";
 import { dropDictionary } from "./drop-dictionary";
+import { withExport } from "./export-source";
 import { findFeature } from "./feature-detail";
 import { featurePage } from "./feature-list";
 import { storedImages } from "./image-files";
@@ -287,8 +288,11 @@ describe("importing", () => {
     // And here a link that names the weights alone still opens when their first content has gone.
     await dropDictionary(catalog.db, ref, weights.slice(0, 12));
     expect(await textAt(weights.slice(0, 12))).toContain("and nothing else");
-    // But a drop takes what it names: said again, it does not take the version that is left.
-    await expect(dropDictionary(catalog.db, ref, weights.slice(0, 12))).rejects.toMatchObject({ code: "version_mismatch" });
+    // But commands take what they name and no other: said again, a drop does not take the version that is left.
+    const gone = { code: "version_mismatch", message: expect.stringContaining(`it has ${version.slice(0, 12)}.`) };
+    await expect(dropDictionary(catalog.db, ref, weights.slice(0, 12))).rejects.toMatchObject(gone);
+    await expect(withExport(catalog.db, [{ ref, version: weights.slice(0, 12) }], async () => null)).rejects.toMatchObject(gone);
+    expect((await locateVersion(catalog.db, ref, version.slice(0, 12))).dictionary.version).toBe(version);
     expect((await importBundle(catalog.db, await write())).dictionaries[0]).toMatchObject({ outcome: "added", beside: [version] });
     await dropDictionary(catalog.db, ref, version);
     expect(await counts()).toEqual(before);
