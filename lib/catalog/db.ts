@@ -58,11 +58,15 @@ export class Database implements Queryable {
     return this.#owner;
   }
 
+  /** Connections that a request to cancel is on its way to: it may come late and would end whatever runs there next, so that they are not used again. */
+  readonly #interrupted = new WeakSet<PoolClient>();
+
   /**
-   * Ends the statement that the server's process `pid` runs, if it runs one. The embedded database has no other way than to end: nothing
+   * Ends the statement that the server's process `pid` runs for `client`, if it runs one. The embedded database has no other way than to end: nothing
    * can be asked of it afterwards, and its open transaction is undone when it is opened again.
    */
-  async interrupt(pid: number): Promise<void> {
+  async interrupt(pid: number, client: PoolClient): Promise<void> {
+    this.#interrupted.add(client);
     if (this.embedded) await this.embedded.halt();
     else await this.pool.query("SELECT pg_cancel_backend($1)", [pid]);
   }
@@ -106,7 +110,7 @@ export class Database implements Queryable {
       });
       throw asCatalogueError(error, this.kind);
     } finally {
-      client.release(broken);
+      client.release(broken ?? this.#interrupted.has(client));
     }
   }
 

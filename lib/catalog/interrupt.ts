@@ -14,7 +14,7 @@ export async function interruptOn(signal: AbortSignal | undefined, db: Database,
   const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   const pid = rows[0]?.pid ?? 0;
   let timer: NodeJS.Timeout | undefined;
-  const interrupt = () => void db.interrupt(pid).catch(() => {});
+  const interrupt = () => void db.interrupt(pid, client).catch(() => {});
   const begin = () => {
     if (db.kind === "postgres") interrupt();
     timer = setInterval(interrupt, db.kind === "postgres" ? 500 : grace);
