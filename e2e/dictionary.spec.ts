@@ -137,6 +137,10 @@ test("a histogram is brushed, shows as a chip, and comes off again", async ({ pa
   await page.mouse.up();
   await expect(page).toHaveURL(/density_min=/);
   await expect(count(page)).toContainText(" of ");
+  // The histogram, its chip and the list speak of the same range.
+  const chosen = page.getByRole("button", { name: /remove the filter .*density/i });
+  const least = (await chosen.textContent())?.match(/[\d.]+ %/)?.[0] ?? "no range";
+  await expect(histogram).toContainText(`≥ ${least}`);
 
   const chip = page.getByRole("button", { name: /remove the filter .*density/i });
   await chip.click();
@@ -178,6 +182,9 @@ test("the keyboard walks the list, opens a feature and comes back", async ({ pag
   await page.goBack();
   await expect(cards(page).first()).toBeVisible();
   await hydrated(page);
+  // The keys go on from the card that one comes back from.
+  await page.keyboard.press("j");
+  await expect.poll(focused).toBe(second);
 
   await page.keyboard.press("/");
   await expect(searchBox(page)).toBeFocused();

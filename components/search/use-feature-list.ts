@@ -81,6 +81,7 @@ export function useFeatureList(options: FeatureListOptions): ShownList {
   const setPicture = useCallback((index: number, picture: number) => setPictures((old) => new Map(old).set(index, picture)), []);
   const pictureOf = (index: number) => pictures.get(index) ?? 0;
   const { setActive } = useListKeys({
+    listKey: pages.listKey,
     container,
     items: pages.items,
     geometry: rows.geometry,

@@ -1,13 +1,18 @@
 "use client";
 import { useRouter } from "next/navigation";
-import { type RefObject, useRef, useState } from "react";
+import { type RefObject, useCallback, useRef, useState } from "react";
 import { useKeys } from "@/components/shell/use-keys";
 import type { Dictionary, FeatureCard } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { stickyHeight } from "./use-place";
 import { type RowGeometry, useBrowserLayoutEffect } from "./use-window-rows";
 
+/** The card one was at in each list: who comes Back to a list goes on from there. Lives as long as the tab. */
+const cardAt = new Map<string, number>();
+
 interface ListKeysOptions {
+  /** Which list it is. */
+  listKey: string;
   container: RefObject<HTMLElement | null>;
   items: readonly FeatureCard[];
   geometry: RowGeometry | null;
@@ -21,9 +26,17 @@ interface ListKeysOptions {
 }
 
 /** Moving through a list with the keyboard: the focus itself moves, so that Enter, and what is read aloud, are the browser's own. */
-export function useListKeys({ container, items, geometry, dictionary, version, onToggleHeat, onNextPicture, onNotice }: ListKeysOptions) {
+export function useListKeys(options: ListKeysOptions) {
+  const { listKey, container, items, geometry, dictionary, version, onToggleHeat, onNextPicture, onNotice } = options;
   const router = useRouter();
-  const [active, setActive] = useState<number | null>(null);
+  const [active, setOnlyActive] = useState<number | null>(null);
+  const setActive = useCallback(
+    (index: number) => {
+      cardAt.set(listKey, index);
+      setOnlyActive(index);
+    },
+    [listKey],
+  );
   const wanted = useRef<number | null>(null);
 
   const position = () => {
@@ -33,6 +46,13 @@ export function useListKeys({ container, items, geometry, dictionary, version, o
   const firstVisible = () => {
     if (!geometry) return 0;
     return Math.max(0, Math.ceil((window.scrollY + stickyHeight() - geometry.offset) / geometry.rowHeight)) * geometry.columns;
+  };
+  /** Where the card one was at is on screen still, it comes first. */
+  const entry = () => {
+    const known = items.findIndex((item) => item.index === cardAt.get(listKey));
+    if (known < 0 || !geometry) return known < 0 ? firstVisible() : known;
+    const middle = geometry.offset + (Math.floor(known / geometry.columns) + 0.5) * geometry.rowHeight;
+    return middle > window.scrollY + stickyHeight() && middle < window.scrollY + window.innerHeight ? known : firstVisible();
   };
   const moveTo = (next: number) => {
     const clamped = Math.min(items.length - 1, Math.max(0, next));
@@ -50,7 +70,7 @@ export function useListKeys({ container, items, geometry, dictionary, version, o
   };
   const move = (step: number) => () => {
     const at = position();
-    moveTo(at === null ? firstVisible() : at + step);
+    moveTo(at === null ? entry() : at + step);
   };
   const focusWanted = () => {
     if (wanted.current === null) return;
