@@ -10,6 +10,7 @@ import { ErrorState } from "@/components/ui/error-state";
 import { Input } from "@/components/ui/input";
 import { Skeleton } from "@/components/ui/skeleton";
 import { imagesInfiniteOptions } from "@/lib/api/images";
+import { inPrint } from "@/lib/core/format";
 import { routes } from "@/lib/core/routes";
 import { useDebounced } from "./use-debounced";
 
@@ -82,8 +83,8 @@ function Pictures({ chosen, onPick }: { chosen: string | null; onPick: (sha256: 
                     type="button"
                     onClick={() => onPick(picture.sha256)}
                     aria-pressed={picture.sha256 === chosen}
-                    aria-label={picture.caption ?? `Picture ${picture.sha256.slice(0, 8)}`}
-                    title={picture.caption ?? undefined}
+                    aria-label={inPrint(picture.caption) ?? `Picture ${picture.sha256.slice(0, 8)}`}
+                    title={inPrint(picture.caption) ?? undefined}
                     className={cn(
                       "block aspect-square w-full overflow-hidden rounded-md bg-sunken hover:ring-2 hover:ring-accent",
                       picture.sha256 === chosen && "ring-2 ring-accent",

@@ -105,7 +105,8 @@ function Features({ features, dictionary }: { features: readonly ActiveFeature[]
       <ul>
         {features.map(({ index, before, after }, i) => {
           const label = details[i]?.data?.feature.label;
-          const pending = details[i]?.isPending;
+          // A name that could not be fetched is not one that the feature lacks.
+          const unnamed = details[i]?.isPending ? "…" : details[i]?.isError ? "feature" : "unexplained feature";
           return (
             <li key={index} className="flex items-baseline justify-between gap-3 py-0.5">
               <Link
@@ -113,7 +114,7 @@ function Features({ features, dictionary }: { features: readonly ActiveFeature[]
                 className="flex min-w-0 items-baseline gap-1.5 text-accent underline-offset-4 hover:underline"
               >
                 <span dir="auto" className={cn("truncate", !label && "text-muted italic")}>
-                  {label ?? (pending ? "…" : "unexplained feature")}
+                  {label ?? unnamed}
                 </span>
                 <span className="shrink-0 font-mono text-xs">{formatIndex(index)}</span>
               </Link>

@@ -6,6 +6,7 @@ import { cn } from "@/components/ui/cn";
 import { IconButton } from "@/components/ui/icon-button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { imageInfoQueryOptions } from "@/lib/api/images";
+import { inPrint } from "@/lib/core/format";
 import { routes } from "@/lib/core/routes";
 import type { LinkedImage } from "@/lib/core/steer-link";
 import type { Upload } from "./upload-store";
@@ -27,8 +28,9 @@ interface TurnPictureProps {
 /** One picture of a request, with what it is. */
 export function TurnPicture({ image, number, small, chosen, onChoose, dictionary, upload, onRemove }: TurnPictureProps) {
   const info = useQuery({ ...imageInfoQueryOptions(image.sha256), enabled: !image.upload });
+  const caption = inPrint(info.data?.caption);
   const src = image.upload ? upload?.dataUrl : routes.api.image(image.sha256);
-  const alt = image.upload ? `Uploaded picture ${upload?.name ?? ""}` : (info.data?.caption ?? "Picture of the catalogue");
+  const alt = image.upload ? `Uploaded picture ${upload?.name ?? ""}` : (caption ?? "Picture of the catalogue");
   const shape = cn("aspect-square w-full object-contain", small ? "max-h-40" : "max-h-72");
   // biome-ignore lint/performance/noImgElement: content-addressed or of this browser; nothing to optimise
   const picture = src && <img src={src} alt={alt} className={shape} />;
@@ -80,7 +82,7 @@ export function TurnPicture({ image, number, small, chosen, onChoose, dictionary
           <span className="text-bad">{info.error.message}</span>
         ) : (
           <>
-            <span dir="auto">{info.data?.caption}</span>{" "}
+            <span dir="auto">{caption}</span>{" "}
             <Link href={routes.image(image.sha256, { dictionary })} className="text-accent underline underline-offset-4">
               what fires on it
             </Link>
