@@ -116,3 +116,20 @@ it("writes a list to a file or to whoever reads, who may leave early", async () 
   const left = await facet(["export", ref, "--format", "csv"], (child) => child.stdout?.destroy());
   expect(left).toMatchObject({ code: 0, stderr: "" });
 }, 240_000);
+
+it("writes an older version's list in that version's own order", async () => {
+  const { openDatabase } = await import("@/lib/catalog/db");
+  const { importBundle } = await import("@/lib/catalog/import-bundle");
+  const bundle = path.join(folder, "unscored");
+  await writeTestBundle(bundle, { features: 20, images: 8, version: "2", edit: (tables) => tables.scores?.splice(0) });
+  const db = await openDatabase({ dataDir: path.join(folder, "data") });
+  const before = (await importBundle(db, bundle)).dictionaries[0]?.beside[0]?.slice(0, 12);
+  await db.close();
+  const written = async (name: string, query?: string) => {
+    const out = path.join(folder, `${name}.csv`);
+    await command.exportCommand([name === "latest" ? ref : `${ref}@${before}`], { format: "csv", query, out });
+    return readFile(out, "utf8");
+  };
+  expect(await written("older")).toBe(await written("sorted", "sort=-steer"));
+  expect((await written("latest")).split("\r\n")[1]).toMatch(/^0,/);
+}, 240_000);
