@@ -16,7 +16,11 @@ export interface PictureTab {
 
 const tabWords: Record<TabKey, { name: string; explains: string }> = {
   here: { name: "This picture", explains: "The picture of the link, looked at just now." },
-  top: { name: "Top", explains: "The pictures on which it fires most strongly, near-duplicates left out." },
+  top: {
+    name: "Top",
+    explains:
+      "The pictures on which it fires most, near-duplicates left out, as their source ranked them: the paper and the demo by the mean over the whole picture, so that the peaks below need not fall.",
+  },
   upper: { name: "Upper", explains: "Pictures from the upper third of its activations." },
   middle: { name: "Middle", explains: "Pictures from the middle third of its activations." },
   lower: { name: "Lower", explains: "Pictures from the lower third of its activations." },
