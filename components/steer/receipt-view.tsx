@@ -44,34 +44,38 @@ const finishes = { stop: "the model ended it", length: "cut at the longest answe
 export function ReceiptView({ receipt }: { receipt: Receipt }) {
   const { prefill, decode, clamps, timingsMs, tokens, sampling, engine, model, dictionary } = receipt;
   const rate = timingsMs.decode > 0 ? `, ${Math.round((1000 * tokens) / timingsMs.decode)} tokens/s` : "";
+  // The model alone has no positions to count.
+  const counted = clamps.length > 0 || [prefill.image, prefill.text, decode].some(({ planned }) => planned > 0);
   return (
     <div className="text-sm">
       <p className="text-muted">{describeReceipt(receipt)}</p>
       <Fold title="Receipt" summary={`${formatNoun(tokens, "token")} · ${formatSeconds((timingsMs.prefill + timingsMs.decode) / 1000)}`}>
-        <div className="relative overflow-x-auto">
-          <table className="w-full">
-            <caption className="sr-only">Positions changed, of those that the scopes cover</caption>
-            <thead className="text-muted text-xs">
-              <tr>
-                <th scope="col" className="py-1 pr-2 text-left font-normal">
-                  changed
-                </th>
-                {["image", "prompt", "generated"].map((name) => (
-                  <th key={name} scope="col" className="px-2 py-1 text-right font-normal">
-                    {name}
+        {counted && (
+          <div className="relative overflow-x-auto">
+            <table className="w-full">
+              <caption className="sr-only">Positions changed, of those that the scopes cover</caption>
+              <thead className="text-muted text-xs">
+                <tr>
+                  <th scope="col" className="py-1 pr-2 text-left font-normal">
+                    changed
                   </th>
+                  {["image", "prompt", "generated"].map((name) => (
+                    <th key={name} scope="col" className="px-2 py-1 text-right font-normal">
+                      {name}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody className="divide-y divide-line">
+                <Counts name="All clamps" image={prefill.image} prompt={prefill.text} generated={decode} />
+                {clamps.map((clamp, i) => (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: in the request's order; one feature may come twice
+                  <Counts key={i} name={<ClampName clamp={clamp} />} {...clamp} />
                 ))}
-              </tr>
-            </thead>
-            <tbody className="divide-y divide-line">
-              <Counts name="All clamps" image={prefill.image} prompt={prefill.text} generated={decode} />
-              {clamps.map((clamp, i) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: in the request's order; one feature may come twice
-                <Counts key={i} name={<ClampName clamp={clamp} />} {...clamp} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+              </tbody>
+            </table>
+          </div>
+        )}
         <dl className="mt-2 divide-y divide-line">
           <Fact name="Size of a change">
             {receipt.relativeNorm === null ? "nothing changed" : `${formatPercent(receipt.relativeNorm)} of the hidden state's norm, mean`}
