@@ -27,6 +27,8 @@ const config: NextConfig = {
   // Where a body passes the proxy, Next.js keeps this many bytes and cuts off the rest without an error: more than a route reads, so that
   // the route sees that a body is too large and says so.
   experimental: { proxyClientMaxBodySize: limits.requestBytes + 1024 * 1024 },
+  // What browsers and readers of links ask for by themselves, whatever the page names as its icon.
+  rewrites: async () => [{ source: "/favicon.ico", destination: "/icon.svg" }],
   // Headers that every answer carries, files and API included; the Content-Security-Policy of pages is made for each request in proxy.ts.
   headers: async () => [
     { source: "/:path*", headers: fixedHeaders },

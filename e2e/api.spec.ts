@@ -121,6 +121,12 @@ test.describe("the HTTP API", () => {
     }
   });
 
+  test("the icon is where browsers look for it by themselves", async ({ request }) => {
+    const answer = await request.get("/favicon.ico");
+    expect(answer.status()).toBe(200);
+    expect(answer.headers()["content-type"]).toBe("image/svg+xml");
+  });
+
   test("pictures are stored whole, and never taken for anything else", async ({ request, catalogue }) => {
     const image = catalogue.card.top[0]?.image ?? "";
     const answer = await request.get(routes.api.image(image));
