@@ -219,14 +219,14 @@ it("tries a clamp at seven strengths at one press, without the word that the mod
     return { ...event, receipt: { ...(event as Extract<EngineEvent, { type: "receipt" }>).receipt, arm: `sweep:${i}` as const } };
   };
   const refusal = {
-    code: "invalid_request",
-    message: "watch: the model has no token for “zebu”, so …",
-    fix: "Choose another.",
+    code: "word_unknown",
+    message: "The model has no token for “zebu”, so its probability cannot be watched.",
+    fix: "Watch a word that the model knows; its alternatives show some.",
     retry: false,
   };
   reply = () =>
     sent.at(-1)?.watch?.includes("zebu")
-      ? { status: 400, body: { error: refusal } }
+      ? { status: 422, body: { error: refusal } }
       : [...answers(receipt("steered", "a lemon")).slice(0, -1), ...values.map(point), { type: "done" }];
   open({ ...link, watch: ["zebu", "lemon"] });
   fireEvent.click(screen.getByRole("button", { name: /^Dose curve/ }));

@@ -19,9 +19,9 @@ function toWire(error: unknown) {
   return asFacetError(error).toJSON();
 }
 
-/** The watched word that the engine refuses, by its own sentence; null for any other error. */
+/** The watched word that the engine refuses, which its sentence quotes; null for any other error. */
 function refusedWord(error: unknown, watch: readonly string[] = []): string | null {
-  if (!(error instanceof FacetError) || error.code !== "invalid_request" || !error.message.startsWith("watch")) return null;
+  if (!(error instanceof FacetError) || error.code !== "word_unknown") return null;
   return watch.find((word) => error.message.includes(`“${word}”`)) ?? null;
 }
 

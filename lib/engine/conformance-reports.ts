@@ -182,7 +182,7 @@ export function describeReports(known: () => Known): void {
   it("refuses to watch a word that the model cannot write", async () => {
     const { subject, request } = known();
     const run = runAll(subject, request([], { watch: [subject.unwritable] }));
-    await expect(run).rejects.toMatchObject({ code: "invalid_request", message: expect.stringContaining(subject.unwritable) });
+    await expect(run).rejects.toMatchObject({ code: "word_unknown", message: expect.stringContaining(subject.unwritable) });
   });
 
   it("lists the features on each token as it was and as the upper half is given it, and changes no answer by that", async () => {

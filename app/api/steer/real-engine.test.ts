@@ -106,7 +106,7 @@ describe("POST /api/steer with the real engine", { timeout: 120_000 }, () => {
     await expectRefusal(body({ interventions: [clamp(), clamp()] }), 422, "clamp_overlap", /Feature 7 is clamped twice/);
     await expectRefusal(body({ dictionary: "no/such" }), 404, "dictionary_not_found", /no\/such/);
     await expectRefusal(body({ sweep: { clamp: 4, values: [1] } }), 400, "invalid_request", /sweep is of clamp 4/);
-    await expectRefusal(body({ watch: ["xylophonist"] }), 400, "invalid_request", /no token for “xylophonist”/);
+    await expectRefusal(body({ watch: ["xylophonist"] }), 422, "word_unknown", /no token for “xylophonist”/);
   });
 
   it("refuses uploads that are too large, and pictures that are none or not whole", async () => {

@@ -32,7 +32,12 @@ describe("nodeRuntime", () => {
   });
 
   it("is ended amid a run, without a crash", async () => {
-    const last = 'await runtime.end(); console.log(runtime.alive, await session.run(feeds).catch(() => "refused"));';
-    expect(await processAmidRun(last)).toEqual({ code: 0, signal: null, output: "false refused\n" });
+    const last = `
+      const ended = runtime.end();
+      const refused = () => session.run(feeds).catch(() => "refused");
+      console.log(runtime.alive, await refused());
+      await ended;
+      console.log(runtime.alive, await refused());`;
+    expect(await processAmidRun(last)).toEqual({ code: 0, signal: null, output: "false refused\nfalse refused\n" });
   });
 });

@@ -65,6 +65,8 @@ class Thread {
   }
 
   async end(): Promise<void> {
+    // From here on: whoever came between this and the thread's exit would be let begin on it and then cut off.
+    this.failure ??= new Error("The engine's thread was ended.");
     Atomics.store(this.calls, 1, 1);
     while (Atomics.load(this.calls, 0) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await this.worker.terminate();

@@ -6,14 +6,12 @@ import type { TextCodec } from "./text";
 /** ln of a probability of zero, which JSON cannot say. */
 const never = -1e9;
 
-/** Throws `invalid_request` for a word that the model has no token for. */
+/** Throws `word_unknown`, with the word in “quotes”, for one that the model has no token for. */
 export function watchedWords(words: readonly string[], codec: TextCodec): WatchedWord[] {
   return words.map((word) => {
     const spellings = codec.spellings(word);
     if (spellings.length === 0) {
-      throw new FacetError("invalid_request", `The model has no token for “${word}”, so its probability cannot be watched.`, {
-        fix: "Watch a word that the model knows; its alternatives show some.",
-      });
+      throw new FacetError("word_unknown", `The model has no token for “${word}”, so its probability cannot be watched.`);
     }
     const ids = [...new Set(spellings.map(([first]) => first as number))];
     return { word, ids, whole: spellings.every((spelling) => spelling.length === 1) };
