@@ -24,21 +24,6 @@ describe("the driver", () => {
     ]);
   });
 
-  it("never again uses a connection that was interrupted: the request to cancel may come when another statement runs there", async ({
-    skip,
-  }) => {
-    if (catalog.db.kind !== "postgres") skip("The embedded database ends when it is interrupted.");
-    const pid = "SELECT pg_backend_pid() AS pid";
-    let interrupted = 0;
-    const work = catalog.db.transaction(async (client) => {
-      interrupted = (await client.query<{ pid: number }>(pid)).rows[0]?.pid ?? 0;
-      await catalog.db.interrupt(interrupted, client);
-      throw new Error("stopped");
-    });
-    await expect(work).rejects.toThrow();
-    for (let i = 0; i < 20; i++) expect((await catalog.db.rows<{ pid: number }>(pid))[0]?.pid).not.toBe(interrupted);
-  });
-
   it("answers many at once, and goes on after an error", async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => catalog.db.rows<{ n: number }>("SELECT $1::int AS n", [i])));
     expect(answers.map((rows) => rows[0]?.n)).toEqual(Array.from({ length: 40 }, (_, i) => i));
