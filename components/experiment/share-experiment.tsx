@@ -2,9 +2,9 @@
 import { Share2 } from "lucide-react";
 import { useState } from "react";
 import { CopyButton } from "@/components/steer/copy-button";
+import { CopyFallback } from "@/components/steer/copy-fallback";
 import { curlSnippet, pythonSnippet } from "@/components/steer/snippets";
 import { Button } from "@/components/ui/button";
-import { Textarea } from "@/components/ui/input";
 import { LinkButton } from "@/components/ui/link-button";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
 import type { Experiment } from "@/lib/core/experiment";
@@ -49,12 +49,7 @@ export function ShareExperiment({ experiment }: { experiment: Experiment }) {
           The link shows the experiment as it is here, for as long as this catalogue has it. curl and Python run its request again; the
           pictures are named by their hash and kept with the experiment.
         </p>
-        {fallback !== null && (
-          <div>
-            <p className="mb-1 text-sm">This browser does not let pages copy. Copy it from here:</p>
-            <Textarea readOnly aria-label="Text to copy" value={fallback} rows={4} onFocus={(event) => event.currentTarget.select()} />
-          </div>
-        )}
+        <CopyFallback text={fallback} />
       </PopoverContent>
     </Popover>
   );

@@ -2,12 +2,12 @@
 import { Share2 } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
-import { Textarea } from "@/components/ui/input";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
 import { maxLinkLength, steerHref } from "@/lib/core/steer-link";
 import { CopyButton } from "./copy-button";
+import { CopyFallback } from "./copy-fallback";
 import { curlSnippet, pythonSnippet, requestJson } from "./snippets";
 
 interface ShareMenuProps {
@@ -73,12 +73,7 @@ export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuPro
             {error.message} {error.fix}
           </p>
         )}
-        {fallback !== null && (
-          <div>
-            <p className="mb-1 text-sm">This browser does not let pages copy. Copy it from here:</p>
-            <Textarea readOnly aria-label="Text to copy" value={fallback} rows={4} onFocus={(event) => event.currentTarget.select()} />
-          </div>
-        )}
+        <CopyFallback text={fallback} />
       </PopoverContent>
     </Popover>
   );
