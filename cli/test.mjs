@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient, nextBin, nextEnv } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
+import { playwrightFailures, pytestFailures, vitestFailures } from "./setup/failures.mjs";
 import { clearGuardLog, guardedEnv, guardLog } from "./setup/guard.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
 import { inRoot } from "./setup/paths.mjs";
@@ -23,15 +24,17 @@ const bin = (name) => inRoot("node_modules", ...name.split("/"));
 
 /** @type {{ name: string, count: Count, took: string }[]} */
 const results = [];
+/** @type {{ name: string, failures: import("./setup/failures.mjs").Failure[] }[]} */
+const failed = [];
 
 /**
  * Runs one suite with its output shown. Without `count`, the command is one check that passes or fails whole.
  * @param {string} name
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: Record<string, string | undefined>, report?: string, count?: (text: string) => Count }} [options]
+ * @param {{ env?: Record<string, string | undefined>, report?: string, count?: (text: string) => Count, named?: (text: string) => import("./setup/failures.mjs").Failure[] }} [options]
  */
-async function suite(name, command, args, { env, report, count } = {}) {
+async function suite(name, command, args, { env, report, count, named } = {}) {
   console.log(`\n── ${name} ${"─".repeat(Math.max(0, 76 - name.length))}`);
   const started = performance.now();
   if (report) rmSync(report, { force: true });
@@ -39,7 +42,11 @@ async function suite(name, command, args, { env, report, count } = {}) {
   /** @type {Count | null} */
   let counted = null;
   if (!count) counted = { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
-  else if (report && existsSync(report)) counted = count(readFileSync(report, "utf8"));
+  else if (report && existsSync(report)) {
+    const text = readFileSync(report, "utf8");
+    counted = count(text);
+    failed.push({ name, failures: named?.(text) ?? [] });
+  }
   results.push({ name, count: honest(counted, code), took: duration(performance.now() - started) });
 }
 
@@ -80,7 +87,12 @@ const node = process.execPath;
 async function vitest(name, file, tests, server) {
   const report = inRoot("artefacts", "reports", file);
   const args = [bin("vitest/vitest.mjs"), "run", ...tests, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  await suite(name, node, args, { env: { FACET_TEST_DATABASE_URL: server ?? "" }, report, count: (text) => vitestCount(JSON.parse(text)) });
+  await suite(name, node, args, {
+    env: { FACET_TEST_DATABASE_URL: server ?? "" },
+    report,
+    count: (text) => vitestCount(JSON.parse(text)),
+    named: (text) => vitestFailures(JSON.parse(text)),
+  });
 }
 
 /**
@@ -126,7 +138,7 @@ const groups = {
     await suite("ruff: Python format", venvPython, ["-m", "ruff", "format", "--check", "worker", "demo"]);
     await suite("mypy: Python types", venvPython, ["-m", "mypy"]);
     const report = inRoot("artefacts", "reports", "pytest.xml");
-    await suite("pytest", venvPython, ["-m", "pytest", `--junitxml=${report}`], { report, count: pytestCount });
+    await suite("pytest", venvPython, ["-m", "pytest", `--junitxml=${report}`], { report, count: pytestCount, named: pytestFailures });
   },
   async e2e() {
     let browser = "";
@@ -143,6 +155,7 @@ const groups = {
       env: { CHROME_PATH: browser, FACET_GUARD_LOG: guardLog },
       report,
       count: (text) => playwrightCount(JSON.parse(text)),
+      named: (text) => playwrightFailures(JSON.parse(text)),
     });
   },
 };
@@ -172,6 +185,8 @@ await runMain(async () => {
   console.log(`\n── all suites, ${duration(performance.now() - started)} ${"─".repeat(50)}`);
   for (const { name, count, took } of results)
     console.log(`${count.failed > 0 ? "✗" : count.passed > 0 ? "✓" : "–"} ${name.padEnd(width)}  ${sentence(count)} (${took})`);
+  for (const { name, failures } of failed)
+    for (const { test, why } of failures) console.log(`\n✗ ${name}: ${test.replace(`${inRoot()}/`, "")}\n  ${why.replaceAll("\n", "\n  ")}`);
   const sum = total(results.map(({ count }) => count));
   console.log(`\n${sentence(sum)}`);
   for (const one of left) console.log(one);
