@@ -19,6 +19,8 @@ export default defineConfig({
     // Slow machines: a database is made in some tests.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
+    setupFiles: ["components/test-patience.ts"],
     env: { NEXT_TELEMETRY_DISABLED: "1", FACET_LOG_LEVEL: "silent" },
   },
 });

@@ -54,7 +54,7 @@ describe("ndjson", () => {
     const response = ndjsonResponse(numbers(), leave);
     expect(response.headers.get("content-type")).toContain("application/x-ndjson");
     for await (const { n } of readNdjson(schema, response.body as ReadableStream<Uint8Array>)) if (n === 2) break;
-    await vi.waitFor(() => expect(left).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(left).toHaveBeenCalledOnce(), { timeout: 30_000 });
     expect(leave).toHaveBeenCalledOnce();
     expect(asked.mock.calls.length).toBeLessThan(8);
   });

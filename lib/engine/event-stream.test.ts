@@ -51,7 +51,7 @@ describe("openEventStream", () => {
     await openEventStream(run(queue, leaving.signal), silent, leaving.signal);
     expect(queue.length).toBe(1);
     leaving.abort();
-    await vi.waitFor(() => expect(queue.length).toBe(0));
+    await vi.waitFor(() => expect(queue.length).toBe(0), { timeout: 30_000 });
   });
 
   it("frees the turn of a client that left before the engine was asked", async () => {

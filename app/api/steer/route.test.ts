@@ -169,7 +169,7 @@ describe("POST /api/steer", { timeout: 60_000 }, () => {
       }
     };
     const unread = await post(body());
-    await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce(), { timeout: 30_000 });
     await unread.body?.cancel();
   });
 
@@ -189,7 +189,7 @@ describe("POST /api/steer", { timeout: 60_000 }, () => {
     };
     const response = await post(body());
     await response.body?.cancel();
-    await vi.waitFor(() => expect(left).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(left).toHaveBeenCalledOnce(), { timeout: 30_000 });
     expect(signal?.aborted).toBe(true);
     const leaving = new AbortController();
     await post(body(), leaving.signal);
