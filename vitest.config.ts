@@ -13,7 +13,7 @@ export default defineConfig({
       "{app,cli,components,lib,demo}/**/*.test.{ts,tsx}",
       "*.test.ts",
       // What only a real server shows: cli/test.mjs starts one.
-      ...(process.env.FACET_TEST_DATABASE_URL ? ["lib/**/*.server-test.ts"] : []),
+      ...(process.env.FACET_TEST_DATABASE_URL ? ["{cli,lib}/**/*.server-test.ts"] : []),
     ],
     exclude: ["**/node_modules/**", "lib/generated/**"],
     // Slow machines: a database is made in some tests.

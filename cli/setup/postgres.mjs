@@ -186,19 +186,23 @@ function sweep() {
   }
 }
 
+/** Where the server's programs lie once they are installed. */
+export const serverPrograms = () => path.join(installFolder(), "package", "native", "bin");
+
 /** For tests: fast, and gone with the machine's power. */
 const careless = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
 /**
  * Makes an empty server and starts it.
  * @param {string[]} [own] its settings, beyond where it listens
+ * @param {string} [within] the folder that its data's folder is made in
  * @returns {Promise<{ url: string, stop: () => Promise<void> }>} `url`: as its superuser
  */
-export async function startPostgres(own = careless) {
+export async function startPostgres(own = careless, within = tmpdir()) {
   sweep();
-  const native = path.join(installFolder(), "package", "native");
+  const native = path.dirname(serverPrograms());
   const user = await serverUser();
-  const folder = mkdtempSync(path.join(tmpdir(), `${runPrefix}${process.pid}-`));
+  const folder = mkdtempSync(path.join(within, `${runPrefix}${process.pid}-`));
   const password = randomBytes(16).toString("hex");
   const secret = path.join(folder, "password");
   writeFileSync(secret, password, { mode: 0o600 });

@@ -15,6 +15,13 @@ const remedies: Record<string, string> = {
   ENOTFOUND: "Correct the host in DATABASE_URL.",
   EAI_AGAIN: "Correct the host in DATABASE_URL.",
   ETIMEDOUT: "Correct the host in DATABASE_URL, or open the way to it (a firewall that drops packets looks like this).",
+  ...Object.fromEntries(
+    // By an administrator, by a crash (of which a full disk is one), by the connection's end alone.
+    ["57P01", "57P02", "ECONNRESET"].map((code) => [
+      code,
+      "The server ended the connection: its log says why (a full disk does this too). Start it where it has stopped, and run this again.",
+    ]),
+  ),
   ERR_INVALID_URL: "Write it as postgres://user:password@host:5432/database.",
 };
 
@@ -22,9 +29,10 @@ const fault = (code: ErrorCode, message: string, cause: unknown, fix?: string) =
 
 const denied = /(permission denied|must be (owner|superuser))[^\n]*/;
 
-/** Where there is no code: pg's own time limit, and what the migrations' runner wraps. */
+/** Where there is no code: pg's own time limit, a connection that broke, and what the migrations' runner wraps. */
 function codeOfMessage(message: string): string | null {
   if (/timeout.*connect|connection timeout/i.test(message)) return "ETIMEDOUT";
+  if (/connection terminated|not queryable/i.test(message)) return "ECONNRESET";
   return denied.test(message) ? "42501" : null;
 }
 

@@ -139,19 +139,18 @@ export async function importSource(db: Database, source: Source, options: Import
         signal?.throwIfAborted();
         return { dictionaries, images: written.count, rows: importer.rows };
       } catch (error) {
-        // While the lock is held: the next import would count on these files.
-        await written.takeBack();
+        // While the lock is held: the next import would count on these files. What cannot be taken back now stays noted, and the next one does.
+        await written.takeBack().catch(() => {});
         throw error;
       } finally {
         commit();
       }
     });
+    await written.forget();
     await new ImageList(db.imagesDir, owner).renew(db);
     return result;
   } catch (error) {
     throw (await isFull(error, db)) ? diskFull(error) : asImportError(error, signal);
-  } finally {
-    await written.forget();
   }
 }
 
