@@ -186,7 +186,8 @@ await runMain(async () => {
   for (const { name, count, took } of results)
     console.log(`${count.failed > 0 ? "✗" : count.passed > 0 ? "✓" : "–"} ${name.padEnd(width)}  ${sentence(count)} (${took})`);
   for (const { name, failures } of failed)
-    for (const { test, why } of failures) console.log(`\n✗ ${name}: ${test.replace(`${inRoot()}/`, "")}\n  ${why.replaceAll("\n", "\n  ")}`);
+    for (const { test, why } of failures)
+      console.log(`\n✗ ${name}: ${test.replace(`${inRoot()}/`, "")}\n  ${why.replaceAll("\n", "\n  ")}`);
   const sum = total(results.map(({ count }) => count));
   console.log(`\n${sentence(sum)}`);
   for (const one of left) console.log(one);
