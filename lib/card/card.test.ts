@@ -3,7 +3,7 @@ import { cardSize } from "@/lib/core/card";
 import type { ExperimentSummary } from "@/lib/core/experiment";
 import { sharp } from "@/lib/sharp";
 import { experimentCard } from "./experiment-card";
-import { cardFonts } from "./fonts";
+import { directionOf, graphemes, printable } from "./words";
 
 const experiment: ExperimentSummary = {
   id: "abcdefghijklmnop",
@@ -53,12 +53,43 @@ describe("a card", () => {
     expect(silent.drawn).toBeLessThan(plain.drawn / 2);
   });
 
-  it("leaves out what its font lacks, and asks nobody for it", async () => {
-    const { printable } = await cardFonts();
-    expect(printable("Łódź  Ωmega\nПривет “ok” × 4 → é")).toBe("Łódź Ωmega Привет “ok” × 4 é");
-    expect(printable("漢字 😀 مرحبا")).toBe("");
-    const foreign = await experimentCard({ ...experiment, title: "漢字", steered: "😀 مرحبا", question: "漢" }, null);
-    expect(await look(foreign)).toMatchObject(cardSize);
+  it("sets every common script, emoji as pictures, and a box for what no font has", async () => {
+    expect(await printable("Łódź  Ωmega\nПривет “ok” × 4 → é")).toBe("Łódź Ωmega Привет “ok” × 4 → é");
+    expect(await printable("漢字 れもん 레몬 ليمون לימון नींबू ไทย 😀👩🏽‍🚀")).toBe("漢字 れもん 레몬 ليمون לימון नींबू ไทย 😀👩🏽‍🚀");
+    expect(await printable("\u{13000}a\u202Eb\uE000\uD800 🇫🇷")).toBe("□ab□□ FR");
+  });
+
+  it.each([
+    ["Chinese", "柠檬在左边"],
+    ["Japanese", "れもんがひだり"],
+    ["Korean", "왼쪽에 레몬이"],
+    ["Arabic", "ليمون على اليسار"],
+    ["Hebrew", "לימון בצד שמאל"],
+    ["Hindi", "बाईं ओर नींबू"],
+    ["Bengali", "বাম দিকে লেবু"],
+    ["Tamil", "இடதுபுறம் எலுமிச்சை"],
+    ["Thai", "มะนาวอยู่ทางซ้าย"],
+    ["Georgian", "ლიმონი მარცხნივ"],
+    ["emoji", "🍋🐕🔥"],
+    ["none", "\u{13000}\u{13001}\u{13002}\u{13003}"],
+  ])("draws letters and no gap: %s", async (_, steered) => {
+    const png = await experimentCard({ ...experiment, title: "x", question: "", baseline: null, steered }, null);
+    // The line of the answer, and of it how much is ink; a letter of this size has more than 40 pixels of it.
+    const line = await sharp(png).extract({ left: 50, top: 150, width: 1100, height: 50 }).png().toBuffer();
+    expect((await look(line)).drawn * 1100 * 50).toBeGreaterThan(40 * graphemes(steered).filter((letter) => letter !== " ").length);
+  });
+
+  it("sets what is written from the right from the right", async () => {
+    const steered = "ليمون على اليسار";
+    const halves = async (text: string) => {
+      const png = await experimentCard({ ...experiment, title: "x", question: "", baseline: null, steered: text }, null);
+      const side = (left: number) => sharp(png).extract({ left, top: 150, width: 500, height: 120 }).png().toBuffer();
+      return Promise.all([side(50), side(650)].map(async (half) => (await sharp(await half).stats()).channels[0]?.mean ?? 0));
+    };
+    const [left, right] = await halves(steered);
+    expect(right).toBeLessThan(left as number);
+    expect(directionOf("12 ليمون")).toBe("rtl");
+    expect(directionOf("12 lemon ليمون")).toBe("ltr");
   });
 
   it("holds whatever length its texts have", async () => {

@@ -2,7 +2,7 @@ import { formatIndex, formatRate, formatScore } from "@/lib/core/format";
 import type { FeatureDetail, ImageExample } from "@/lib/core/records";
 import { decodeMap } from "@/lib/core/sparse-map";
 import { type Box, box, colours, drawCard, pictureBox, text } from "./draw";
-import { cardFonts } from "./fonts";
+import { clip, printable } from "./words";
 
 export interface CardExample {
   example: ImageExample;
@@ -23,10 +23,9 @@ function numbers({ feature }: FeatureDetail): string {
 
 /** A feature's strongest pictures under their heat, its label and its numbers. */
 export async function featureCard(detail: FeatureDetail, examples: readonly CardExample[]): Promise<Uint8Array> {
-  const { printable } = await cardFonts();
   const { feature, dictionary } = detail;
-  const label = printable(feature.label ?? "") || (feature.dead ? "Dead feature" : "Unexplained feature");
-  const explanation = printable(detail.explanations.find(({ preferred }) => preferred)?.text ?? "").slice(0, 200);
+  const label = (await printable(clip(feature.label ?? "", 200))) || (feature.dead ? "Dead feature" : "Unexplained feature");
+  const explanation = await printable(clip(detail.explanations.find(({ preferred }) => preferred)?.text ?? "", 200));
   const max = feature.maxActivation ?? Math.max(...examples.map(({ example }) => example.peak));
   const pictures: Box[] = [];
   for (const { example, bytes } of examples.slice(0, cardExamples)) {
@@ -46,5 +45,5 @@ export async function featureCard(detail: FeatureDetail, examples: readonly Card
       color: colours.muted,
     }),
   );
-  return drawCard(content, printable(`${dictionary.id} of ${dictionary.model.name}`));
+  return drawCard(content, await printable(`${dictionary.id} of ${dictionary.model.name}`));
 }

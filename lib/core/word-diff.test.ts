@@ -18,6 +18,13 @@ describe("word-diff", () => {
     expect(splitWords("")).toEqual([]);
   });
 
+  it("keeps marks with their letters and emoji whole, and takes Chinese and Japanese letter by letter", () => {
+    expect(splitWords("एक नींबू बाईं ओर")).toEqual(["एक", " नींबू", " बाईं", " ओर"]);
+    expect(splitWords("左边 れもん")).toEqual(["左", "边", " れ", "も", "ん"]);
+    expect(splitWords("a 👩🏽‍🚀🇫🇷❤️!")).toEqual(["a", " 👩🏽‍🚀", "🇫🇷", "❤️", "!"]);
+    expect(marked("柠檬在左边", "狗在左边")).toEqual({ left: ["柠", "檬"], right: ["狗"] });
+  });
+
   it("marks only what differs", () => {
     expect(marked("a cat on the left.", "a red dog on the left.")).toEqual({ left: ["cat"], right: ["red", "dog"] });
     expect(marked("same words", "same words")).toEqual({ left: [], right: [] });

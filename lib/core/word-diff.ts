@@ -1,9 +1,17 @@
 /** Marking the words in which two answers differ. */
 import { diffArrays } from "diff";
 
-/** Words with the space before them, punctuation on its own: `"a cat, red"` → `["a", " cat", ",", " red"]`. */
+/** Chinese and Japanese, which set no space between words. */
+const letterWords = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]`;
+/** Marks and joiners belong to the letter before them. */
+const spacedWords = String.raw`(?!${letterWords})[\p{L}\p{N}](?:(?!${letterWords})[\p{L}\p{N}\p{M}\u200c\u200d'’-])*`;
+/** Flags are two signs, and other emoji may be several that are joined. */
+const sign = String.raw`[\u{1f1e6}-\u{1f1ff}]{2}|\S[\p{M}\u{1f3fb}-\u{1f3ff}]*(?:\u200d\S[\p{M}\u{1f3fb}-\u{1f3ff}]*)*`;
+const word = new RegExp(String.raw`\s*(?:${letterWords}\p{M}*|${spacedWords}|${sign})`, "gu");
+
+/** Words with the space before them, punctuation on its own: `"a cat, red"` → `["a", " cat", ",", " red"]`. Chinese and Japanese go letter by letter. */
 export function splitWords(text: string): string[] {
-  return text.match(/\s*(?:[\p{L}\p{N}][\p{L}\p{N}'’-]*|[^\s])/gu) ?? [];
+  return text.match(word) ?? [];
 }
 
 /**
