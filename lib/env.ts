@@ -7,6 +7,14 @@ function read(name: string): string | undefined {
   return value ? value : undefined;
 }
 
+/** Throws where the variable is not a whole number from 0 on: a limit that was misspelt is none. */
+function readCount(name: string, usual: number): number {
+  const value = read(name);
+  if (value === undefined) return usual;
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw new Error(`${name} is "${value}". Give a whole number from 0 on, or unset it.`);
+}
+
 function isRoot(folder: string): boolean {
   const file = path.join(/* turbopackIgnore: true */ folder, "package.json");
   if (!existsSync(file)) return false;
@@ -38,6 +46,8 @@ export const env = {
   /** The exported model that this process runs: its engine.json lies there. */
   engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
   logLevel: read("FACET_LOG_LEVEL") ?? "info",
+  /** New experiments within an hour; 0 in either switches saving off. */
+  saves: { perClient: readCount("FACET_SAVES_PER_CLIENT", 120), perHour: readCount("FACET_SAVES_PER_HOUR", 1_200) },
   /** An OpenAI-compatible endpoint that embeds texts in place of models/minilm; undefined = none. The key stays in this process. */
   embeddings: embeddingsUrl
     ? { url: embeddingsUrl, model: read("FACET_EMBEDDINGS_MODEL") ?? "text-embedding-3-small", key: read("FACET_EMBEDDINGS_KEY") }

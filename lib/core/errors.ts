@@ -14,6 +14,8 @@ export const errorCodes = [
   "experiment_not_found",
   "run_not_found",
   "receipt_mismatch",
+  "too_many_saved",
+  "saving_off",
   "version_mismatch",
   "too_large",
   "unsupported_image",
@@ -62,6 +64,8 @@ export const errorTable: Record<ErrorCode, ErrorRow> = {
   experiment_not_found: { status: 404, retry: false, fix: "Check the link; /api/experiments lists what is saved here." },
   run_not_found: { status: 404, retry: false, fix: "Run the request again, to its end, and save that run." },
   receipt_mismatch: { status: 422, retry: false, fix: "Run the request again; if it fails again, the engine's answers cannot be trusted." },
+  too_many_saved: { status: 429, retry: true, fix: "Save again later; the run can be saved for a day." },
+  saving_off: { status: 403, retry: false, fix: "Share the sandbox's link, which holds the whole request, or take the run as JSON." },
   version_mismatch: { status: 409, retry: false, fix: "Open the unpinned link, or import the version that the link names." },
   too_large: { status: 413, retry: false, fix: "Send a smaller body." },
   unsupported_image: { status: 415, retry: false, fix: "Convert the image to PNG, JPEG or WebP." },
@@ -107,11 +111,14 @@ export class FacetError extends Error {
   override readonly name = "FacetError";
   readonly code: ErrorCode;
   readonly fix: string;
+  /** After how many seconds trying again can help, where that is known: an answer's `Retry-After`. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { fix?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { fix?: string; cause?: unknown; retryAfterS?: number } = {}) {
     super(message, { cause: options.cause });
     this.code = code;
     this.fix = options.fix ?? errorTable[code].fix;
+    this.retryAfterS = options.retryAfterS;
   }
 
   get status(): number {

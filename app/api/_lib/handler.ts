@@ -25,7 +25,8 @@ export function errorResponse(error: unknown, request: Request): Response {
   else if (known.status === 404 || known.code === "cancelled") log.info(entry, known.message);
   else log.warn(entry, known.message);
   const headers: Record<string, string> = { "Cache-Control": "no-store" };
-  if (known.code === "engine_busy") headers["Retry-After"] = "5";
+  const waitS = known.retryAfterS ?? (known.code === "engine_busy" ? 5 : undefined);
+  if (waitS !== undefined) headers["Retry-After"] = String(waitS);
   return Response.json({ error: known.toJSON() }, { status: known.status, headers });
 }
 

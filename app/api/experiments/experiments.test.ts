@@ -78,6 +78,35 @@ describe("/api/experiments", { timeout: 60_000 }, () => {
     expect(experiment).toMatchObject({ ...summary, run: id, hashes: { dictionary: { sha256 } } });
   });
 
+  it("stops at so many new ones an hour, and counts none that was there or failed", async () => {
+    vi.resetModules();
+    vi.stubEnv("FACET_SAVES_PER_CLIENT", "2");
+    const { POST: bounded } = await import("./route");
+    const from = (address: string, body: unknown) =>
+      bounded(
+        at("/api/experiments", { method: "POST", body: JSON.stringify(body), headers: { "x-forwarded-for": `9.9.9.9, ${address}` } }),
+      );
+    const id = await run();
+    expect((await from("1.1.1.1", { run: "aaaaaaaaaaaaaaaa" })).status).toBe(404);
+    expect((await from("1.1.1.1", { run: id, title: "first" })).status).toBe(201);
+    expect((await from("1.1.1.1", { run: id, title: "first" })).status).toBe(200);
+    expect((await from("1.1.1.1", { run: id, title: "second" })).status).toBe(201);
+    const third = await from("1.1.1.1", { run: id, title: "third" });
+    expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(3_500);
+    expect(await refused(third)).toEqual([429, "too_many_saved", expect.stringContaining("2 experiments were saved from your address")]);
+    expect((await from("1.1.1.2", { run: id, title: "third" })).status).toBe(201);
+    vi.stubEnv("FACET_SAVES_PER_HOUR", "0");
+    vi.resetModules();
+    const { POST: off } = await import("./route");
+    expect(await refused(await off(at("/api/experiments", { method: "POST", body: JSON.stringify({ run: id }) })))).toEqual([
+      403,
+      "saving_off",
+      expect.any(String),
+    ]);
+    vi.unstubAllEnvs();
+    vi.resetModules();
+  });
+
   it("takes no text or receipt from its client", async () => {
     const id = await run();
     for (const more of [{ events: [] }, { receipts: [] }, { request: {} }, { id: "aaaaaaaaaaaaaaaa" }]) {
@@ -113,7 +142,7 @@ describe("/api/experiments", { timeout: 60_000 }, () => {
   });
 
   it("lists, with an ETag like every GET", async () => {
-    const page = experimentPageSchema.parse(await (await list(at("/api/experiments?q=lemons&limit=1"))).json());
+    const page = experimentPageSchema.parse(await (await list(at("/api/experiments?q=Two%20lemons&limit=1"))).json());
     expect(page.items.map(({ title }) => title)).toEqual(["Two lemons"]);
     for (const get of [
       (init?: RequestInit) => list(at("/api/experiments", init)),
