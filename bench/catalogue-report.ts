@@ -23,6 +23,10 @@ interface Growth {
   four: Growth["one"];
   ratioP50: Record<"pages" | "search" | "feature", number>;
 }
+interface Memory {
+  flags: string[];
+  peaks: { features: number; peakMiB: number }[];
+}
 interface Results {
   [part: string]: Made<unknown> | undefined;
 }
@@ -77,6 +81,20 @@ function imports(): void {
     }
   }
   table(["", "features", "rows", "s", "rows/s", "peak MiB", "vectors written and indexed, s", "peak MiB with them", "load"], rows);
+  const capped = kinds.flatMap(([kind, name]) => {
+    const memory = of<Memory>(kind, "memory")?.result;
+    return memory ? [{ name, ...memory }] : [];
+  });
+  const [first] = capped;
+  if (!first) return;
+  say(
+    `The peaks hold what Node's collector had not yet taken back. In a heap that leaves it no slack (\`node ${first.flags.join(" ")}\`) the same import has its peak at`,
+    "",
+  );
+  table(
+    ["", ...first.peaks.map((peak) => `${thousands(peak.features)} features, MiB`)],
+    capped.map(({ name, peaks }) => [name, ...peaks.map((peak) => peak.peakMiB)]),
+  );
 }
 
 function pages(): void {

@@ -3,7 +3,7 @@
  *
  *   --features N    features of the dictionary (131072)          --small N   the smaller size of the import (32768)
  *   --on a,b        postgres, pglite (both)                      --rounds N  how often each kind of question is asked (30)
- *   --only a,b      import, pages, search, recall, feature, peer, growth, nearest (all)
+ *   --only a,b      import, memory, pages, search, recall, feature, peer, growth, nearest (all)
  *
  * What is generated and imported is kept under .facet/bench (FACET_BENCH_DIR), the server's own data until it ends; FACET_BENCH_DATABASE_URL names a
  * server that is there already. Results: bench/results/catalogue.json, each part beside those of earlier runs.
@@ -29,7 +29,7 @@ import { measurePages } from "./catalogue/pages";
 import { measurePeer } from "./catalogue/peer";
 import { measureRecall, measureSearch } from "./catalogue/search";
 
-const parts = ["import", "pages", "search", "recall", "feature", "peer", "growth", "nearest"] as const;
+const parts = ["import", "memory", "pages", "search", "recall", "feature", "peer", "growth", "nearest"] as const;
 type Part = (typeof parts)[number];
 
 const { values: given } = parseArgs({
@@ -67,10 +67,12 @@ async function keep(kind: Kind | "neither", part: string, result: unknown): Prom
 
 const bundleOf = (count: number) => path.join(workFolder, `bundle-${count}`);
 
-async function importInto(place: Place, bundle: string, embed: boolean): Promise<ImportMeasure> {
+async function importInto(place: Place, bundle: string, embed: boolean, flags: readonly string[] = []): Promise<ImportMeasure> {
   const job: ImportJob = { place, bundle, embed };
   const file = path.join(env.root, "bench", "catalogue", "import-once.ts");
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", file, JSON.stringify(job)], { cwd: env.root });
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, "--import", "tsx", file, JSON.stringify(job)], {
+    cwd: env.root,
+  });
   return JSON.parse(stdout.trim().split("\n").at(-1) as string) as ImportMeasure;
 }
 
@@ -100,6 +102,8 @@ async function measureOn(kind: Kind, server: Server | null): Promise<void> {
   const full = `${kind}-${features}`;
   const place = await placeOn(kind, full, server);
   const wants = (part: Part) => only.has(part);
+  if (wants("memory")) await measureMemory(kind, server);
+  if (only.size === 1 && wants("memory")) return;
   await ensureBundle(bundleOf(features), features);
   if (wants("import")) {
     await ensureBundle(bundleOf(small), small);
@@ -113,6 +117,24 @@ async function measureOn(kind: Kind, server: Server | null): Promise<void> {
   } else if (!(await isFilled(place))) await importInto(place, bundleOf(features), true);
   await measureOpen(kind, place, wants);
   if (wants("growth")) await measureGrowth(kind, server);
+}
+
+/** A heap this small (MiB) leaves the collector no slack: what is left of a difference between two sizes is what the import holds. */
+const smallHeap = ["--max-old-space-size=100", "--max-semi-space-size=8"];
+
+/** Most memory of an import at both sizes, in a small heap. */
+async function measureMemory(kind: Kind, server: Server | null): Promise<void> {
+  const peaks: { features: number; peakMiB: number }[] = [];
+  for (const size of [small, features]) {
+    await ensureBundle(bundleOf(size), size);
+    const name = `${kind}-${size}-memory`;
+    await forget(await placeOn(kind, name, server));
+    const place = await placeOn(kind, name, server);
+    const { peakMiB } = await importInto(place, bundleOf(size), false, smallHeap);
+    peaks.push({ features: size, peakMiB });
+    await forget(place);
+  }
+  await keep(kind, "memory", { flags: smallHeap, peaks });
 }
 
 async function measureOpen(kind: Kind, place: Place, wants: (part: Part) => boolean): Promise<void> {
