@@ -45,6 +45,8 @@ export const env = {
   databaseUrl: read("DATABASE_URL"),
   /** The exported model that this process runs: its engine.json lies there. */
   engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
+  /** How long the engine's thread may give no answer to what it is asked. A prompt of many pictures on a slow machine takes it a few seconds. */
+  enginePatienceMs: 1000 * (Number(read("FACET_ENGINE_PATIENCE")) || 60),
   logLevel: read("FACET_LOG_LEVEL") ?? "info",
   /** New experiments within an hour; 0 in either switches saving off. */
   saves: { perClient: readCount("FACET_SAVES_PER_CLIENT", 120), perHour: readCount("FACET_SAVES_PER_HOUR", 1_200) },

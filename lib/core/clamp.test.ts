@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { kindOf, type PlanContext, planClamps, scopePositions, targetActivation } from "./clamp";
-import { type Codes, clampSlab, type Decoder } from "./clamp-arithmetic";
+import { kindOf, type PlanContext, planClamps, scopePositions } from "./clamp";
+import { type Codes, clampSlab, type Decoder, targetActivation } from "./clamp-arithmetic.mjs";
 import { drawSubstitutes } from "./clamp-controls";
 import { type Intervention, interventionSchema } from "./protocol";
 

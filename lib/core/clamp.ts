@@ -1,6 +1,6 @@
 /**
- * What a clamp means: which positions its scope covers, which activation it asks for there, and when it is refused.
- * Pure and the same for every engine. Arithmetic is float32 whatever the model's type.
+ * What a clamp means: which positions its scope covers, and when it is refused. Pure and the same for every engine; clamp-arithmetic.mjs has what is done
+ * at a position.
  */
 import { FacetError } from "./errors";
 import type { Intervention, Mode, Scope } from "./protocol";
@@ -45,8 +45,6 @@ export interface PlanContext {
   unitOf: (feature: number) => number;
 }
 
-const f32 = Math.fround;
-
 export function imageAt(layout: PromptLayout, position: number): number {
   return layout.images.findIndex(({ start, rows, cols }) => position >= start && position < start + rows * cols);
 }
@@ -73,21 +71,6 @@ export function scopePositions(scope: Scope, layout: PromptLayout): number[] {
       if (!image) return [];
       return [...new Set(scope.cells)].sort((a, b) => a - b).map((cell) => image.start + cell);
     }
-  }
-}
-
-/** What the clamp asks for where the feature's activation is `activation`; float32. */
-export function targetActivation({ op, value }: Intervention, unitActivation: number, activation: number): number {
-  const amount = f32(f32(value) * f32(unitActivation));
-  switch (op) {
-    case "set":
-      return amount;
-    case "scale":
-      return f32(f32(value) * activation);
-    case "add":
-      return f32(activation + amount);
-    case "ablate":
-      return 0;
   }
 }
 

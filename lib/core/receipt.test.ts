@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planClamps } from "./clamp";
-import { noCodes } from "./clamp-arithmetic";
+import { noCodes } from "./clamp-arithmetic.mjs";
 import { type Arm, interventionSchema, type Receipt } from "./protocol";
 import { describeReceipt, ReceiptLedger } from "./receipt";
 

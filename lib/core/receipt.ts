@@ -3,7 +3,7 @@
  * clamps, so that a clamp which is lost on the way is not counted.
  */
 import { type ClampPlan, kindOf, type PositionKind } from "./clamp";
-import { activationAt, type ClampedSlab, type Codes } from "./clamp-arithmetic";
+import { activationAt, type ClampedSlab, type Codes } from "./clamp-arithmetic.mjs";
 import type { Arm, ClampReceipt, Mode, Receipt } from "./protocol";
 
 type Count = { planned: number; changed: number };

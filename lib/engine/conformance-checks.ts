@@ -1,5 +1,6 @@
 /** What the conformance suite sees of a run, and the arithmetic it holds it against: plain, and apart from the engine's own. */
-import { type ClampPlan, type PromptLayout, targetActivation } from "@/lib/core/clamp";
+import type { ClampPlan, PromptLayout } from "@/lib/core/clamp";
+import { targetActivation } from "@/lib/core/clamp-arithmetic.mjs";
 import type { Arm, EngineEvent, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
 import type { Engine, GenerateOptions, HookEvent, ResolveImage, Tap } from "./engine";
 

@@ -82,18 +82,32 @@ export function describeReports(known: () => Known): void {
     expect(receiptOf(outcome, "steered").sweep).toBeUndefined();
   });
 
-  it("writes the same whether or not anybody looks at the hook", async () => {
-    const { subject, request, active } = known();
-    const asked = request([{ feature: active[0] as number, op: "add", value: 5, unit: "raw", scope: { type: "image" } }]);
-    const seen = await runAll(subject, asked);
+  it.each([
+    ["clamps on the picture", {}, "image"],
+    ["clamps on generated tokens too", { activeFeatures: 4 }, "all"],
+    ["clamps everywhere, told without features", {}, "all"],
+    ["mode reconstruct", { mode: "reconstruct" }, "all"],
+  ] as const)("writes and tells the same whether or not anybody looks at the hook: %s", async (_, more, type) => {
+    const { subject, request, active, inactive, words } = known();
+    const clamps: ClampInput[] = [
+      { feature: active[0] as number, op: "add", value: 5, unit: "raw", scope: { type } },
+      { feature: active[3] as number, op: "scale", value: -1, scope: { type } },
+      { feature: inactive, op: "set", value: 3, unit: "raw", scope: { type } },
+    ];
+    const controls = ["baseline", "negated", "random", "reconstruction"] as const;
+    const asked = request(clamps, { ...more, controls: [...controls] });
+    const tap = forced(["steered", ...controls], words);
+    const seen = await runAll(subject, asked, { tap });
     const logits: Partial<Record<Arm, Float32Array[]>> = {};
     const options = { signal: new AbortController().signal, resolveImage: subject.resolveImage, unitOf: () => 1 };
     const onLogits = (arm: Arm, _: number, row: Float32Array) => {
       logits[arm] = [...(logits[arm] ?? []), row.slice()];
     };
-    for await (const event of subject.engine.generate(asked, { ...options, tap: { onLogits } })) {
-      if (event.type === "receipt") expect(event.receipt.text).toBe(receiptOf(seen, event.receipt.arm).text);
-    }
+    const told: EngineEvent[] = [];
+    for await (const event of subject.engine.generate(asked, { ...options, tap: { ...tap, onLogits } })) told.push(event);
+    const untimed = (events: EngineEvent[]) =>
+      events.map((event) => (event.type === "receipt" ? { ...event, receipt: { ...event.receipt, timingsMs: null } } : event));
+    expect(untimed(told)).toEqual(untimed(seen.events));
     expect(logits).toEqual(seen.logits);
   });
 

@@ -1,6 +1,6 @@
 /** One arm of a run: its own upper prefill, then token by token, with its clamps applied and counted at the hook. */
 import type { ClampPlan } from "@/lib/core/clamp";
-import { type ClampedSlab, type Codes, clampSlab, noCodes, type Variant } from "@/lib/core/clamp-arithmetic";
+import { type ClampedSlab, type Codes, clampSlab, noCodes, type Variant } from "@/lib/core/clamp-arithmetic.mjs";
 import { FacetError } from "@/lib/core/errors";
 import type { ActiveFeature, Alternative, Arm, EngineEvent, GenerateRequest, Receipt, WatchedWord } from "@/lib/core/protocol";
 import { createRandom } from "@/lib/core/random";
@@ -10,6 +10,7 @@ import type { Tap } from "../engine";
 import type { Cache, CutModel, Logits, Place } from "./cut-model";
 import type { Prefill } from "./prefill";
 import type { TextCodec } from "./text";
+import type { TokenClamps } from "./token-hook.mjs";
 import { totalVariation, WatchLedger } from "./watch";
 
 export interface ArmSetting {
@@ -47,7 +48,10 @@ export class ArmRun {
   private readonly ledger: ReceiptLedger;
   private readonly watch: WatchLedger;
   private readonly random: () => number;
+  /** Of clamps on generated tokens, their indices in the plan. */
   private readonly generatedClamps: number[];
+  /** What it does to each token that it writes; null where that is nothing. */
+  readonly tokenClamps: TokenClamps | null;
   private readonly ids: number[] = [];
   private text = "";
   private logits: Float32Array = new Float32Array(0);
@@ -67,6 +71,7 @@ export class ArmRun {
     this.watch = new WatchLedger(setting.watch);
     this.random = createRandom(request.sampling.seed);
     this.generatedClamps = plan.clamps.flatMap(({ generated }, index) => (generated ? [index] : []));
+    this.tokenClamps = this.clampsOfTokens();
     this.places = { lower: { cache: prefill.cache, row: 0 }, upper: null };
   }
 
@@ -94,29 +99,40 @@ export class ArmRun {
       for (const position of positions) clampsAt.set(position, [...(clampsAt.get(position) ?? []), index]);
     });
     const codes = codedRows.length ? await this.prefill.codes(codedRows) : noCodes;
-    const output = this.clamp(hidden, 0, codedRows, codes, (row) => clampsAt.get(row) ?? [], true);
-    return this.model.upper(output, null);
+    const { variant } = this.setting;
+    const slab: ClampedSlab = codedRows.length
+      ? clampSlab(reconstructs ? "reconstruct" : "delta", plan.clamps, variant, this.model.weights.decoder, {
+          hidden,
+          codedRows,
+          codes,
+          clampsAt: (row) => clampsAt.get(row) ?? [],
+        })
+      : { output: hidden.slice(), reference: hidden, changes: [] };
+    this.show(hidden, slab, 0);
+    this.ledger.record(slab, slab.output, hidden, this.model.width, 0);
+    return this.model.upper(slab.output, null);
   }
 
-  /** Clamps a slab of states and, unless it only looks, counts what came of it; returns what the upper half is to be given. */
-  private clamp(
-    hidden: Float32Array,
-    first: number,
-    codedRows: number[],
-    codes: Codes,
-    clampsAt: (row: number) => number[],
-    counts: boolean,
-  ): Float32Array {
-    const { arm, plan, variant, reconstructs, tap } = this.setting;
-    const { width, decoder } = this.model;
-    const slab: ClampedSlab =
-      codedRows.length || tap.onHidden
-        ? clampSlab(reconstructs ? "reconstruct" : "delta", plan.clamps, variant, decoder, { hidden, codedRows, codes, clampsAt })
-        : { output: hidden, reference: hidden, changes: [] };
-    if (!counts) return slab.output;
-    tap.onHidden?.({ arm, first, rows: hidden.length / width, width, hidden, output: slab.output });
-    this.ledger.record(slab, slab.output, hidden, width, first);
-    return slab.output;
+  private clampsOfTokens(): TokenClamps | null {
+    const { plan, reconstructs, variant } = this.setting;
+    if (!reconstructs && this.generatedClamps.length === 0) return null;
+    const clamps = this.generatedClamps.map((index) => {
+      const { intervention, unitActivation } = plan.clamps[index] as ClampPlan["clamps"][number];
+      const { feature, op, value } = intervention;
+      return { intervention: { feature, op, value }, unitActivation };
+    });
+    const own: Variant =
+      variant.kind === "random"
+        ? { kind: "random", substitutes: this.generatedClamps.map((index) => variant.substitutes[index] as number) }
+        : variant;
+    return { mode: reconstructs ? "reconstruct" : "delta", clamps, variant: own };
+  }
+
+  /** Lets a test see, and change, what the upper half is about to be given. */
+  private show(hidden: Float32Array, { output }: ClampedSlab, first: number): void {
+    const { arm, tap } = this.setting;
+    const { width } = this.model;
+    tap.onHidden?.({ arm, first, rows: hidden.length / width, width, hidden, output });
   }
 
   /** Writes one token. Null when there was none to write: the arm has finished. */
@@ -172,27 +188,26 @@ export class ArmRun {
     return this.ids.at(-1) as number;
   }
 
-  /** Whether anything is done, or seen, at the hook while tokens are written. */
-  get hooked(): boolean {
-    return this.setting.reconstructs || this.generatedClamps.length > 0 || this.setting.tap.onHidden !== undefined;
+  /** Whether a test looks on at the hook. */
+  get watched(): boolean {
+    return this.setting.tap.onHidden !== undefined;
   }
 
-  /** Whether the last token's state must be encoded before it can be clamped. */
-  needsCodes(state: Float32Array): boolean {
-    const { reconstructs, plan, variant } = this.setting;
-    if (reconstructs) return true;
-    return this.generatedClamps.some((index) => {
-      const own = plan.clamps[index]?.intervention.feature as number;
-      const written = variant.kind === "random" ? [own, variant.substitutes[index] as number] : [own];
-      return written.some((feature) => !this.model.surelyInactive(feature, state));
-    });
+  /** Position of the token written last. */
+  private get position(): number {
+    return this.setting.plan.layout.length + this.ids.length - 1;
   }
 
-  /** The last token's state as this arm gives it to the upper half. A token that ends the answer is only looked at: it never enters the model. */
-  passToken(state: Float32Array, codes: Codes): Float32Array {
-    const coded = this.setting.reconstructs || this.generatedClamps.length > 0 ? [0] : [];
-    const position = this.setting.plan.layout.length + this.ids.length - 1;
-    return this.clamp(state, position, coded, codes, () => this.generatedClamps, !this.finished);
+  /** The last token's clamped state, before the upper half is given it. One that ends the answer is only looked at: it never enters the model. */
+  showToken(state: Float32Array, slab: ClampedSlab): void {
+    if (!this.finished) this.show(state, slab, this.position);
+  }
+
+  /** Counts what was done to the last token, from what the upper half was given. */
+  countToken(state: Float32Array, slab: ClampedSlab): void {
+    if (this.finished) return;
+    const changes = slab.changes.map((change) => ({ ...change, clamp: this.generatedClamps[change.clamp] as number }));
+    this.ledger.record({ ...slab, changes }, slab.output, state, this.model.width, this.position);
   }
 
   /** What the upper half made of the last token. */

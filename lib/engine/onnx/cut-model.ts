@@ -1,7 +1,19 @@
 /** The exported graphs as functions: vision → embedding → lower blocks │ encoder │ upper blocks. */
-import type { Codes, Decoder } from "@/lib/core/clamp-arithmetic";
+import type { Codes } from "@/lib/core/clamp-arithmetic.mjs";
 import type { EngineDictionary, EngineManifest } from "./manifest";
-import { floatsOf, output, type Runtime, type Session, type Step, type Tensor, type Tensors } from "./runtime";
+import {
+  floatsOf,
+  type Hook,
+  type HookReport,
+  type HookStep,
+  output,
+  type Runtime,
+  type Session,
+  type Step,
+  type Tensor,
+  type Tensors,
+} from "./runtime";
+import { type HookWeights, joined, type TokenClamps, TokenHook } from "./token-hook.mjs";
 
 /** Keys and values of some decoder blocks by input name. Never changed in place, so that arms can go on from the same one; to be released. */
 export type Cache = ReadonlyMap<string, Tensor>;
@@ -20,13 +32,6 @@ export interface Sessions {
   encode: Session;
 }
 
-/** The encoder's weights, to rule out without a pass that a feature is active. */
-export interface EncoderRows {
-  /** W_enc[feature], `width` long. */
-  row(feature: number): Float32Array;
-  bias: Float32Array;
-}
-
 export interface Hidden {
   /** [batch · rows, width]. */
   states: Float32Array;
@@ -39,18 +44,37 @@ export interface Logits {
   cache: Cache;
 }
 
+/** One token of each member, through both halves. */
+export interface TokenPass {
+  ids: readonly number[];
+  lower: Cache;
+  /** Null where the tokens are only looked at and never enter the upper half. */
+  upper: Cache | null;
+  /** What each member does at the hook, and whether the codes before and after are wanted; null where nobody does or wants anything. */
+  hooked: { arms: readonly (TokenClamps | null)[]; listed: boolean } | null;
+}
+
+export interface PassedToken {
+  lower: Cache;
+  upper: Logits | null;
+  report: HookReport | null;
+}
+
 export class CutModel {
   readonly width: number;
+  /** The same clamping in this thread, for whoever must look on at it. */
+  readonly tokenHook: TokenHook;
 
   constructor(
     readonly manifest: EngineManifest,
     readonly dictionary: EngineDictionary,
     readonly runtime: Runtime,
-    readonly decoder: Decoder,
-    private readonly encoder: EncoderRows,
+    readonly weights: HookWeights,
+    private readonly hook: Hook,
     private readonly sessions: Sessions,
   ) {
     this.width = manifest.decoder.width;
+    this.tokenHook = new TokenHook(weights, (states) => this.encode(joined(states)));
   }
 
   /** Pixel values [3, S, S] of each image → embeddings [rows·cols, width] of each. */
@@ -87,64 +111,46 @@ export class CutModel {
 
   /** Hidden states [N, width] → their TopK latents. */
   async encode(hidden: Float32Array): Promise<Codes> {
-    return this.codesOf(await this.sessions.encode.run({ hidden: { data: hidden, dims: [hidden.length / this.width, this.width] } }));
-  }
-
-  private codesOf(outputs: Tensors): Codes {
+    const outputs = await this.sessions.encode.run({ hidden: { data: hidden, dims: [hidden.length / this.width, this.width] } });
     const indices = output(outputs, "indices").data as BigInt64Array;
     return { k: this.dictionary.k, indices: Int32Array.from(indices, Number), values: floatsOf(outputs, "values") };
   }
 
-  /**
-   * Whether a feature's activation on one state is zero beyond doubt: its value before ReLU and TopK is further below zero than float32 arithmetic in any
-   * order could be wrong by. Costs one scalar product, where `encode` costs one a latent.
-   */
-  surelyInactive(feature: number, state: Float32Array): boolean {
-    const row = this.encoder.row(feature);
-    let sum = this.encoder.bias[feature] as number;
-    let size = Math.abs(sum);
-    for (let j = 0; j < this.width; j++) {
-      const term = (row[j] as number) * ((state[j] as number) - (this.decoder.bias[j] as number));
-      sum += term;
-      size += Math.abs(term);
-    }
-    return sum < -1e-4 * size;
-  }
-
-  /**
-   * One token of each member behind the cached positions → its hidden state at the hook, and on request its codes: `embed`, `lower` and `encode` in one
-   * exchange with the runtime, whose cost a token of a small model would feel.
-   */
-  async token(ids: readonly number[], cache: Cache, coded: boolean): Promise<Hidden & { codes: Codes | null }> {
+  /** One token of each member behind the cached positions → its hidden state at the hook, [members, width]. */
+  async token(ids: readonly number[], cache: Cache): Promise<Hidden> {
     const { first, last } = { first: 0, last: this.dictionary.layer };
-    const { embed, lower, encode } = this.sessions;
-    const { feeds, keep } = this.behind(first, last, cache, ids.length);
-    const steps: Step[] = [
-      { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } }, give: [] },
-      { session: lower, feeds: { ...feeds, embeds: { step: 0, name: "embeds" } }, keep },
-    ];
-    if (coded) steps.push({ session: encode, feeds: { hidden: { step: 1, name: "hidden", dims: [ids.length, this.width] } } });
-    const [, outputs, codes] = (await this.runtime.chain(steps)) as [Tensors, Tensors, Tensors | undefined];
-    return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last), codes: codes ? this.codesOf(codes) : null };
+    const [, outputs] = (await this.runtime.chain(this.below(ids, cache, ["hidden"]))) as [Tensors, Tensors];
+    return { states: floatsOf(outputs, "hidden"), cache: cacheOf(outputs, first, last) };
   }
 
-  /** One token of each member through both halves in one exchange with the runtime, where nothing is done at the hook. */
-  async wholeToken(
-    ids: readonly number[],
-    lowerCache: Cache,
-    upperCache: Cache,
-  ): Promise<{ lower: Cache; upper: Cache; last: Float32Array[] }> {
+  /** Tokens through both halves, clamped between them, in one exchange with the runtime: a small model would feel the cost of more. */
+  async wholeToken({ ids, lower, upper, hooked }: TokenPass): Promise<PassedToken> {
     const { layer } = this.dictionary;
     const end = this.manifest.decoder.layers - 1;
-    const { embed, lower, upper } = this.sessions;
-    const below = this.behind(0, layer, lowerCache, ids.length);
-    const above = this.behind(layer + 1, end, upperCache, ids.length);
-    const [, lowered, raised] = (await this.runtime.chain([
+    const steps: (Step | HookStep)[] = this.below(ids, lower, []);
+    const hidden = { step: 1, name: "hidden" };
+    if (hooked) steps.push({ hook: this.hook, states: hidden, ...hooked });
+    if (upper) {
+      const { feeds, keep } = this.behind(layer + 1, end, upper, ids.length);
+      steps.push({ session: this.sessions.upper, feeds: { ...feeds, hidden: hooked ? { step: 2, name: "hidden" } : hidden }, keep });
+    }
+    const passed = await this.runtime.chain(steps);
+    const raised = upper && (passed.at(-1) as Tensors);
+    return {
+      lower: cacheOf(passed[1] as Tensors, 0, layer),
+      upper: raised && { last: lastOf(raised, ids.length), cache: cacheOf(raised, layer + 1, end) },
+      report: hooked && (passed[2] as HookReport),
+    };
+  }
+
+  /** Embedding and lower half of one token of each member. `gives`: what of the lower half is wanted here. */
+  private below(ids: readonly number[], cache: Cache, gives: string[]): [Step, Step] {
+    const { embed, lower } = this.sessions;
+    const { feeds, keep } = this.behind(0, this.dictionary.layer, cache, ids.length);
+    return [
       { session: embed, feeds: { input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [ids.length, 1] } }, give: [] },
-      { session: lower, feeds: { ...below.feeds, embeds: { step: 0, name: "embeds" } }, keep: below.keep, give: below.keep },
-      { session: upper, feeds: { ...above.feeds, hidden: { step: 1, name: "hidden" } }, keep: above.keep },
-    ])) as [Tensors, Tensors, Tensors];
-    return { lower: cacheOf(lowered, 0, layer), upper: cacheOf(raised, layer + 1, end), last: lastOf(raised, ids.length) };
+      { session: lower, feeds: { ...feeds, embeds: { step: 0, name: "embeds" } }, keep, give: [...keep, ...gives] },
+    ];
   }
 
   private runBlocks(

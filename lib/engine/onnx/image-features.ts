@@ -1,5 +1,5 @@
 /** TopK latents of an image's cells, turned round: for each feature its map over the grid. */
-import type { Codes } from "@/lib/core/clamp-arithmetic";
+import type { Codes } from "@/lib/core/clamp-arithmetic.mjs";
 import type { ImageFeatures } from "../engine";
 
 export function groupByFeature(codes: Codes, rows: number, cols: number, limit: number): ImageFeatures {

@@ -3,14 +3,14 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Decoder } from "@/lib/core/clamp-arithmetic";
 import { FacetError } from "@/lib/core/errors";
 import { readTensor } from "@/lib/formats/safetensors";
-import { CutModel, type EncoderRows } from "./cut-model";
+import { CutModel } from "./cut-model";
 import { type EngineDictionary, type EngineManifest, engineManifestSchema } from "./manifest";
 import type { Runtime, Session } from "./runtime";
-import { nodeRuntime } from "./runtime-node";
+import { type NodeRuntimeOptions, nodeRuntime } from "./runtime-node";
 import { TextCodec } from "./text";
+import { hookWeights, type SharedWeights } from "./token-hook.mjs";
 
 export const manifestFile = "engine.json";
 
@@ -69,10 +69,10 @@ async function json(file: string): Promise<object> {
   return JSON.parse(await readFile(file, "utf8")) as object;
 }
 
-export function loadSharedModel(folder: string, manifest: EngineManifest): Promise<SharedModel> {
+export function loadSharedModel(folder: string, manifest: EngineManifest, options: NodeRuntimeOptions = {}): Promise<SharedModel> {
   return orUnavailable(async () => {
     await checkHash(path.join(folder, "model.safetensors"), manifest.model.sha256);
-    const runtime = await nodeRuntime(folder);
+    const runtime = await nodeRuntime(folder, options);
     const [tokenizer, config, vision, embed] = await Promise.all([
       json(path.join(folder, "tokenizer.json")),
       json(path.join(folder, "tokenizer_config.json")),
@@ -83,16 +83,22 @@ export function loadSharedModel(folder: string, manifest: EngineManifest): Promi
   });
 }
 
-async function loadDecoder(file: string): Promise<Decoder> {
-  const [weights, bias] = await Promise.all([readTensor(file, "W_dec"), readTensor(file, "b_dec")]);
-  const width = weights.shape[1] as number;
-  return { width, bias: bias.data, row: (feature) => weights.data.subarray(feature * width, (feature + 1) * width) };
-}
-
-async function loadEncoder(file: string): Promise<EncoderRows> {
-  const [weights, bias] = await Promise.all([readTensor(file, "encoder.weight"), readTensor(file, "encoder.bias")]);
-  const width = weights.shape[1] as number;
-  return { bias: bias.data, row: (feature) => weights.data.subarray(feature * width, (feature + 1) * width) };
+/** A dictionary's tensors where the runtime's thread reads them too. */
+async function loadWeights(file: string, k: number): Promise<SharedWeights> {
+  const shared = async (name: string) => {
+    const { data, shape } = await readTensor(file, name);
+    const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
+    copy.set(data);
+    return { data: copy, width: shape.at(-1) as number };
+  };
+  const [encoder, encoderBias, decoder, decoderBias] = await Promise.all([
+    shared("encoder.weight"),
+    shared("encoder.bias"),
+    shared("W_dec"),
+    shared("b_dec"),
+  ]);
+  const { width } = decoder;
+  return { k, width, encoder: encoder.data, encoderBias: encoderBias.data, decoder: decoder.data, decoderBias: decoderBias.data };
 }
 
 export function loadEngine(
@@ -105,14 +111,14 @@ export function loadEngine(
     const { runtime, codec, vision, embed } = shared;
     const weights = path.join(folder, dictionary.folder, "sae.safetensors");
     await checkHash(weights, dictionary.sha256);
-    const [lower, upper, encode, decoder, encoder] = await Promise.all([
+    const [lower, upper, encode, tensors] = await Promise.all([
       runtime.open(dictionary.lower),
       runtime.open(dictionary.upper),
       runtime.open(path.join(dictionary.folder, dictionary.encode)),
-      loadDecoder(weights),
-      loadEncoder(weights),
+      loadWeights(weights, dictionary.k),
     ]);
-    const model = new CutModel(manifest, dictionary, runtime, decoder, encoder, { vision, embed, lower, upper, encode });
+    const hook = await runtime.hook(tensors, encode);
+    const model = new CutModel(manifest, dictionary, runtime, hookWeights(tensors), hook, { vision, embed, lower, upper, encode });
     return { model, codec };
   });
 }

@@ -2,10 +2,11 @@
  * Arms of one run going through the model side by side: one pass of a batch writes a token of each. The weights are read once for all, which is most of what
  * a token costs. Members of a batch do not see each other: their numbers are bit for bit those of an arm alone, which the conformance suite checks.
  */
-import { type Codes, codesOfRow, noCodes } from "@/lib/core/clamp-arithmetic";
+import type { ClampedSlab, Codes } from "@/lib/core/clamp-arithmetic.mjs";
 import { type ArmRun, activeFeatures, type TokenEvent } from "./arm";
-import type { Cache, CutModel, Place } from "./cut-model";
+import type { Cache, CutModel, PassedToken, Place, TokenPass } from "./cut-model";
 import type { Prefill } from "./prefill";
+import { joined } from "./token-hook.mjs";
 
 /** Beyond this the caches, which each pass copies, outweigh the weights. */
 const largestBatch = 8;
@@ -20,8 +21,6 @@ export function inBatches<T>(arms: readonly T[]): T[][] {
 export class Lockstep {
   /** Caches that were made here and not given up yet. */
   private readonly held = new Set<Cache>();
-  /** Whether the last tokens had to be encoded, so that the next likely have to as well. */
-  private coded = false;
 
   constructor(
     private readonly model: CutModel,
@@ -48,93 +47,59 @@ export class Lockstep {
     const entering = this.features > 0 ? written : written.filter(({ run }) => !run.finished);
     const runs = entering.map(({ run }) => run);
     const passing = performance.now();
-    if (this.features === 0 && !runs.some(({ hooked }) => hooked)) await this.passUnhooked(runs);
-    else if (entering.length) await this.pass(entering);
+    if (entering.length) await this.pass(entering);
     const passed = performance.now() - passing;
     for (const run of runs) run.spend(passed);
     if (this.features > 0) for (const { event } of written) yield event;
   }
 
   private async pass(entering: { run: ArmRun; event: TokenEvent }[]): Promise<void> {
-    const { model } = this;
-    const { width } = model;
     const runs = entering.map(({ run }) => run);
-    const batch = runs.length;
-    const ids = runs.map(({ lastId }) => lastId);
-    const ahead = this.features > 0 || this.coded;
-    const lower = await this.through(runs, "lower", (cache) => model.token(ids, cache, ahead));
-    const states = runs.map((_, i) => lower.states.subarray(i * width, (i + 1) * width));
-    const needed = runs.map((run, i) => this.features > 0 || run.needsCodes(states[i] as Float32Array));
-    this.coded = needed.includes(true);
-    const codes = await this.codesOf(states, needed, lower.codes);
-    const outputs = runs.map((run, i) => run.passToken(states[i] as Float32Array, codes[i] as Codes));
-    if (this.features > 0) await this.listFeatures(entering, states, outputs, codes);
-    if (!runs.every(({ finished }) => finished)) {
-      const { last } = await this.through(runs, "upper", (cache) => model.upper(joined(outputs, width), cache, batch));
-      runs.forEach((run, i) => {
-        run.receive(last[i] as Float32Array);
-      });
-    }
-  }
-
-  /** The tokens straight through both halves. */
-  private async passUnhooked(runs: ArmRun[]): Promise<void> {
-    if (runs.length === 0) return;
-    const ids = runs.map(({ lastId }) => lastId);
-    const left = runs.flatMap((run) => [run.place("lower").cache, run.place("upper").cache]);
-    const [lower, upper] = [
-      await this.behind(runs.map((run) => run.place("lower"))),
-      await this.behind(runs.map((run) => run.place("upper"))),
-    ];
-    const passed = await this.model.wholeToken(ids, lower, upper);
+    const arms = runs.map(({ tokenClamps }) => tokenClamps);
+    const listed = this.features > 0;
+    const hooked = listed || arms.some((arm) => arm !== null) ? { arms, listed } : null;
+    const halves = runs.every(({ finished }) => finished) ? (["lower"] as const) : (["lower", "upper"] as const);
+    const left = halves.flatMap((half) => runs.map((run) => run.place(half).cache));
+    const lower = await this.behind(runs.map((run) => run.place("lower")));
+    const upper = halves.length === 2 ? await this.behind(runs.map((run) => run.place("upper"))) : null;
+    const pass = { ids: runs.map(({ lastId }) => lastId), lower, upper, hooked };
+    const passed = runs.some(({ watched }) => watched) ? await this.passWatched(pass, runs) : await this.model.wholeToken(pass);
+    this.held.add(passed.lower);
+    if (passed.upper) this.held.add(passed.upper.cache);
     runs.forEach((run, row) => {
       run.moveTo("lower", { cache: passed.lower, row });
-      run.moveTo("upper", { cache: passed.upper, row });
-      run.receive(passed.last[row] as Float32Array);
+      if (!passed.upper) return;
+      run.moveTo("upper", { cache: passed.upper.cache, row });
+      run.receive(passed.upper.last[row] as Float32Array);
     });
-    this.held.add(passed.lower).add(passed.upper);
-    await this.giveUp(new Set([lower, upper, ...left]));
+    const { report } = passed;
+    if (report) {
+      entering.forEach(({ run, event }, i) => {
+        run.countToken(report.states[i] as Float32Array, report.slabs[i] as ClampedSlab);
+        if (listed) event.features = activeFeatures(report.codes[i] as Codes, report.after[i] as Codes, this.features);
+      });
+    }
+    await this.giveUp(new Set([lower, ...(upper ? [upper] : []), ...left]));
   }
 
-  /** One row of each run through one half, behind the runs' own positions; their places are then in the new cache, and what they leave is given up. */
-  private async through<T extends { cache: Cache }>(
-    runs: ArmRun[],
-    half: "lower" | "upper",
-    pass: (behind: Cache) => Promise<T>,
-  ): Promise<T> {
-    const places = runs.map((run) => run.place(half));
-    const behind = await this.behind(places);
-    const passed = await pass(behind);
-    this.held.add(passed.cache);
-    runs.forEach((run, row) => {
-      run.moveTo(half, { cache: passed.cache, row });
+  /** The same as the model's own pass, stopping at the hook so that a test can look on and interfere. */
+  private async passWatched({ ids, lower, upper, hooked }: TokenPass, runs: ArmRun[]): Promise<PassedToken> {
+    const { model } = this;
+    const { width, tokenHook } = model;
+    const below = await model.token(ids, lower);
+    const states = runs.map((_, i) => below.states.subarray(i * width, (i + 1) * width));
+    const { arms, listed } = hooked ?? { arms: runs.map(() => null), listed: false };
+    const clamped = await tokenHook.clamp(states, arms, listed);
+    // What a test writes to must not be the model's own state.
+    const slabs = clamped.slabs.map((slab, i) => (slab.output === states[i] ? { ...slab, output: slab.output.slice() } : slab));
+    runs.forEach((run, i) => {
+      run.showToken(states[i] as Float32Array, slabs[i] as ClampedSlab);
     });
-    await this.giveUp(new Set([behind, ...places.map(({ cache }) => cache)]));
-    return passed;
-  }
-
-  /** Codes of the states that need them, all in one pass; `ahead`: those of all states, where the pass was made with the lower half's. */
-  private async codesOf(states: Float32Array[], needed: boolean[], ahead: Codes | null): Promise<Codes[]> {
-    const rows = states.flatMap((_, i) => (needed[i] ? [i] : []));
-    if (rows.length === 0) return states.map(() => noCodes);
-    if (ahead) return states.map((_, i) => codesOfRow(ahead, i));
-    const chosen = rows.map((row) => states[row] as Float32Array);
-    const all = await this.model.encode(joined(chosen, this.model.width));
-    return states.map((_, i) => (rows.includes(i) ? codesOfRow(all, rows.indexOf(i)) : noCodes));
-  }
-
-  private async listFeatures(
-    entering: { event: TokenEvent }[],
-    states: Float32Array[],
-    outputs: Float32Array[],
-    codes: Codes[],
-  ): Promise<void> {
-    const moved = outputs.map((output, i) => output.some((x, j) => x !== states[i]?.[j]));
-    const again = await this.codesOf(outputs, moved, null);
-    entering.forEach(({ event }, i) => {
-      const own = codes[i] as Codes;
-      event.features = activeFeatures(own, moved[i] ? (again[i] as Codes) : own, this.features);
-    });
+    const given = { slabs, codes: clamped.codes };
+    const after = listed ? await tokenHook.codesAfter(states, given) : [];
+    const outputs = slabs.map(({ output }) => output);
+    const raised = upper && (await model.upper(joined(outputs), upper, runs.length));
+    return { lower: below.cache, upper: raised, report: { states, ...given, after } };
   }
 
   /** The cache of exactly these places in their order: theirs as it is where it already is that, else a new one. */
@@ -158,13 +123,4 @@ export class Lockstep {
   async release(): Promise<void> {
     await this.giveUp([...this.held, ...this.runs.flatMap((run) => run.startCache ?? [])]);
   }
-}
-
-function joined(rows: Float32Array[], width: number): Float32Array {
-  if (rows.length === 1) return rows[0] as Float32Array;
-  const all = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => {
-    all.set(row, i * width);
-  });
-  return all;
 }

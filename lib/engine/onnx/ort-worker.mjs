@@ -2,6 +2,8 @@
 // that the caller asks to keep (caches), stay here and are named by number; everything else travels as plain arrays.
 import { parentPort, workerData } from "node:worker_threads";
 import ort from "onnxruntime-node";
+import { armsOf, wireReport } from "./hook-wire.mjs";
+import { hookWeights, joined, TokenHook } from "./token-hook.mjs";
 
 if (!parentPort) throw new Error("ort-worker.mjs runs as a worker thread only.");
 const port = parentPort;
@@ -10,6 +12,8 @@ const port = parentPort;
 const sessions = new Map();
 /** @type {Map<number, import("onnxruntime-node").Tensor>} */
 const kept = new Map();
+/** @type {Map<number, TokenHook>} */
+const hooks = new Map();
 let lastNumber = 0;
 
 /** Shared with the server's thread: how many native calls are under way, and whether more may begin (see runtime-node.ts). */
@@ -30,6 +34,23 @@ async function native(call) {
   }
 }
 
+/**
+ * Clamps one row of each arm; `output` is what the upper half is fed, and the report tells of that very array.
+ * @param {TokenHook} hook
+ * @param {import("onnxruntime-node").Tensor} tensor
+ * @param {import("./hook-wire.mjs").WiredArm[]} wired
+ * @param {boolean} listed
+ */
+async function clampAt(hook, tensor, wired, listed) {
+  const { width } = hook.weights;
+  const hidden = /** @type {Float32Array} */ (tensor.data);
+  const states = wired.map((_, i) => hidden.subarray(i * width, (i + 1) * width));
+  const clamped = await hook.clamp(states, armsOf(wired), listed);
+  const after = listed ? await hook.codesAfter(states, clamped) : [];
+  const output = joined(clamped.slabs.map((slab) => slab.output));
+  return wireReport(hidden, output, { ...clamped, states, after }, listed);
+}
+
 /** @type {Record<string, (message: any) => Promise<unknown>>} */
 const actions = {
   async version() {
@@ -42,9 +63,30 @@ const actions = {
     return number;
   },
 
+  async hook({ weights, session: number }) {
+    const session = sessions.get(number);
+    const { k, width } = weights;
+    const encode = async (/** @type {Float32Array[]} */ states) => {
+      const hidden = new ort.Tensor("float32", joined(states), [states.length, width]);
+      const { indices, values } = await native(() => session.run({ hidden }));
+      return { k, indices: Int32Array.from(indices.data, Number), values: values.data };
+    };
+    const hook = ++lastNumber;
+    hooks.set(hook, new TokenHook(hookWeights(weights), encode));
+    return hook;
+  },
+
   async chain({ steps }) {
     const given = [];
-    for (const { session, feeds } of steps) {
+    const reports = [];
+    for (const { session, feeds, hook, states, arms, listed } of steps) {
+      if (hook !== undefined) {
+        const hidden = given[states.step][states.name];
+        const report = await clampAt(hooks.get(hook), hidden, arms, listed);
+        reports[given.length] = report;
+        given.push({ hidden: new ort.Tensor("float32", report.output, hidden.dims) });
+        continue;
+      }
       const inputs = feeds.map(([name, { step, name: output, type, data, dims, kept: number }]) => {
         if (number !== undefined) return [name, kept.get(number)];
         if (step === undefined) return [name, new ort.Tensor(type, data, dims)];
@@ -54,6 +96,7 @@ const actions = {
       given.push(await native(() => sessions.get(session).run(Object.fromEntries(inputs))));
     }
     return given.map((outputs, step) => {
+      if (reports[step]) return reports[step];
       const { keep, give = Object.keys(outputs) } = steps[step];
       const keeps = new Set(keep);
       return give.map((name) => {

@@ -1,5 +1,5 @@
 /** A prompt's passage through vision, embedding and lower blocks, once for all arms of a request. */
-import type { Codes } from "@/lib/core/clamp-arithmetic";
+import type { Codes } from "@/lib/core/clamp-arithmetic.mjs";
 import { type Cache, type CutModel, gatherRows, type Hidden, type Logits } from "./cut-model";
 import type { Prompt } from "./prompt";
 

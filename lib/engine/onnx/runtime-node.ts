@@ -1,8 +1,10 @@
 /** onnxruntime-node, in a worker thread, behind `Runtime`. */
 import path from "node:path";
 import { Worker } from "node:worker_threads";
+import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
-import type { Earlier, Runtime, Session, Tensor, Tensors } from "./runtime";
+import { reportOf, type WiredReport, wireArms } from "./hook-wire.mjs";
+import type { Earlier, HookStep, Runtime, Session, Tensor, Tensors } from "./runtime";
 
 const sessionOptions = {
   executionProviders: ["cpu"],
@@ -19,6 +21,13 @@ interface Pending {
 
 type Reply = { id: number; result: unknown } | { id: number; error: string };
 
+export interface NodeRuntimeOptions {
+  /** How long the thread may give no answer while something is asked of it, before it is given up. */
+  patienceMs?: number;
+  /** The thread's script, for tests. */
+  script?: string;
+}
+
 const threads = new Set<Thread>();
 const longestCallMs = 10_000;
 
@@ -33,10 +42,14 @@ class Thread {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private failure: Error | null = null;
+  private lastHeard = 0;
+  private readonly watchdog: NodeJS.Timeout;
 
-  constructor() {
+  constructor({ patienceMs = env.enginePatienceMs, script }: NodeRuntimeOptions) {
     // Built from parts at run time: a bundler must leave the file where it is.
-    const file = path.join(/* turbopackIgnore: true */ env.root, "lib", "engine", "onnx", "ort-worker.mjs");
+    const file = script ?? path.join(/* turbopackIgnore: true */ env.root, "lib", "engine", "onnx", "ort-worker.mjs");
+    // What came in while this thread itself was held up is looked at first.
+    this.watchdog = setTimeout(() => setImmediate(() => this.abandonIfSilent(patienceMs)), patienceMs).unref();
     this.worker = new Worker(/* turbopackIgnore: true */ file, { execArgv: [], name: "engine", workerData: { calls: this.calls.buffer } });
     this.worker.unref();
     this.worker.on("message", (reply: Reply) => this.settle(reply));
@@ -58,7 +71,10 @@ class Thread {
     if (this.failure) return Promise.reject(this.failure);
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
-      if (this.pending.size === 0) this.worker.ref();
+      if (this.pending.size === 0) {
+        this.worker.ref();
+        this.heard();
+      }
       this.pending.set(id, { resolve, reject });
       this.worker.postMessage({ id, action, ...message });
     });
@@ -83,7 +99,37 @@ class Thread {
     }
   }
 
+  /** The thread has answered, or was asked first after it had nothing to do: its patience begins anew. */
+  private heard(): void {
+    this.lastHeard = performance.now();
+    this.watchdog.refresh();
+  }
+
+  private abandonIfSilent(patienceMs: number): void {
+    if (this.failure || this.pending.size === 0) return;
+    if (performance.now() - this.lastHeard < patienceMs) {
+      this.watchdog.refresh();
+      return;
+    }
+    threads.delete(this);
+    this.worker.unref();
+    this.fail(
+      new FacetError("engine_failed", `The engine gave no answer for ${Math.round(patienceMs / 1000)} seconds and was given up.`, {
+        fix: "Run it again: another engine is started. If it stays silent, ask for less (a shorter prompt, fewer pictures) or restart the server.",
+      }),
+    );
+    void this.endWhenIdle();
+  }
+
+  /** Ends a thread that was given up, once it is in no native call: it may never be, and must not keep the process alive by that. */
+  private async endWhenIdle(): Promise<void> {
+    Atomics.store(this.calls, 1, 1);
+    while (Atomics.load(this.calls, 0) > 0) await new Promise((resolve) => setTimeout(resolve, 1_000).unref());
+    await this.worker.terminate();
+  }
+
   private settle(reply: Reply): void {
+    this.heard();
     const waiting = this.pending.get(reply.id);
     this.pending.delete(reply.id);
     if (this.pending.size === 0) this.worker.unref();
@@ -93,6 +139,7 @@ class Thread {
 
   private fail(error: Error): void {
     this.failure ??= error;
+    clearTimeout(this.watchdog);
     for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
   }
@@ -119,8 +166,8 @@ export interface NodeRuntime extends Runtime {
 }
 
 /** Graphs are found relative to `folder`. */
-export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
-  const thread = new Thread();
+export async function nodeRuntime(folder: string, options: NodeRuntimeOptions = {}): Promise<NodeRuntime> {
+  const thread = new Thread(options);
   const version = (await thread.ask("version")) as string;
   const numbers = new Map<Session, number>();
   const open = async (file: string): Promise<Session> => {
@@ -143,13 +190,15 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
     if (unneeded.length) ask("release").catch(() => {});
   };
   const chain: Runtime["chain"] = async (steps) => {
-    const named = steps.map(({ session, feeds, keep = [], give }) => ({
-      session: numbers.get(session),
-      feeds: Object.entries(feeds).map(input),
-      keep,
-      give,
-    }));
-    return ((await ask("chain", { steps: named })) as [string, Tensor][][]).map((outputs) => Object.fromEntries(outputs));
+    const named = steps.map((step) => {
+      if ("hook" in step) return { ...step, hook: step.hook.number, arms: wireArms(step.arms) };
+      const { session, feeds, keep = [], give } = step;
+      return { session: numbers.get(session), feeds: Object.entries(feeds).map(input), keep, give };
+    });
+    const passed = (await ask("chain", { steps: named })) as ([string, Tensor][] | WiredReport)[];
+    return passed.map((given, i) =>
+      Array.isArray(given) ? Object.fromEntries(given) : reportOf(given, (steps[i] as HookStep).arms.length),
+    );
   };
   return {
     name: "onnxruntime-node",
@@ -158,6 +207,7 @@ export async function nodeRuntime(folder: string): Promise<NodeRuntime> {
       return thread.alive;
     },
     open,
+    hook: async (weights, encode) => ({ number: (await ask("hook", { weights, session: numbers.get(encode) })) as number }),
     chain,
     gather: async (parts) => {
       const numbers = parts.map((rows) => rows.map(({ tensor: { kept }, row }) => ({ kept, row })));

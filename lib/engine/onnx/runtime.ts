@@ -1,4 +1,5 @@
 /** The little of ONNX Runtime that the engine needs, so that Node's and the browser's both serve. */
+import type { ClampedTokens, SharedWeights, TokenClamps } from "./token-hook.mjs";
 
 export interface Tensor {
   dims: readonly number[];
@@ -26,6 +27,30 @@ export interface Step {
   give?: readonly string[];
 }
 
+/** A dictionary's hook, as the runtime knows it. */
+export interface Hook {
+  readonly number: number;
+}
+
+/** Clamps the states [rows, width] that an earlier step gave, a row for each arm; a later step is fed `hidden`. */
+export interface HookStep {
+  hook: Hook;
+  states: Earlier;
+  arms: readonly (TokenClamps | null)[];
+  /** Whether the codes of all states, before and after, are wanted. */
+  listed: boolean;
+}
+
+/** What was done at a hook: the states as they came, what the later step was fed and what came of each clamp, counted there. */
+export interface HookReport extends ClampedTokens {
+  states: Float32Array[];
+  /** Codes of what the later step was fed; empty unless `listed`. */
+  after: ClampedTokens["codes"];
+}
+
+/** Of each step: tensors, or the report of a hook. */
+export type Passed = Tensors | HookReport;
+
 export interface Session {
   /** `keep` names outputs that are only fed to later runs, such as caches; they must be released. */
   run(feeds: Tensors, keep?: readonly string[]): Promise<Tensors>;
@@ -42,8 +67,13 @@ export interface Runtime {
    * New kept tensors made of kept ones' rows along their first dimension, in the order given; all rows of one must be equally long.
    */
   gather(parts: readonly (readonly { tensor: Tensor; row: number }[])[]): Promise<Tensor[]>;
-  /** Runs sessions one behind the other, what one gives being fed to later ones: as `run` for each, in one exchange with the runtime. */
-  chain(steps: readonly Step[]): Promise<Tensors[]>;
+  /** Lets later chains clamp at a dictionary's hook; `encode` is the session of its encoder. */
+  hook(weights: SharedWeights, encode: Session): Promise<Hook>;
+  /**
+   * Runs sessions one behind the other, what one gives being fed to later ones, and clamps between them: as `run` for each, in one exchange with the
+   * runtime.
+   */
+  chain(steps: readonly (Step | HookStep)[]): Promise<Passed[]>;
   /** Gives up kept tensors. */
   release(tensors: Iterable<Tensor>): void;
 }
