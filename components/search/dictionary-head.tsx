@@ -86,8 +86,8 @@ export function DictionaryFacts({ dictionary, className }: { dictionary: Omit<Di
   return (
     <dl className={className}>
       {dictionaryFacts(dictionary).map((fact) => (
-        <div key={fact.name} className="flex items-baseline gap-1.5 whitespace-nowrap">
-          <dt className="text-muted">
+        <div key={fact.name} className="flex min-w-0 items-baseline gap-1.5">
+          <dt className="whitespace-nowrap text-muted">
             <Term explain={fact.explain}>{fact.name}</Term>
           </dt>
           <dd className="num">{fact.value}</dd>
@@ -108,10 +108,7 @@ export function DictionaryHead({ dictionary }: { dictionary: Omit<Dictionary, "e
           Features at <span className="font-mono text-lg">{dictionary.hook}</span>
         </h1>
       </div>
-      <DictionaryFacts
-        dictionary={dictionary}
-        className="flex gap-x-5 gap-y-1 text-sm max-sm:-mx-4 max-sm:relative max-sm:overflow-x-auto max-sm:px-4 sm:flex-wrap"
-      />
+      <DictionaryFacts dictionary={dictionary} className="flex flex-wrap gap-x-5 gap-y-1 text-sm" />
     </div>
   );
 }

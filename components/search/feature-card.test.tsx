@@ -107,6 +107,15 @@ it("stays calm without label or pictures", () => {
   expect(screen.getByText("fired on nothing")).toBeTruthy();
 });
 
+it("has no box for a picture in a list without any", () => {
+  const plain = { ...card, label: null, density: null, textDensity: null, top: [] };
+  const { rerender } = render(<FeatureCard card={plain} dictionary={dictionary} heat />);
+  expect(screen.getByText("no pictures")).toBeTruthy();
+  rerender(<FeatureCard card={plain} dictionary={dictionary} heat bare />);
+  expect(screen.queryByText("no pictures")).toBeNull();
+  expect(screen.getByRole("link")).toBeTruthy();
+});
+
 it("shows the words around its peak where it has no picture, and its share of text tokens", () => {
   const map = encodeMap({ positions: Uint16Array.from([1]), values: Float32Array.from([4]) });
   const text = { tokens: ["the", " cat", "\n", " sat"], image: null, peak: 4, map };

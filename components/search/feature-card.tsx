@@ -25,6 +25,8 @@ export interface FeatureCardProps {
   from?: string;
   heat: boolean;
   compact?: boolean;
+  /** No feature of its list has a picture or a text: boxes without any would say so forty times. */
+  bare?: boolean;
   /** Leaves room for why it matched. */
   searching?: boolean;
   /** What the list is sorted by. */
@@ -46,6 +48,7 @@ export const FeatureCard = memo(function FeatureCard({
   from,
   heat,
   compact,
+  bare,
   searching,
   sort,
   eager,
@@ -79,8 +82,8 @@ export const FeatureCard = memo(function FeatureCard({
       onPointerLeave={leave}
       className="group @container relative rounded-lg p-1.5 transition-colors duration-100 focus-within:bg-raised hover:bg-raised has-[a:focus-visible]:ring-2 has-[a:focus-visible]:ring-focus"
     >
-      <CardPicture card={card} heat={heat} compact={compact} eager={eager} picture={Math.min(last, hovered ?? picture)} />
-      <div className="px-0.5 pt-2">
+      {!bare && <CardPicture card={card} heat={heat} compact={compact} eager={eager} picture={Math.min(last, hovered ?? picture)} />}
+      <div className={cn("px-0.5", !bare && "pt-2")}>
         <Link
           ref={linkRef}
           href={routes.feature(dictionary.ref, card.index, { v: version, from: from || undefined })}

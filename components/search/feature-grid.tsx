@@ -25,15 +25,17 @@ function measureGrid(container: HTMLElement) {
 export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: FeatureListProps) {
   const { pages, dictionary } = list;
   const container = useRef<HTMLDivElement>(null);
+  const bare = pages.items.length > 0 && pages.items.every(({ top, text }) => top.length === 0 && text === null);
   const { shown, first, blanks, above, below, pictureOf, setPicture, setActive } = useFeatureList({
     ...list,
     container,
     measure: measureGrid,
-    layoutKey: `${compact} ${searching}`,
+    layoutKey: `${compact} ${searching} ${bare}`,
     serverItems: 24,
   });
   return (
     <div className="@container">
+      {bare && <p className="px-1.5 pb-3 text-muted text-sm">None of these features has a picture or a text in this catalogue.</p>}
       <div
         ref={container}
         className={cn("[overflow-anchor:none] transition-opacity duration-100", pages.stale && "opacity-60")}
@@ -50,6 +52,7 @@ export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: F
                 from={from}
                 heat={heat}
                 compact={compact}
+                bare={bare}
                 searching={searching}
                 sort={sort}
                 eager={first + i < 8}
@@ -62,7 +65,7 @@ export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: F
           {Array.from({ length: blanks }, (_, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: blanks have no identity
             <li key={`blank-${i}`} aria-hidden>
-              <CardSkeleton searching={searching} compact={compact} />
+              <CardSkeleton searching={searching} compact={compact} bare={bare} />
             </li>
           ))}
         </ul>
@@ -72,11 +75,19 @@ export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: F
   );
 }
 
-export function CardSkeleton({ searching = false, compact = false }: { searching?: boolean; compact?: boolean }) {
+export function CardSkeleton({
+  searching = false,
+  compact = false,
+  bare = false,
+}: {
+  searching?: boolean;
+  compact?: boolean;
+  bare?: boolean;
+}) {
   return (
     <div className="p-1.5">
-      <Skeleton className="aspect-square" />
-      <div className="px-0.5 pt-2">
+      {!bare && <Skeleton className="aspect-square" />}
+      <div className={cn("px-0.5", !bare && "pt-2")}>
         <div className={cn("flex flex-col justify-center gap-2", compact ? "h-5" : "h-10")}>
           <Skeleton className="h-3 w-4/5" />
           {!compact && <Skeleton className="h-3 w-1/2" />}

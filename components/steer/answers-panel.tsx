@@ -16,6 +16,8 @@ interface AnswersPanelProps {
   stale: boolean;
   clamps: number;
   onRun: () => void;
+  /** Why nothing can be run here; left out or null where it can. */
+  blocked?: string | null;
   /** `<model>/<dictionary>` of the request; the receipts' where left out. */
   dictionary?: string;
   /** What of a dose curve may be changed here; nothing where left out. */
@@ -25,7 +27,7 @@ interface AnswersPanelProps {
 const words = (arm: ArmRun) => arm.tokens.map((token) => token.text);
 
 /** The arms of the last run, as they stream: steered large, the plain model beside it, further controls below. */
-export function AnswersPanel({ run, stale, clamps, onRun, dictionary, dose }: AnswersPanelProps) {
+export function AnswersPanel({ run, stale, clamps, onRun, blocked = null, dictionary, dose }: AnswersPanelProps) {
   const running = isActive(run);
   // An arm that ended before it began has nothing to show.
   const arms = run.arms.filter((arm) => running || arm.tokens.length > 0 || arm.receipt);
@@ -48,14 +50,18 @@ export function AnswersPanel({ run, stale, clamps, onRun, dictionary, dose }: An
           icon={<MessageSquareText />}
           title="No answer yet"
           action={
-            <Button variant="primary" onClick={onRun}>
-              Run
-            </Button>
+            blocked === null && (
+              <Button variant="primary" onClick={onRun}>
+                Run
+              </Button>
+            )
           }
         >
-          {clamps
-            ? "Run to read what the model answers with the clamps, and without them, side by side."
-            : "Run to read the model's plain answer, or add a feature to clamp first."}
+          {blocked !== null
+            ? `${blocked}. Answers come here once a dictionary is chosen whose model is.`
+            : clamps
+              ? "Run to read what the model answers with the clamps, and without them, side by side."
+              : "Run to read the model's plain answer, or add a feature to clamp first."}
         </EmptyState>
       ) : (
         <>

@@ -177,12 +177,12 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function open(initial: SteerLink = link, mayResume = false) {
+function open(initial: SteerLink = link, mayResume = false, dictionaries = [dictionary]) {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
   return render(
     <QueryClientProvider client={client}>
       <TooltipProvider>
-        <Sandbox initial={initial} fresh={link} mayResume={mayResume} notice={null} dictionaries={[dictionary]} />
+        <Sandbox initial={initial} fresh={link} mayResume={mayResume} notice={null} dictionaries={dictionaries} />
       </TooltipProvider>
     </QueryClientProvider>,
   );
@@ -192,6 +192,17 @@ const main = (name: "Run" | "Stop") => screen.getAllByRole("button", { name })[0
 const inAddress = () => decodeSteerLink(new URLSearchParams(location.search).get("r") ?? "");
 const answer = (name: string) => screen.findByRole("region", { name: new RegExp(`${name} answer`, "i") });
 const question = () => screen.getByRole("textbox", { name: "Question" }) as HTMLTextAreaElement;
+
+it("offers no run where no engine has the model, and says why and what to do", async () => {
+  open(link, false, [{ ...dictionary, engine: "none" }]);
+  expect(main("Run").getAttribute("aria-disabled")).toBe("true");
+  expect(screen.getAllByRole("button", { name: "Run" })).toHaveLength(1);
+  expect(screen.getByText(/No engine here can run Toy, so this request can be set up and shared/)).toBeTruthy();
+  fireEvent.click(main("Run"));
+  fireEvent.keyDown(document.body, { key: "Enter", ctrlKey: true });
+  expect(await screen.findByText(/^Not run: No engine here can run Toy\. Choose a dictionary/)).toBeTruthy();
+  expect(sent).toEqual([]);
+});
 
 it("runs the request that is set up, and shows both answers with what differs and what was changed", async () => {
   open();

@@ -88,7 +88,10 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const lastArm = run.arms.find(({ arm }) => arm === "steered");
   const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
 
+  /** Why nothing can be run, whatever is asked. */
+  const blocked = dictionary?.engine === "none" ? `No engine here can run ${dictionary.model.name}` : null;
   const launch = () => {
+    if (blocked !== null) return setRefused(`Not run: ${blocked}. Choose a dictionary whose model is here, or see the note above.`);
     const first = problems[0];
     setRefused(first ? `Not run: ${problems.map(({ message }) => message).join(" ")}` : null);
     begin();
@@ -186,7 +189,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             hasUpload={state.turns.some((turn) => turn.images.some((picture) => picture.upload))}
             request={() => requestFromLink(toLink(state), (sha256) => uploads.found[sha256]?.dataUrl)}
           />
-          <RunButton running={running} onPress={go} />
+          <RunButton running={running} blocked={blocked} onPress={go} />
         </div>
       </div>
 
@@ -204,10 +207,10 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         )}
         {resumed && <p className="pb-1 text-muted text-sm">Picked up where this tab left off.</p>}
         {!dictionary && <Banner>The catalogue has no dictionary “{state.dictionary}”. Choose one that it has, above.</Banner>}
-        {dictionary?.engine === "none" && (
+        {blocked !== null && (
           <Banner>
-            No engine here can run {dictionary.model.name}, so this request can be set up and shared but not run. Point FACET_ENGINE_DIR at
-            the exported model and restart, or choose a dictionary whose model is here.
+            {blocked}, so this request can be set up and shared but not run. Point FACET_ENGINE_DIR at the exported model and restart, or
+            choose a dictionary whose model is here.
           </Banner>
         )}
         {mismatch && (
@@ -306,6 +309,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
               stale={run.status !== "idle" && run.key !== link}
               clamps={activeClampCount(state)}
               onRun={go}
+              blocked={blocked}
               dictionary={state.dictionary}
               dose={dose}
             />
@@ -347,12 +351,15 @@ function Column({
 }
 
 /** Run and Stop are one button; at a phone's foot it stays in reach of the thumb. */
-function RunButton({ running, onPress }: { running: boolean; onPress: () => void }) {
+function RunButton({ running, blocked, onPress }: { running: boolean; blocked: string | null; onPress: () => void }) {
+  const off = blocked !== null && !running;
   return (
     <div className="max-md:fixed max-md:inset-x-0 max-md:bottom-0 max-md:z-20 max-md:bg-surface max-md:p-3 max-md:shadow-[0_-1px_0_var(--line)]">
-      <Tooltip content={running ? "Stop (Esc)" : "Run (Ctrl or ⌘ + Enter)"}>
+      <Tooltip content={off ? `${blocked}: choose another dictionary` : running ? "Stop (Esc)" : "Run (Ctrl or ⌘ + Enter)"}>
         <Button
-          variant={running ? "secondary" : "primary"}
+          variant={running || off ? "secondary" : "primary"}
+          // Not `disabled`: it could not be reached, and would keep its reason to itself.
+          aria-disabled={off || undefined}
           className="w-24 max-md:w-full"
           aria-keyshortcuts={running ? "Escape" : "Control+Enter"}
           onClick={onPress}
