@@ -30,7 +30,7 @@ const strengths = [-8, -4, -2, 1, 2, 4, 8];
 const text = await readManifest(env.engineDir);
 if (text === null) throw new Error(`No model at ${env.engineDir}.`);
 const manifest = parseManifest(text);
-const [engine] = createEngines(env.engineDir, manifest).values();
+const [engine] = createEngines(env.engineDir, manifest, { concurrency: 16, bound: 16 }).values();
 if (!engine) throw new Error("engine.json names no dictionary.");
 const served = engine;
 
@@ -165,12 +165,56 @@ const cases: Record<string, () => Promise<Sample>> = {
   "1 clamp, everywhere": () => run(requestWith(1, "all")),
   "8 clamps, everywhere": () => run(requestWith(8, "all")),
   "8 clamps, everywhere, of features that do not fire": () => run(requestWith(8, "all", { interventions: silent })),
+  "none, reconstruct": () => run(requestWith(0, "all", { mode: "reconstruct" })),
   "8 clamps, reconstruct": () => run(requestWith(8, "image", { mode: "reconstruct" })),
   "7 runs": () => runEach(strengths.map(point)),
   "sweep of 7": () => run(requestWith(1, "image", { sweep: { clamp: 0, values: strengths } })),
 };
 if (args.uncut) cases.uncut = await uncutRunner(args.uncut);
 
+/** Runs that write their tokens in turn, one token of each, so that what a token costs is compared within milliseconds. */
+const inTurn: Record<string, GenerateRequest> = {
+  none: requestWith(0, "all"),
+  "none again": requestWith(0, "all"),
+  "8 clamps, image": requestWith(8, "image"),
+  "8 clamps, everywhere": requestWith(8, "all"),
+  "8 clamps, everywhere, of features that do not fire": requestWith(8, "all", { interventions: silent }),
+  "none, reconstruct": requestWith(0, "all", { mode: "reconstruct" }),
+  "8 clamps, reconstruct": requestWith(8, "image", { mode: "reconstruct" }),
+};
+
+interface TokenTimes {
+  clock: number[];
+  processor: number[];
+}
+
+/** Times of each token after the first, by run; in every round all runs have an equal share of each place in the turn. */
+async function tokensInTurn(): Promise<Map<string, TokenTimes>> {
+  const runs = Object.entries(inTurn);
+  const times = new Map(runs.map(([name]): [string, TokenTimes] => [name, { clock: [], processor: [] }]));
+  for (let round = -1; round < rounds; round++) {
+    const open = runs.map(([name, request]) => ({ name, events: served.generate(request, options)[Symbol.asyncIterator]() }));
+    for (const { events } of open) {
+      for (let event = await events.next(); !event.done && event.value.type !== "token"; ) event = await events.next();
+    }
+    for (let i = 1; i < tokens; i++) {
+      for (let turn = 0; turn < open.length; turn++) {
+        const { name, events } = open[(i + turn + round + 1) % open.length] as (typeof open)[number];
+        const watch = new Watch();
+        const event = await events.next();
+        const { clock, processor } = watch.read();
+        if (event.done || event.value.type !== "token") throw new Error(`The run "${name}" ended early.`);
+        if (round < 0) continue;
+        times.get(name)?.clock.push(clock);
+        times.get(name)?.processor.push(processor);
+      }
+    }
+    for (const { events } of open) await events.return?.();
+  }
+  return times;
+}
+
+const turns = await tokensInTurn();
 const names = Object.keys(cases);
 const samples = new Map<string, Sample[]>(names.map((name) => [name, []]));
 for (let round = -warmUps; round < rounds; round++) {
@@ -207,15 +251,36 @@ const ratio = (name: string, to: string, by: "token" | "whole") => {
   const [clock, processor] = by === "token" ? (["tokenClock", "tokenProcessor"] as const) : (["clock", "processor"] as const);
   return { clock: rounded(speed(name, to, clock), 3), processor: rounded(speed(name, to, processor), 3) };
 };
-const clamped = names.filter((name) => name.includes("clamp"));
+const clamped = names.filter((name) => name.includes("clamp") || name === "none, reconstruct");
 const speeds = {
   "tokens/s against the same engine without clamps": Object.fromEntries(clamped.map((name) => [name, ratio(name, "none", "token")])),
+  "tokens/s, 8 clamps in mode reconstruct against the same mode without": ratio("8 clamps, reconstruct", "none, reconstruct", "token"),
   "whole run against one without clamps": Object.fromEntries(clamped.map((name) => [name, ratio(name, "none", "whole")])),
   ...(args.uncut && {
     "cut against uncut": { "tokens/s": ratio("none", "uncut", "token"), "whole run": ratio("none", "uncut", "whole") },
   }),
   "7 runs, time over a sweep of 7 points and the clamp's own value": ratio("sweep of 7", "7 runs", "whole"),
 };
+/** Of the same token of two runs, how many times as fast `name` was as `to`: the median. */
+const tokenSpeed = (name: string, to: string, key: keyof TokenTimes) => {
+  const [own, other] = [turns.get(name)?.[key] ?? [], turns.get(to)?.[key] ?? []];
+  return rounded(
+    quantile(
+      own.map((ms, i) => (other[i] as number) / ms),
+      0.5,
+    ),
+    3,
+  );
+};
+const tokenTable = [...turns].map(([name, { clock, processor }]) => [
+  name,
+  {
+    clockMs: { p10: rounded(quantile(clock, 0.1), 3), median: rounded(quantile(clock, 0.5), 3) },
+    processorMs: { p10: rounded(quantile(processor, 0.1), 3), median: rounded(quantile(processor, 0.5), 3) },
+    againstNone: { clock: tokenSpeed(name, "none", "clock"), processor: tokenSpeed(name, "none", "processor") },
+    ...(name.startsWith("8") && name.endsWith("reconstruct") && { againstItsModeWithout: tokenSpeed(name, "none, reconstruct", "clock") }),
+  },
+]);
 const result = {
   machine: `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} threads`,
   node: process.version,
@@ -223,6 +288,7 @@ const result = {
   dictionary: served.ref,
   rounds,
   tokens,
+  "tokens in turn": Object.fromEntries(tokenTable),
   times,
   speeds,
 };
