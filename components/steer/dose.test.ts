@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Arm, Receipt } from "@/lib/core/protocol";
-import { breakage, repeated } from "./breakage";
+import { breakage, leastSureness, repeated, sureness } from "./breakage";
 import { doseCurve, doseValues, newWords, wordsToWatch } from "./dose";
 import { describeDose, doseName, readStrengths } from "./dose-words";
+import sweeps from "./fixtures/demo-sweeps.json";
 import { type ArmRun, noRun, type RunState } from "./run-state";
 
 const clamp = { op: "set", unit: "max", value: 4 } as const;
@@ -50,20 +51,52 @@ it("watches what the feature is called, what steering brought and what it took",
 });
 
 describe("a broken answer", () => {
-  const ends = (text: string) => ({ text, finish: "stop" as const });
+  const ends = (text: string) => ({ text, finish: "stop" as const, logprobs: [0] });
   it("loops, is empty, does not end or is one word, where the plain one does not", () => {
     expect(breakage(ends("sun sun sun sun"), ends(plain))).toBe("it repeats “sun”");
     expect(breakage(ends("a sun at a sun at a sun at"), ends(plain))).toBe("it repeats “a sun at”");
     expect(breakage(ends(" "), ends(plain))).toBe("it is empty");
-    expect(breakage({ text: "a dog and", finish: "length" }, ends(plain))).toBe("it does not end");
+    expect(breakage({ ...ends("a dog and"), finish: "length" }, ends(plain))).toBe("it does not end");
     expect(breakage(ends("crab"), ends(plain))).toBe("one word is left of it");
   });
   it("is not what the model writes without a clamp too, nor a changed answer", () => {
     expect(breakage(ends("yes"), ends("no"))).toBeNull();
-    expect(breakage({ text: "a dog and", finish: "length" }, { text: "a cat and", finish: "length" })).toBeNull();
+    expect(breakage({ ...ends("a dog and"), finish: "length" }, { ...ends("a cat and"), finish: "length" })).toBeNull();
     expect(breakage(ends("no no no"), ends("no no no no"))).toBeNull();
     expect(breakage(ends("a lemon at the top, a lemon in the middle"), ends(plain))).toBeNull();
     expect(repeated("a dog, a cat, a pig")).toBeNull();
+  });
+});
+
+describe("an answer that the model is at a loss for", () => {
+  const said = (text: string, probability: number) => ({ text, finish: "stop" as const, logprobs: [0, 2 * Math.log(probability)] });
+
+  it("is told by its tokens' probabilities against the plain answer's, and not of answers of a word", () => {
+    expect(sureness([Math.log(0.5), Math.log(0.125)])).toBeCloseTo(0.25);
+    expect(sureness([])).toBeNull();
+    expect(breakage(said("a green heart at the green", 0.62), said(plain, 1))).toBe(
+      "its tokens are 62 % likely on average, the plain answer’s 100 %",
+    );
+    expect(breakage(said("a green heart at the top", 0.62), said(plain, 0.8))).toBeNull();
+    expect(breakage(said("a green heart at the top", leastSureness + 0.001), said(plain, 1))).toBeNull();
+    expect(breakage(said("yes", 0.5), said("no", 1))).toBeNull();
+  });
+
+  it("finds most broken captions of real sweeps of the demo's model, and calls no whole one broken", () => {
+    const found = { whole: 0, broken: 0, wrongly: 0, byForm: 0, all: 0 };
+    for (const { baseline, points } of sweeps) {
+      const without = { text: baseline.text, finish: "stop" as const, logprobs: [baseline.meanLogprob] };
+      for (const { text, finish, meanLogprob, wellFormed } of points) {
+        const answer = { text, finish: finish as Receipt["finish"], logprobs: [meanLogprob] };
+        const marked = breakage(answer, without) !== null;
+        found[wellFormed ? "whole" : "broken"]++;
+        if (marked && wellFormed) found.wrongly++;
+        if (marked && !wellFormed) found.all++;
+        // What the text alone gave away before.
+        if (!wellFormed && breakage({ ...answer, logprobs: [] }, without) !== null) found.byForm++;
+      }
+    }
+    expect(found).toEqual({ whole: 66, broken: 24, byForm: 18, all: 22, wrongly: 0 });
   });
 });
 

@@ -2,7 +2,7 @@
 import { type Arm, limits, type Receipt } from "@/lib/core/protocol";
 import type { LinkedClamp } from "@/lib/core/steer-link";
 import { splitWords, wordDistance } from "@/lib/core/word-diff";
-import { breakage } from "./breakage";
+import { breakage, type JudgedAnswer } from "./breakage";
 import { type ArmRun, isSweepArm, type RunState, type RunSweep, textOf } from "./run-state";
 
 /** Strengths in units of the feature's own maximum, and factors of its own activation: from what does nothing to what breaks most answers. */
@@ -81,17 +81,23 @@ function sweepIn(run: RunState): RunSweep | null {
 const watchedOf = (receipt: Receipt | null | undefined) =>
   (receipt?.watched ?? []).map(({ peak, first }) => ({ peak: Math.exp(peak), first: Math.exp(first) }));
 
+function judged({ receipt, tokens }: ArmRun): JudgedAnswer | null {
+  return receipt && { text: receipt.text, finish: receipt.finish, logprobs: tokens.map(({ logprob }) => logprob) };
+}
+
 /** What a run says of one clamp's strength; null where it tried none. */
 export function doseCurve(run: RunState): DoseCurve | null {
   const sweep = sweepIn(run);
   if (!sweep) return null;
   const baseline = run.arms.find(({ arm }) => arm === "baseline");
+  const plain = baseline ? judged(baseline) : null;
   const points = run.arms.flatMap((own): DosePoint[] => {
     if (!isSweepArm(own.arm)) return [];
     const { receipt } = own;
     const value = receipt?.sweep?.value ?? sweep.values[Number(own.arm.slice("sweep:".length))];
     if (value === undefined) return [];
     const ended = receipt !== null && receipt.finish !== "cancelled";
+    const answer = judged(own);
     return [
       {
         arm: own.arm,
@@ -99,7 +105,7 @@ export function doseCurve(run: RunState): DoseCurve | null {
         run: own,
         answer: textOf(own),
         receipt,
-        broken: ended ? breakage(receipt, baseline?.receipt ?? null) : null,
+        broken: ended && answer ? breakage(answer, plain) : null,
         distance: receipt?.fromBaseline ?? null,
         changed: ended && baseline?.receipt ? wordDistance(receipt.text, baseline.receipt.text) : null,
         watched: watchedOf(receipt),
