@@ -76,8 +76,20 @@ def square(inputs: Inputs) -> list[ImageGrid]:
     return grids
 
 
+def any_resolution(inputs: Inputs) -> list[ImageGrid]:
+    """LLaVA-NeXT: the base grid first, then tiles with a newline token a row."""
+    vision = inputs.config.vision_config
+    side = int(vision.image_size) // int(vision.patch_size)
+    sizes = None
+    if len(_runs(np.flatnonzero(inputs.ids == inputs.image_token))) != inputs.images:
+        shown = [tuple(int(x) for x in size) for size in inputs.tensors["image_sizes"]]
+        sizes = list(inputs.processor._get_num_multimodal_tokens(image_sizes=shown)["num_image_tokens"])
+    return [_grid(positions, side, side) for positions in split_images(inputs, sizes)]
+
+
 ADAPTERS: dict[str, Adapter] = {
     "llava": square,
+    "llava_next": any_resolution,
 }
 
 
