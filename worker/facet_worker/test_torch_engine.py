@@ -62,6 +62,30 @@ def strongest(demo: TorchEngine, plain: Any) -> int:
     return max(active, key=lambda f: active[f])
 
 
+def test_writes_what_stock_generate_writes(demo: TorchEngine, fixture: dict[str, Any], pictures: dict[str, Any]) -> None:
+    assert demo.sha256 == fixture["model"]
+    for case in fixture["cases"]:
+        messages = [
+            {
+                "role": turn["role"],
+                "content": [
+                    *({"type": "image", "image": {"sha256": sha}} for sha in turn["images"]),
+                    {"type": "text", "text": turn["text"]},
+                ],
+            }
+            for turn in case["turns"]
+        ]
+        shown = [pictures[sha] for turn in case["turns"] for sha in turn["images"]]
+        asked = ask(demo, messages=messages, controls=[], sampling={"maxTokens": fixture["maxTokens"]})
+        out = run(demo, asked, shown)
+        assert out.ids.get("steered", []) == case["tokens"]
+        assert out.receipts["steered"]["text"] == case["text"]
+        assert out.events[0]["prompt"]["text"] == case["prompt"]
+        first = torch.log_softmax(torch.from_numpy(out.logits["steered"][0]).double(), -1).numpy()
+        np.testing.assert_allclose(first, case["first"], atol=2e-4)
+        assert out.receipts["steered"]["outcome"] == "unchanged"
+
+
 def test_changes_states_by_what_was_asked_in_the_prompt_and_in_every_token(demo: TorchEngine, plain: Any, shown: list[Any]) -> None:
     sae = demo.served[demo.dictionaries()[0]].sae
     feature = strongest(demo, plain)
