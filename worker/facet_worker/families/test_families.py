@@ -172,6 +172,6 @@ def test_refuses_a_hook_that_attaches_nowhere(family: tuple[str, TorchEngine], t
     for hook in ("model.layers.99", "model.vision_tower", "model.embed_tokens"):
         with pytest.raises(FacetError, match=r"attaches nowhere|names no decoder block"):
             TorchEngine(engine.hooked.model, engine.prompter.processor, {hook: served(tiny_sae)}, "m", "0" * 64)
-    narrow = Dictionary(*(torch.zeros(shape) for shape in ((8, 5), (8,), (8, 5), (5,))), "topk", 2)
+    narrow = Dictionary(torch.zeros(8, 5), torch.zeros(8), torch.zeros(8, 5), torch.zeros(5), "topk", 2)
     with pytest.raises(FacetError, match="width"):
         TorchEngine(engine.hooked.model, engine.prompter.processor, {f"model.layers.{LAYER}": narrow}, "m", "0" * 64)
