@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -56,7 +56,7 @@ interface State {
 
 /** All that an import changes, in the database and on the disk. */
 async function stateOf(db: Database): Promise<State> {
-  const files = await readdir(db.imagesDir, { recursive: true, withFileTypes: true });
+  const files = (await readdir(db.imagesDir, { recursive: true })).filter((name) => statSync(path.join(db.imagesDir, name)).isFile());
   return {
     versions: await db.rows("SELECT id, ref, version, features FROM dictionary ORDER BY id"),
     features: await db.rows("SELECT dictionary_id, count(*)::int AS features FROM feature GROUP BY 1 ORDER BY 1"),
@@ -64,8 +64,8 @@ async function stateOf(db: Database): Promise<State> {
     pictures: await db.rows("SELECT sha256 FROM image ORDER BY 1"),
     // What was half written would be a file that is no picture's.
     files: files
-      .filter((one) => one.isFile() && !one.parentPath.endsWith(".catalogues"))
-      .map((one) => one.name)
+      .filter((name) => path.basename(path.dirname(name)) !== ".catalogues")
+      .map((name) => path.basename(name))
       .sort(),
   };
 }

@@ -1,5 +1,6 @@
 /** Files that are broken or odd: refused with a sentence that names the file, the key and what to do, or read right; never anything else. */
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -253,16 +254,10 @@ describe("whatever is cut off or flipped, a reader reads or refuses", () => {
   };
   const options = { model: "m", hook: "model.layers.1", grid: "4x4" };
   const copied = async (from: string, name: string): Promise<string[]> => {
-    const files: string[] = [];
-    for (const entry of await readdir(path.join(fixtures, from), { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
-      const source = path.join(entry.parentPath, entry.name);
-      const target = path.join(folder, name, path.relative(path.join(fixtures, from), source));
-      await mkdir(path.dirname(target), { recursive: true });
-      await copyFile(source, target);
-      files.push(target);
-    }
-    return files;
+    const target = path.join(folder, name);
+    await cp(path.join(fixtures, from), target, { recursive: true });
+    const files = (await readdir(target, { recursive: true })).map((one) => path.join(target, one));
+    return files.filter((one) => statSync(one).isFile());
   };
   const formats: [string, string][] = [
     ["delphi", ""],
