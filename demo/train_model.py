@@ -39,9 +39,9 @@ WARMUP_STEPS = 60
 LESSONS: dict[str, tuple[float, dict[str, float]]] = {
     "world": (0.0, {}),
     "shapes": (0.7, {"presence": 3, "read": 1.5, "place": 1.5, "count": 2.8, "beside": 1.8, "chat": 1.0, "colour": 60, "name": 1.4}),
-    "decay": (0.3, {"presence": 3.5, "read": 2.4, "place": 1.5, "count": 2.8, "beside": 2.0, "chat": 1.6, "colour": 20, "name": 1.2}),
+    "decay": (0.3, {"presence": 3.5, "read": 2.4, "place": 1.5, "count": 4.0, "beside": 2.0, "chat": 1.6, "colour": 20, "name": 2.0}),
 }
-SHAPES_FROM = 0.7  # of the steps before the decay
+SHAPES_FROM = 0.736  # of the steps before the decay
 SIGNALS = ("decay_steps", "stop", "save", "evaluate", "export", "rate")  # what process 0 tells the others each step
 
 
@@ -84,8 +84,8 @@ def parse(argv: list[str] | None = None) -> Options:
     a.add_argument("--evaluate-minutes", type=float, default=6)
     o = Options(**vars(a.parse_args(argv)))
     tower = o.stage == "tower"
-    o.steps = o.steps or (1000 if tower else 6300)
-    o.decay_steps = o.decay_steps or (250 if tower else 320)
+    o.steps = o.steps or (1000 if tower else 4000)
+    o.decay_steps = o.decay_steps or (250 if tower else 500)
     o.batch = o.batch or (32 if tower else 12)
     return o
 
