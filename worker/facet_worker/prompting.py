@@ -165,7 +165,9 @@ class Prompter:
             raise FacetError("The images' grids do not cover the prompt's image tokens.", "engine_failed")
         sink = np.arange(len(ids)) == 0
         layout = Layout(len(ids), tuple(grids), covered, np.isin(ids, list(self.codec.markers)) & ~covered, sink)
-        return Prompt(text, {name: value for name, value in tensors.items() if name in self.accepted}, layout, [])
+        # PaliGemma's processor adds what training would compare with.
+        taken = self.accepted - {"labels"}
+        return Prompt(text, {name: value for name, value in tensors.items() if name in taken}, layout, [])
 
     def assemble(self, messages: Messages, images: Sequence[Pixels], max_tokens: int) -> Prompt:
         """A conversation's prompt. Throws `prompt_empty`, `prompt_too_long` or `invalid_request`."""

@@ -66,7 +66,7 @@ def _grid(positions: Positions, rows: int, cols: int) -> ImageGrid:
 
 
 def square(inputs: Inputs) -> list[ImageGrid]:
-    """LLaVA: every image is one square grid."""
+    """LLaVA, Gemma 3, PaliGemma: every image is one square grid."""
     grids = []
     for positions in split_images(inputs):
         side = math.isqrt(len(positions))
@@ -87,9 +87,31 @@ def any_resolution(inputs: Inputs) -> list[ImageGrid]:
     return [_grid(positions, side, side) for positions in split_images(inputs, sizes)]
 
 
+def tiled(inputs: Inputs) -> list[ImageGrid]:
+    """Idefics3: tiles, each a run of its own, and at last the whole image, which is the base grid."""
+    tokenizer = inputs.processor.tokenizer
+    marker = tokenizer.convert_tokens_to_ids(getattr(inputs.processor, "global_image_token", "<global-img>"))
+    grids: list[ImageGrid] = []
+    tiles: list[Positions] = []
+    for run in _runs(np.flatnonzero(inputs.ids == inputs.image_token)):
+        if run[0] == 0 or inputs.ids[run[0] - 1] != marker:
+            tiles.append(run)
+            continue
+        side = math.isqrt(len(run))
+        extra = np.concatenate(tiles) if tiles else np.zeros(0, np.int64)
+        grids.append(ImageGrid(side, side, run[: side * side], extra))
+        tiles = []
+    if len(grids) != inputs.images or tiles:
+        raise _unclear(inputs, int((inputs.ids == inputs.image_token).sum()))
+    return grids
+
+
 ADAPTERS: dict[str, Adapter] = {
     "llava": square,
+    "gemma3": square,
+    "paligemma": square,
     "llava_next": any_resolution,
+    "idefics3": tiled,
 }
 
 

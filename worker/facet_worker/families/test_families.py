@@ -7,20 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaNextConfig,
-    LlavaNextForConditionalGeneration,
-    LlavaNextImageProcessorPil,
-    LlavaNextProcessor,
-)
 
 from facet_worker.checkpoint import Checkpoint
-from facet_worker.conftest import SPECIALS, TEMPLATE, WIDTH, WORDS
 from facet_worker.dictionaries import Dictionary
 from facet_worker.engine_checks import ask, check_requested_change, inputs_of_next_block, latents, run
 from facet_worker.errors import FacetError
+from facet_worker.families.tiny_models import FAMILIES
 from facet_worker.sae import TopKSae
 from facet_worker.torch_engine import TorchEngine
 
@@ -29,53 +21,8 @@ FORCED = [9, 11, 13]
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 70, 3), dtype=np.uint8)
 
 
-def text_config() -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=len(SPECIALS) + len(WORDS),
-        hidden_size=WIDTH,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        bos_token_id=2,
-        eos_token_id=3,
-        pad_token_id=0,
-    )
-
-
-def randomised(model: Any) -> Any:
-    """Weights large enough that a change at the hook shows."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            if p.ndim >= 2:
-                p.normal_(0, 1.0 if "embed_tokens" in name else 0.2)
-    return model
-
-
-def llava(tiny: Checkpoint) -> tuple[Any, Any]:
-    return tiny.model, tiny.processor
-
-
-def llava_next(tiny: Checkpoint) -> tuple[Any, Any]:
-    vision = CLIPVisionConfig(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=8, projection_dim=16
-    )
-    pinpoints = [[32, 64], [64, 32], [64, 64], [32, 96]]
-    config = LlavaNextConfig(vision_config=vision, text_config=text_config(), image_token_index=4, image_grid_pinpoints=pinpoints)
-    images = LlavaNextImageProcessorPil(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_grid_pinpoints=pinpoints, do_center_crop=True
-    )
-    processor = LlavaNextProcessor(
-        image_processor=images, tokenizer=tiny.tokenizer, patch_size=8, vision_feature_select_strategy="default",
-        num_additional_image_tokens=1, chat_template=TEMPLATE,
-    )  # fmt: skip
-    return randomised(LlavaNextForConditionalGeneration(config)), processor
-
-
-FAMILIES = {"llava": llava, "llava_next": llava_next}
-GRIDS = {"llava": (4, 4), "llava_next": (4, 4)}
+# Whose images have tokens beyond their base grid.
+TILED = ("llava_next", "idefics3")
 
 
 def served(sae: TopKSae) -> Dictionary:
@@ -94,12 +41,14 @@ def test_places_each_image_where_the_processor_put_it(family: tuple[str, TorchEn
     pictures = [PICTURE, PICTURE[:, :30]]
     prompt = engine.prompter.assemble(asked["messages"], pictures, 4)
     ids = prompt.inputs["input_ids"][0].numpy()
-    np.testing.assert_array_equal(prompt.layout.image, ids == 4)
-    assert [(grid.rows, grid.cols) for grid in prompt.layout.images] == [GRIDS[name]] * 2
+    config = engine.hooked.model.config
+    token = getattr(config, "image_token_id", None) or config.image_token_index
+    np.testing.assert_array_equal(prompt.layout.image, ids == token)
+    assert [(grid.rows, grid.cols) for grid in prompt.layout.images] == [(4, 4)] * 2
     for picture, grid in zip(pictures, prompt.layout.images, strict=True):
         alone = engine.prompter.of_image(picture).layout.images[0]
         assert (len(grid.cells), len(grid.extra)) == (len(alone.cells), len(alone.extra))
-    assert (name == "llava_next") == any(len(grid.extra) for grid in prompt.layout.images)
+    assert (name in TILED) == any(len(grid.extra) for grid in prompt.layout.images)
     # What the vision tower makes of each image is as long as the positions that were found.
     if name == "llava_next":
         features = engine.hooked.model.get_image_features(

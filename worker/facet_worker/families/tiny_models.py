@@ -1,0 +1,127 @@
+"""Tiny random models of each family, made from their configurations, with processors of a few words: for the tests."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from transformers import (
+    CLIPVisionConfig,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3ImageProcessorPil,
+    Gemma3Processor,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3ImageProcessorPil,
+    Idefics3Processor,
+    LlamaConfig,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
+    SiglipImageProcessorPil,
+)
+
+from facet_worker.checkpoint import Checkpoint
+from facet_worker.conftest import SPECIALS, TEMPLATE, WIDTH, WORDS
+
+Made = tuple[Any, Any]
+TEXT: dict[str, Any] = {
+    "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "max_position_embeddings": 512, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0,
+}  # fmt: skip
+VISION: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
+
+
+def randomised(model: Any) -> Any:
+    """Weights large enough that a change at the hook shows."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim >= 2:
+                p.normal_(0, 1.0 if "embed_tokens" in name else 0.2)
+    return model
+
+
+def _tokenizer(tiny: Checkpoint, markers: list[str], **named: str) -> Any:
+    """The tiny tokenizer with a family's own markers; `named` become its attributes (`image_token`, …) with their ids."""
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": markers})
+    for attribute, marker in named.items():
+        setattr(tokenizer, attribute, marker)
+        setattr(tokenizer, f"{attribute}_id", tokenizer.convert_tokens_to_ids(marker))
+    return tokenizer
+
+
+def llava(tiny: Checkpoint) -> Made:
+    """The tiny LLaVA of the other tests."""
+    return tiny.model, tiny.processor
+
+
+def llava_next(tiny: Checkpoint) -> Made:
+    """Any resolution: a base grid of 4 × 4, tiles of as much, and newline tokens."""
+    vision = CLIPVisionConfig(**{**VISION, "num_hidden_layers": 3}, patch_size=8, projection_dim=16)
+    text = LlamaConfig(vocab_size=len(SPECIALS) + len(WORDS), **TEXT)
+    pinpoints = [[32, 64], [64, 32], [64, 64], [32, 96]]
+    config = LlavaNextConfig(vision_config=vision, text_config=text, image_token_index=4, image_grid_pinpoints=pinpoints)
+    images = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_grid_pinpoints=pinpoints, do_center_crop=True
+    )
+    processor = LlavaNextProcessor(
+        image_processor=images, tokenizer=tiny.tokenizer, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1, chat_template=TEMPLATE,
+    )  # fmt: skip
+    return randomised(LlavaNextForConditionalGeneration(config)), processor
+
+
+def gemma3(tiny: Checkpoint) -> Made:
+    """A tower of 8 × 8 patches pooled to 4 × 4 tokens, which look at each other both ways; local and global attention in turn."""
+    begin, soft, end = "<start_of_image>", "<image_soft>", "<end_of_image>"
+    tokenizer = _tokenizer(tiny, [begin, soft, end], boi_token=begin, image_token=soft, eoi_token=end)
+    config = Gemma3Config(
+        text_config={"vocab_size": len(tokenizer), "head_dim": 8, "sliding_window": 64, "query_pre_attn_scalar": 8, **TEXT},
+        vision_config={**VISION, "patch_size": 4, "vision_use_head": False}, mm_tokens_per_image=16,
+        image_token_index=tokenizer.image_token_id, boi_token_index=tokenizer.boi_token_id, eoi_token_index=tokenizer.eoi_token_id,
+    )  # fmt: skip
+    processor = Gemma3Processor(
+        image_processor=Gemma3ImageProcessorPil(size={"height": 32, "width": 32}, do_pan_and_scan=False),
+        tokenizer=tokenizer, image_seq_length=16, chat_template=TEMPLATE.replace("<image>", begin),
+    )  # fmt: skip
+    return randomised(Gemma3ForConditionalGeneration(config)), processor
+
+
+def paligemma(tiny: Checkpoint) -> Made:
+    """Images before the text, no chat template, and a prompt that looks at itself both ways."""
+    tokenizer = _tokenizer(tiny, ["<image_soft>", "\n"], image_token="<image_soft>")
+    tokenizer.chat_template = None
+    config = PaliGemmaConfig(
+        text_config={"model_type": "gemma", "vocab_size": len(tokenizer), "head_dim": 8, **TEXT},
+        vision_config={**VISION, "model_type": "siglip_vision_model", "patch_size": 8, "vision_use_head": False},
+        projection_dim=WIDTH, image_token_index=tokenizer.image_token_id,
+    )  # fmt: skip
+    images: Any = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    images.image_seq_length = 16
+    return randomised(PaliGemmaForConditionalGeneration(config)), PaliGemmaProcessor(image_processor=images, tokenizer=tokenizer)
+
+
+def idefics3(tiny: Checkpoint) -> Made:
+    """Tiles with their places first, the whole image last; 8 × 8 patches shuffled into 4 × 4 tokens."""
+    places = [f"<row_{row}_col_{col}>" for row in range(1, 5) for col in range(1, 5)]
+    tokenizer = _tokenizer(tiny, ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *places], image_token="<image>")
+    config = Idefics3Config(
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
+        vision_config={**VISION, "patch_size": 4},
+        scale_factor=2,
+        image_token_id=4,
+    )
+    images = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = Idefics3Processor(image_processor=images, tokenizer=tokenizer, image_seq_len=16, chat_template=TEMPLATE)
+    return randomised(Idefics3ForConditionalGeneration(config)), processor
+
+
+FAMILIES = {"llava": llava, "llava_next": llava_next, "gemma3": gemma3, "paligemma": paligemma, "idefics3": idefics3}
