@@ -5,6 +5,7 @@
 export const errorCodes = [
   "invalid_request",
   "unknown_query_key",
+  "unauthorized",
   "forbidden",
   "not_found",
   "method_not_allowed",
@@ -17,6 +18,7 @@ export const errorCodes = [
   "too_many_saved",
   "saving_off",
   "version_mismatch",
+  "protocol_mismatch",
   "too_large",
   "unsupported_image",
   "unreadable_image",
@@ -27,6 +29,7 @@ export const errorCodes = [
   "word_unknown",
   "engine_unavailable",
   "engine_busy",
+  "engine_out_of_memory",
   "engine_failed",
   "cancelled",
   "embedder_unavailable",
@@ -55,6 +58,7 @@ interface ErrorRow {
 export const errorTable: Record<ErrorCode, ErrorRow> = {
   invalid_request: { status: 400, retry: false, fix: "Correct the named field and send the request again." },
   unknown_query_key: { status: 400, retry: false, fix: "Remove the unknown query key; /api/openapi.json lists the known ones." },
+  unauthorized: { status: 401, retry: false, fix: "Give the app and its worker the same token, in FACET_WORKER_TOKEN." },
   forbidden: { status: 403, retry: false, fix: "Open Facet under its own address and try there." },
   not_found: { status: 404, retry: false, fix: "Check the address." },
   method_not_allowed: { status: 405, retry: false, fix: "/api/openapi.json says how each address is asked." },
@@ -67,6 +71,7 @@ export const errorTable: Record<ErrorCode, ErrorRow> = {
   too_many_saved: { status: 429, retry: true, fix: "Save again later; the run can be saved for a day." },
   saving_off: { status: 403, retry: false, fix: "Share the sandbox's link, which holds the whole request, or take the run as JSON." },
   version_mismatch: { status: 409, retry: false, fix: "Open the unpinned link, or import the version that the link names." },
+  protocol_mismatch: { status: 409, retry: false, fix: "Update the older one of the app and its worker." },
   too_large: { status: 413, retry: false, fix: "Send a smaller body." },
   unsupported_image: { status: 415, retry: false, fix: "Convert the image to PNG, JPEG or WebP." },
   unreadable_image: { status: 422, retry: false, fix: "Check that the file is a complete image." },
@@ -77,6 +82,7 @@ export const errorTable: Record<ErrorCode, ErrorRow> = {
   word_unknown: { status: 422, retry: false, fix: "Watch a word that the model knows; its alternatives show some." },
   engine_unavailable: { status: 503, retry: true, fix: "Start an engine for this model, or pick a dictionary whose engine is ready." },
   engine_busy: { status: 503, retry: true, fix: "Wait a moment and run again." },
+  engine_out_of_memory: { status: 503, retry: true, fix: "Run again; if it fails again, ask for fewer arms, images or tokens." },
   engine_failed: { status: 500, retry: true, fix: "Run again; if it fails again, see the server's log." },
   cancelled: { status: 499, retry: true, fix: "Run again when ready." },
   embedder_unavailable: {

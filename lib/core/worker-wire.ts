@@ -1,0 +1,57 @@
+/**
+ * How an engine is asked over HTTP: the bodies around a request of protocol.ts, with everything that the server at the other end cannot look up itself.
+ * JSON Schema made from it (`npm run wire`) is what the Python worker validates against.
+ */
+import { z } from "zod";
+import { errorTable } from "./errors";
+import { analyseRequestSchema, armSchema, generateRequestSchema, limits, sha256Schema } from "./protocol";
+
+/** Raised when either side would misread the other. */
+export const wireProtocol = 1;
+
+/** A picture's file. `sha256` is what receipts name; it need not be that of `data`, which may be the same pixels in another format. */
+export const wireImageSchema = z.strictObject({
+  sha256: sha256Schema,
+  // Not zod's own base64, whose pattern is too slow, or too deep, for megabytes: whoever decodes it refuses what is none.
+  data: z.string().max(limits.requestBytes),
+});
+
+/** For tests and measurements; refused by a worker that was not started with `--taps`. */
+export const wireTapSchema = z.strictObject({
+  /** Adds a line for each pass of the hook. */
+  hidden: z.boolean().optional(),
+  /** Adds a line for the logits of each token. */
+  logits: z.boolean().optional(),
+  /** By arm, tokens to write instead of the model's own choice; the arm stops at their end. */
+  force: z.partialRecord(armSchema, z.array(z.number().int().min(0)).max(limits.maxTokens)).optional(),
+});
+
+/** `POST /v1/generate`. */
+export const wireGenerateSchema = z.strictObject({
+  protocol: z.literal(wireProtocol),
+  request: generateRequestSchema,
+  /** In the order in which the messages name them. */
+  images: z.array(wireImageSchema).max(limits.messages * 16),
+  /** By feature, its maximum activation over the catalogue; 0 where it never fired. */
+  units: z.record(z.string().regex(/^\d{1,9}$/, "a feature's index"), z.number().min(0)),
+  tap: wireTapSchema.optional(),
+});
+
+/** `POST /v1/features`. */
+export const wireAnalyseSchema = z.strictObject({
+  protocol: z.literal(wireProtocol),
+  request: analyseRequestSchema,
+  image: wireImageSchema,
+});
+
+/** Every file that the Python side reads, by its name: JSON Schema of the bodies with their defaults, and the table of errors. */
+export function wireFiles(): Record<string, unknown> {
+  const schemas = {
+    "generate-request": generateRequestSchema,
+    "analyse-request": analyseRequestSchema,
+    generate: wireGenerateSchema,
+    analyse: wireAnalyseSchema,
+  };
+  const files = Object.entries(schemas).map(([name, schema]) => [`${name}.schema.json`, z.toJSONSchema(schema, { io: "input" })]);
+  return { ...Object.fromEntries(files), "errors.json": errorTable };
+}
