@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 from PIL import Image
 
 from facet_worker.engine import Pixels
@@ -92,18 +93,18 @@ class TextCodec:
 
 
 def _refuse_bad_turns(messages: Messages, codec: TextCodec) -> None:
+    # A chat client's instructions come before the first turn; the wire contract's own requests have none.
+    before = 1 if messages[0]["role"] == "system" else 0
     for i, message in enumerate(messages):
-        due = "user" if i % 2 == 0 else "assistant"
+        due = "system" if i < before else "user" if (i - before) % 2 == 0 else "assistant"
         if message["role"] != due:
             raise FacetError(
                 f"Message {i + 1} is the {message['role']}'s where the {due}'s turn is due.",
                 "invalid_request",
                 fix="Let user and assistant take turns, beginning with the user.",
             )
-        if due == "assistant" and any(part["type"] == "image" for part in message["content"]):
-            raise FacetError(
-                f"Message {i + 1} gives an image to the assistant.", "invalid_request", fix="Put images into the user's messages."
-            )
+        if due != "user" and any(part["type"] == "image" for part in message["content"]):
+            raise FacetError(f"Message {i + 1} gives an image to the {due}.", "invalid_request", fix="Put images into the user's messages.")
         words = _words(message)
         marker = next((marker for marker in codec.markers.values() if marker in words), None)
         if marker:
@@ -116,7 +117,9 @@ def _refuse_bad_turns(messages: Messages, codec: TextCodec) -> None:
             raise FacetError(f"Message {i + 1} has no text.", "prompt_empty")
     if messages[-1]["role"] != "user":
         raise FacetError(
-            "The last message is the assistant's, so there is nothing to answer.", "invalid_request", fix="End with a user's message."
+            f"The last message is the {messages[-1]['role']}'s, so there is nothing to answer.",
+            "invalid_request",
+            fix="End with a user's message.",
         )
 
 
@@ -133,11 +136,35 @@ class Prompter:
     def _render(self, messages: Messages, answer: bool) -> str:
         if getattr(self.processor, "chat_template", None) is None and getattr(self.processor.tokenizer, "chat_template", None) is None:
             return self._plain(messages)
+        if messages[0]["role"] == "system":
+            self._refuse_lost_instructions(messages)
+        return self._templated(messages, answer)
+
+    def _templated(self, messages: Messages, answer: bool) -> str:
         turns = []
         for message in messages:
             parts = [{"type": "text", "text": part["text"]} if part["type"] == "text" else {"type": "image"} for part in message["content"]]
             turns.append({"role": message["role"], "content": [part for part in parts if part["type"] == "image" or part["text"].strip()]})
         return str(self.processor.apply_chat_template(turns, add_generation_prompt=answer, tokenize=False))
+
+    def _refuse_lost_instructions(self, messages: Messages) -> None:
+        """A template that knows no system role raises, leaves the words out, or writes them as if somebody else had said them."""
+        probe = "instructions-7c1f"
+
+        def rendered(role: str) -> str:
+            try:
+                return self._templated([{"role": role, "content": [{"type": "text", "text": probe}]}, *messages[1:]], True)
+            except (TemplateError, TypeError, ValueError):
+                return ""
+
+        own, users, assistants = rendered("system"), rendered("user"), rendered("assistant")
+        # In front of the first question is a fair place for instructions; the assistant's own voice is not.
+        if probe not in own or own == users or own.partition(probe)[0] == assistants.partition(probe)[0]:
+            raise FacetError(
+                "This model's chat template has no place for a system message.",
+                "invalid_request",
+                fix="Say it in the first user's message.",
+            )
 
     def _plain(self, messages: Messages) -> str:
         """Models that were trained for one question, without a template, as PaliGemma is: its images and its words."""
