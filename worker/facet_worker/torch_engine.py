@@ -17,7 +17,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from facet_worker.arms import ArmRun, ArmSetting, active_features
 from facet_worker.clamping import Variant
 from facet_worker.decoder import layer_of
-from facet_worker.dictionaries import Dictionary, load_dictionary
+from facet_worker.dictionaries import Dictionary
+from facet_worker.dictionary_files import load_dictionary
 from facet_worker.engine import Pixels, Tap
 from facet_worker.errors import FacetError
 from facet_worker.hooked_model import HookedModel, joined_cache
@@ -74,7 +75,7 @@ class TorchEngine:
     def load(
         cls,
         model: str | Path,
-        dictionaries: Sequence[Path] | Mapping[str, Path],
+        dictionaries: Sequence[Path | str] | Mapping[str, Path | str],
         revision: str | None = None,
         device: str = "cpu",
         dtype: str = "float32",
@@ -85,7 +86,7 @@ class TorchEngine:
         Parameters
         ----------
         model : a folder, or a hub id together with the `revision` to pin it to
-        dictionaries : folders by hook, or folders that are named by their hook
+        dictionaries : folders, or `sae-lens:<release>/<id>`, by hook; without hooks where their files or folder say it
         """
         folder = Path(model)
         if not folder.is_dir():
@@ -101,8 +102,13 @@ class TorchEngine:
             folder, dtype=_DTYPES[dtype], use_safetensors=True, trust_remote_code=False
         )
         processor: Any = AutoProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
-        by_hook = dictionaries if isinstance(dictionaries, Mapping) else {path.name: path for path in dictionaries}
-        saes = {hook: load_dictionary(path).to(device, _DTYPES[dtype]) for hook, path in by_hook.items()}
+        saes: dict[str, Dictionary] = {}
+        for named in dictionaries.items() if isinstance(dictionaries, Mapping) else ((None, source) for source in dictionaries):
+            sae = load_dictionary(named[1]).to(device, _DTYPES[dtype])
+            hook = f"model.layers.{layer_of(named[0] or sae.hook or Path(named[1]).name)}"
+            if hook in saes:
+                raise FacetError(f"Two dictionaries are for {hook}; a hook takes one.", "invalid_request", fix="Serve one of them.")
+            saes[hook] = sae
         default_id = re.sub(r"[^\w.-]", "-", str(model).rstrip("/").split("/")[-1])
         return cls(loaded.to(device), processor, saes, model_id or default_id, sha256)
 
