@@ -24,6 +24,7 @@ from facet_worker.errors import FacetError
 from facet_worker.hooked_model import HookedModel, joined_cache
 from facet_worker.planning import ClampPlan, plan_clamps, sweep_points
 from facet_worker.prompting import Prompt, Prompter, image_hashes
+from facet_worker.reconstruction import Reconstruction, measure, probe_messages, probe_picture, refusal
 from facet_worker.sae import file_sha256
 from facet_worker.sampling import draw_substitutes
 
@@ -38,6 +39,7 @@ class Served:
     hook: str
     sae: Dictionary
     block: nn.Module
+    reconstruction: Reconstruction | None = None
 
 
 def weights_sha256(folder: Path) -> str:
@@ -80,6 +82,7 @@ class TorchEngine:
         device: str = "cpu",
         dtype: str = "float32",
         model_id: str | None = None,
+        unchecked_dictionary: bool = False,
     ) -> TorchEngine:
         """Load a model and its dictionaries; safetensors only, and no code from a hub is run.
 
@@ -87,6 +90,11 @@ class TorchEngine:
         ----------
         model : a folder, or a hub id together with the `revision` to pin it to
         dictionaries : folders, or `sae-lens:<release>/<id>`, by hook; without hooks where their files or folder say it
+        unchecked_dictionary : serve one that does not reconstruct the model's states all the same
+
+        Raises
+        ------
+        FacetError : `engine_unavailable` where a dictionary reconstructs the hook's states worse than their mean would, and what reading files throws.
         """
         folder = Path(model)
         if not folder.is_dir():
@@ -110,7 +118,33 @@ class TorchEngine:
                 raise FacetError(f"Two dictionaries are for {hook}; a hook takes one.", "invalid_request", fix="Serve one of them.")
             saes[hook] = sae
         default_id = re.sub(r"[^\w.-]", "-", str(model).rstrip("/").split("/")[-1])
-        return cls(loaded.to(device), processor, saes, model_id or default_id, sha256)
+        engine = cls(loaded.to(device), processor, saes, model_id or default_id, sha256)
+        engine.check_dictionaries(unchecked_dictionary)
+        return engine
+
+    def check_dictionaries(self, unchecked: bool = False) -> None:
+        """Measures on the built-in probe how well each dictionary gives back its hook's states; `info` tells the numbers.
+
+        Raises
+        ------
+        FacetError : `engine_unavailable` for one that is worse than the mean, unless `unchecked`.
+        """
+        prompt = self.prompter.assemble(probe_messages(), [probe_picture(self._image_size())], 1)
+        for served in self.served.values():
+            seen: list[Tensor] = []
+
+            def look(hidden: Tensor, seen: list[Tensor] = seen) -> Tensor:
+                seen.append(hidden[0])
+                return hidden
+
+            self.hooked.prefill(prompt.inputs, served.block, look)
+            with torch.inference_mode():
+                served.reconstruction = measure(served.sae, seen[0], prompt.layout.image)
+            if served.reconstruction.fails and not unchecked:
+                raise refusal(served.hook, served.reconstruction)
+
+    def _image_size(self) -> int:
+        return int(getattr(self.prompter.config.vision_config, "image_size", 0) or 448)
 
     def dictionaries(self) -> list[str]:
         """References of what is served."""
@@ -132,8 +166,7 @@ class TorchEngine:
     def info(self, dictionary: str | None = None) -> dict[str, Any]:
         """`EngineInfo`; the grid is the one that a square picture has."""
         served = self._find(dictionary)
-        vision = self.prompter.config.vision_config
-        size = int(getattr(vision, "image_size", 0) or 448)
+        size = self._image_size()
         if self.base_grid is None:
             import numpy as np
 
@@ -159,6 +192,8 @@ class TorchEngine:
                 "numLatents": sae.num_latents,
                 "width": sae.width,
                 "k": sae.k or 0,
+                "activation": sae.activation,
+                "reconstruction": served.reconstruction and served.reconstruction.to_json(),
             },
             "maxPositions": self.prompter.room,
             "modes": ["delta", "reconstruct"],
