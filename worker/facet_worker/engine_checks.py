@@ -81,8 +81,25 @@ def run(
 
 
 @contextmanager
+def own_outputs(engine: TorchEngine, layer: int) -> Iterator[list[Array]]:
+    """What the block itself puts out, [B, T, D] a pass, before the engine changes it. Open this before the engine runs."""
+    seen: list[Array] = []
+    _, blocks = decoder_blocks(engine.hooked.model)
+
+    def look(_module: nn.Module, _args: Any, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        seen.append(hidden.detach().double().numpy())
+
+    handle = blocks[layer].register_forward_hook(look)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def inputs_of_next_block(engine: TorchEngine, layer: int) -> Iterator[list[Array]]:
-    """What the block above really receives, [B, T, D] a pass: taken before it runs, by nothing that the engine knows of."""
+    """What the block above really receives, [B, T, D] a pass: taken before it runs, by nothing that the engine knows of; block 0's with -1."""
     seen: list[Array] = []
     _, blocks = decoder_blocks(engine.hooked.model)
 
@@ -111,17 +128,20 @@ def target(clamp: Mapping[str, Any], unit: float, now: float) -> float:
     return {"set": value * unit, "scale": value * now, "add": now + value * unit, "ablate": 0.0}[clamp["op"]]
 
 
-def check_requested_change(sae: Dictionary, clamps: Sequence[Any], covers: Any, steered: Array, base: Array) -> int:
+def check_requested_change(
+    sae: Dictionary, clamps: Sequence[Any], covers: Any, steered: Array, base: Array, own: Array | None = None
+) -> int:
     """Holds steered − base [P, D] against the request at every position; answers how many were changed.
 
-    `covers(clamp, position)` says where a clamp acts. Throws AssertionError for the first position that differs.
+    `covers(clamp, position)` says where a clamp acts; `own` are the block's own outputs where `base` is not, as something is added behind the
+    block. Throws AssertionError for the first position that differs.
     """
     assert steered.shape == base.shape
     changed = 0
     for position, (before, after) in enumerate(zip(base, steered, strict=True)):
         wanted = np.zeros_like(before)
         here = [clamp for clamp in clamps if covers(clamp, position)]
-        active = latents(sae, before) if here else {}
+        active = latents(sae, before if own is None else own[position]) if here else {}
         for clamp in here:
             now = active.get(clamp["feature"], 0.0)
             wanted += (target(clamp, 1.0, now) - now) * sae.w_dec[clamp["feature"]].double().numpy()

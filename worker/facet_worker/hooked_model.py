@@ -67,6 +67,8 @@ class HookedModel:
         """A prompt through the model: logits [1, V] behind its last token, and its cache."""
         cache = DynamicCache(config=self.model.config.get_text_config())
         moved = {name: self._moved(value) for name, value in inputs.items()}
+        # A prompt without images would leave what an earlier one set.
+        self.restore(None)
         with torch.inference_mode(), changed_output(block, change):
             return self._forward(cache, **moved), cache
 

@@ -180,7 +180,15 @@ class Prompter:
         bos = self.processor.tokenizer.bos_token
         pictures = [Image.fromarray(image) for image in images]
         special = {"add_special_tokens": False} if bos and text.startswith(bos) else {}
-        tensors = dict(self.processor(text=[text], **({"images": [pictures]} if pictures else {}), return_tensors="pt", **special))
+        try:
+            tensors = dict(self.processor(text=[text], **({"images": [pictures]} if pictures else {}), return_tensors="pt", **special))
+        except ValueError as error:
+            # A picture that is too narrow for Qwen-VL, PaliGemma without one.
+            raise FacetError(
+                f"This model's processor takes no such prompt: {str(error).rstrip('.')}.",
+                "invalid_request",
+                fix="Give as many images as this model takes, of a usual shape.",
+            ) from error
         ids = tensors["input_ids"][0].numpy()
         inputs = Inputs(ids, tensors, self.config, self.processor, len(images))
         grids = self.adapter(inputs) if images else []

@@ -87,8 +87,23 @@ def any_resolution(inputs: Inputs) -> list[ImageGrid]:
     return [_grid(positions, side, side) for positions in split_images(inputs, sizes)]
 
 
+def padded(inputs: Inputs) -> list[ImageGrid]:
+    """LLaVA-OneVision: an image alone as in LLaVA-NeXT; several, each padded to a square, have a base grid and one newline token each."""
+    vision = inputs.config.vision_config
+    side = int(vision.image_size) // int(vision.patch_size)
+    return [_grid(positions, side, side) for positions in split_images(inputs)]
+
+
+def dynamic(inputs: Inputs) -> list[ImageGrid]:
+    """Qwen-VL: each image has the grid of its own shape, patches merged."""
+    merge = int(inputs.config.vision_config.spatial_merge_size)
+    shapes = [(int(h) // merge, int(w) // merge) for _, h, w in inputs.tensors["image_grid_thw"]]
+    parts = split_images(inputs, [rows * cols for rows, cols in shapes])
+    return [_grid(positions, *shape) for positions, shape in zip(parts, shapes, strict=True)]
+
+
 def tiled(inputs: Inputs) -> list[ImageGrid]:
-    """Idefics3: tiles, each a run of its own, and at last the whole image, which is the base grid."""
+    """Idefics3 and SmolVLM: tiles, each a run of its own, and at last the whole image, which is the base grid."""
     tokenizer = inputs.processor.tokenizer
     marker = tokenizer.convert_tokens_to_ids(getattr(inputs.processor, "global_image_token", "<global-img>"))
     grids: list[ImageGrid] = []
@@ -111,7 +126,11 @@ ADAPTERS: dict[str, Adapter] = {
     "gemma3": square,
     "paligemma": square,
     "llava_next": any_resolution,
+    "llava_onevision": padded,
+    "qwen2_5_vl": dynamic,
+    "qwen3_vl": dynamic,
     "idefics3": tiled,
+    "smolvlm": tiled,
 }
 
 

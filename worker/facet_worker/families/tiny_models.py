@@ -21,10 +21,29 @@ from transformers import (
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessorPil,
+    LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessorPil,
+    Qwen2VLVideoProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
     SiglipImageProcessorPil,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessorPil,
+    SmolVLMProcessor,
+    SmolVLMVideoProcessor,
 )
 
 from facet_worker.checkpoint import Checkpoint
@@ -109,10 +128,16 @@ def paligemma(tiny: Checkpoint) -> Made:
     return randomised(PaliGemmaForConditionalGeneration(config)), PaliGemmaProcessor(image_processor=images, tokenizer=tokenizer)
 
 
+def _tiling_tokenizer(tiny: Checkpoint, *more: str) -> Any:
+    places = [f"<row_{row}_col_{col}>" for row in range(1, 5) for col in range(1, 5)]
+    return _tokenizer(
+        tiny, ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *places, *more], image_token="<image>"
+    )  # fmt: skip
+
+
 def idefics3(tiny: Checkpoint) -> Made:
     """Tiles with their places first, the whole image last; 8 × 8 patches shuffled into 4 × 4 tokens."""
-    places = [f"<row_{row}_col_{col}>" for row in range(1, 5) for col in range(1, 5)]
-    tokenizer = _tokenizer(tiny, ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *places], image_token="<image>")
+    tokenizer = _tiling_tokenizer(tiny)
     config = Idefics3Config(
         text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
         vision_config={**VISION, "patch_size": 4},
@@ -124,4 +149,92 @@ def idefics3(tiny: Checkpoint) -> Made:
     return randomised(Idefics3ForConditionalGeneration(config)), processor
 
 
-FAMILIES = {"llava": llava, "llava_next": llava_next, "gemma3": gemma3, "paligemma": paligemma, "idefics3": idefics3}
+def smolvlm(tiny: Checkpoint) -> Made:
+    """Tiled as Idefics3 is, with classes of its own."""
+    tokenizer = _tiling_tokenizer(tiny, "<video>")
+    config = SmolVLMConfig(
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
+        vision_config={**VISION, "patch_size": 4},
+        scale_factor=2,
+        image_token_id=4,
+    )
+    images = SmolVLMImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = SmolVLMProcessor(
+        image_processor=images, tokenizer=tokenizer, video_processor=SmolVLMVideoProcessor(), image_seq_len=16, chat_template=TEMPLATE
+    )
+    return randomised(SmolVLMForConditionalGeneration(config)), processor
+
+
+def llava_onevision(tiny: Checkpoint) -> Made:
+    """Any resolution for an image alone, scaled down where its tiles are more than two; several images without tiles."""
+    tokenizer = _tokenizer(tiny, ["<video>"], image_token="<image>", video_token="<video>")
+    pinpoints = [[32, 64], [64, 32], [64, 64], [32, 96], [96, 96]]
+    config = LlavaOnevisionConfig(
+        text_config={"model_type": "qwen2", "vocab_size": len(tokenizer), **TEXT},
+        vision_config={**VISION, "model_type": "siglip_vision_model", "patch_size": 8, "vision_use_head": False},
+        image_token_index=4, video_token_index=tokenizer.video_token_id, image_grid_pinpoints=pinpoints, vision_aspect_ratio="anyres_max_9",
+    )  # fmt: skip
+    images = LlavaOnevisionImageProcessorPil(size={"height": 32, "width": 32}, image_grid_pinpoints=pinpoints)
+    processor = LlavaOnevisionProcessor(
+        image_processor=images, tokenizer=tokenizer, video_processor=LlavaOnevisionVideoProcessor(), num_image_tokens=16,
+        vision_feature_select_strategy="full", vision_aspect_ratio="anyres_max_9", chat_template=TEMPLATE,
+    )  # fmt: skip
+    return randomised(LlavaOnevisionForConditionalGeneration(config)), processor
+
+
+_QWEN_MARKERS = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
+
+
+def _qwen_parts(tiny: Checkpoint) -> tuple[Any, dict[str, Any], str]:
+    """Tokenizer, the ids and text part of a configuration (positions in three axes), and template."""
+    tokenizer = _tokenizer(tiny, list(_QWEN_MARKERS), image_token="<|image_pad|>", video_token="<|video_pad|>")
+    start, image, end, video = tokenizer.convert_tokens_to_ids(list(_QWEN_MARKERS))
+    config: dict[str, Any] = {
+        "image_token_id": image, "video_token_id": video, "vision_start_token_id": start, "vision_end_token_id": end,
+        "text_config": {
+            "vocab_size": len(tokenizer), "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e4}, **TEXT,
+        },
+    }  # fmt: skip
+    return tokenizer, config, TEMPLATE.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>")
+
+
+_QWEN_SIZES: dict[str, Any] = {"patch_size": 4, "temporal_patch_size": 2, "merge_size": 2}
+_QWEN_VISION: dict[str, Any] = {
+    "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2, "out_hidden_size": WIDTH,
+}  # fmt: skip
+
+
+def qwen2_5_vl(tiny: Checkpoint) -> Made:
+    """Grids of the pictures' own shapes; a tower whose blocks look in windows of 2 × 2 tokens, but for the last."""
+    tokenizer, config, template = _qwen_parts(tiny)
+    vision = {**_QWEN_VISION, "depth": 3, "window_size": 16, "fullatt_block_indexes": [2]}
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 256, "longest_edge": 8192}, **_QWEN_SIZES)
+    processor = Qwen2_5_VLProcessor(
+        image_processor=images, tokenizer=tokenizer, video_processor=Qwen2VLVideoProcessor(**_QWEN_SIZES), chat_template=template
+    )
+    return randomised(Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(vision_config=vision, **config))), processor
+
+
+def qwen3_vl(tiny: Checkpoint) -> Made:
+    """As Qwen2.5-VL, and features of two of the tower's blocks are added behind the decoder's first two blocks."""
+    tokenizer, config, template = _qwen_parts(tiny)
+    config["text_config"]["head_dim"] = 8
+    vision = {**_QWEN_VISION, "depth": 3, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 256, "longest_edge": 8192}, **_QWEN_SIZES)
+    processor = Qwen3VLProcessor(
+        image_processor=images, tokenizer=tokenizer, video_processor=Qwen3VLVideoProcessor(**_QWEN_SIZES), chat_template=template
+    )
+    return randomised(Qwen3VLForConditionalGeneration(Qwen3VLConfig(vision_config=vision, **config))), processor
+
+
+FAMILIES = {
+    "llava": llava,
+    "llava_next": llava_next,
+    "llava_onevision": llava_onevision,
+    "gemma3": gemma3,
+    "paligemma": paligemma,
+    "qwen2_5_vl": qwen2_5_vl,
+    "qwen3_vl": qwen3_vl,
+    "idefics3": idefics3,
+    "smolvlm": smolvlm,
+}
