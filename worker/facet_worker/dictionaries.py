@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facet_worker.errors import FacetError
+from facet_worker.sparse_decode import decode_fused, decode_in_blocks
 
 _CHUNK_BYTES = 1 << 28
 
@@ -145,9 +146,8 @@ class Dictionary:
         b_dec = self.b_dec.float()
         if self.w_dec.dtype == torch.float32:
             return F.embedding_bag(indices, self.w_dec, per_sample_weights=values.float(), mode="sum") + b_dec
-        out = torch.empty(len(indices), self.width, device=values.device)
-        for rows in self._blocks(len(indices), 4 * self.width * indices.shape[1]):
-            torch.bmm(values[rows, None].float(), self.w_dec[indices[rows]].float(), out=out[rows, None])
+        fused = decode_fused(indices, values, self.w_dec) if self.w_dec.is_cuda else None
+        out = decode_in_blocks(indices, values, self.w_dec, _CHUNK_BYTES) if fused is None else fused
         return out + b_dec
 
     def to(self, device: str | torch.device, dtype: torch.dtype) -> Dictionary:
