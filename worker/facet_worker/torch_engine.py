@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
 from facet_worker.arms import ArmRun, ArmSetting, active_features
 from facet_worker.clamping import Variant
@@ -109,7 +109,9 @@ class TorchEngine:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=_DTYPES[dtype], use_safetensors=True, trust_remote_code=False
         )
-        processor: Any = AutoProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+        # Pictures go through PIL, as in the app; a processor of videos, which some families bring along, has no such backend.
+        processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
         saes: dict[str, Dictionary] = {}
         for named in dictionaries.items() if isinstance(dictionaries, Mapping) else ((None, source) for source in dictionaries):
             sae = load_dictionary(named[1]).to(device, _DTYPES[dtype])

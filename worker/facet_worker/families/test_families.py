@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -248,3 +249,25 @@ def test_lists_the_candidates_where_not_exactly_one_list_is_the_decoder(
         decoder_blocks(model)
     assert f"{path} ({len(blocks)} × {type(blocks[0]).__name__})" in str(caught.value)
     assert str(caught.value).count(" × ") == 2
+
+
+def test_loads_from_a_folder_by_the_stock_classes(family: tuple[str, TorchEngine], tiny_sae: TopKSae, tmp_path: Path) -> None:
+    name, engine = family
+    hook = f"model.layers.{LAYER}"
+    engine.hooked.model.save_pretrained(tmp_path / name)
+    engine.prompter.processor.save_pretrained(tmp_path / name)
+    tiny_sae.save(tmp_path / hook)
+    loaded = TorchEngine.load(tmp_path / name, [tmp_path / hook], unchecked_dictionary=True)
+    assert type(loaded.hooked.model) is type(engine.hooked.model)
+    assert type(loaded.prompter.processor.image_processor) is type(engine.prompter.processor.image_processor)
+    pictures = [PICTURE, PICTURE[:, :30]]
+    own, other = (e.prompter.assemble(ask(engine, images=2)["messages"], pictures, 4) for e in (engine, loaded))
+    assert own.text == other.text
+    assert own.inputs.keys() == other.inputs.keys()
+    for key, value in own.inputs.items():
+        torch.testing.assert_close(other.inputs[key], value)
+    for mine, theirs in zip(own.layout.images, other.layout.images, strict=True):
+        np.testing.assert_array_equal(mine.cells, theirs.cells)
+    force = {"steered": FORCED, "baseline": FORCED}
+    outcomes = [run(e, ask(e, [{"feature": 5, "value": 9.0}], images=2), pictures, force=force) for e in (engine, loaded)]
+    np.testing.assert_allclose(outcomes[1].logits["steered"], outcomes[0].logits["steered"], atol=1e-4)

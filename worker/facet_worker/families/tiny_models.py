@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+from tokenizers import AddedToken
 from transformers import (
     CLIPVisionConfig,
     Gemma3Config,
@@ -29,6 +30,7 @@ from transformers import (
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
+    PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -69,12 +71,10 @@ def randomised(model: Any) -> Any:
 
 def _tokenizer(tiny: Checkpoint, markers: list[str], **named: str) -> Any:
     """The tiny tokenizer with a family's own markers; `named` become its attributes (`image_token`, …) with their ids."""
-    tokenizer = copy.deepcopy(tiny.tokenizer)
-    tokenizer.add_special_tokens({"additional_special_tokens": markers})
-    for attribute, marker in named.items():
-        setattr(tokenizer, attribute, marker)
-        setattr(tokenizer, f"{attribute}_id", tokenizer.convert_tokens_to_ids(marker))
-    return tokenizer
+    backend = copy.deepcopy(tiny.tokenizer.backend_tokenizer)
+    backend.add_special_tokens([AddedToken(marker, special=True, normalized=False) for marker in markers])
+    roles = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, extra_special_tokens={"image_token": "<image>", **named}, **roles)
 
 
 def llava(tiny: Checkpoint) -> Made:
