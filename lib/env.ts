@@ -15,6 +15,20 @@ function readCount(name: string, usual: number): number {
   throw new Error(`${name} is "${value}". Give a whole number from 0 on, or unset it.`);
 }
 
+/** Addresses, comma-separated. Throws where one is none, or holds a name and a password: those would end in logs. */
+function readUrls(name: string): string[] {
+  const texts = (read(name) ?? "").split(",").map((text) => text.trim());
+  return texts.filter(Boolean).map((text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash) {
+      throw new Error(`${name} holds an entry that is no address. Give http://<host>:<port>, several with commas between.`);
+    }
+    if (url.username || url.password)
+      throw new Error(`${name} holds a name or password. Give addresses alone, and a token in FACET_WORKER_TOKEN.`);
+    return url.href;
+  });
+}
+
 function isRoot(folder: string): boolean {
   const file = path.join(/* turbopackIgnore: true */ folder, "package.json");
   if (!existsSync(file)) return false;
@@ -47,6 +61,8 @@ export const env = {
   engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
   /** How long the engine's thread may give no answer to what it is asked. A prompt of many pictures on a slow machine takes it a few seconds. */
   enginePatienceMs: 1000 * (Number(read("FACET_ENGINE_PATIENCE")) || 60),
+  /** Python workers that run models in place of this process or beside it, in the order in which they are asked. The token stays in this process. */
+  workers: { urls: readUrls("FACET_WORKER_URL"), token: read("FACET_WORKER_TOKEN") },
   logLevel: read("FACET_LOG_LEVEL") ?? "info",
   /** New experiments within an hour; 0 in either switches saving off. */
   saves: { perClient: readCount("FACET_SAVES_PER_CLIENT", 120), perHour: readCount("FACET_SAVES_PER_HOUR", 1_200) },

@@ -13,11 +13,13 @@ export const arrows = {
   "lib/core": [],
   // Pictures are formats too, and sharp reads them.
   "lib/formats": ["lib/core", "lib/sharp"],
-  "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/env", "lib/sharp"],
+  // What a dictionary's record says of its engine is asked of the workers.
+  "lib/catalog": ["lib/core", "lib/formats", "lib/generated", "lib/workers", "lib/env", "lib/sharp"],
   "lib/search": ["lib/core", "lib/catalog", "lib/env", "lib/log"],
   "lib/export": ["lib/core", "lib/catalog", "lib/formats", "lib/search"],
   // The engine reads weights as stored: safetensors is a format like the others.
-  "lib/engine": ["lib/core", "lib/formats", "lib/env", "lib/sharp"],
+  "lib/engine": ["lib/core", "lib/formats", "lib/workers", "lib/env", "lib/sharp"],
+  "lib/workers": ["lib/core", "lib/env", "lib/log"],
   "lib/api": ["lib/core"],
   // Pictures of pages, drawn from records.
   "lib/card": ["lib/core", "lib/env", "lib/sharp"],

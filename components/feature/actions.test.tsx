@@ -10,7 +10,7 @@ import { OlderVersion } from "./older-version";
 
 afterEach(cleanup);
 
-const dictionary = (engine: "ready" | "none") =>
+const dictionary = (engine: "ready" | "unreachable" | "none") =>
   ({
     ref: "gemma-2-2b/model.layers.12",
     sha256: "a".repeat(64),
@@ -22,7 +22,7 @@ const dictionary = (engine: "ready" | "none") =>
     metrics: { explainedVariance: null, deadShare: null },
     counts: { alive: 0, explained: 0, images: 0 },
   }) as unknown as FeatureDetail["dictionary"];
-const detail = (engine: "ready" | "none") => ({ dictionary: dictionary(engine), feature: { index: 14 } }) as FeatureDetail;
+const detail = (engine: "ready" | "unreachable" | "none") => ({ dictionary: dictionary(engine), feature: { index: 14 } }) as FeatureDetail;
 
 it("offers steering where an engine runs the dictionary", () => {
   render(<Actions detail={detail("ready")} image={null} />);
@@ -35,6 +35,12 @@ it("says that no engine runs an imported dictionary, and offers none", () => {
   expect(screen.queryByRole("link", { name: "Steer this" })).toBeNull();
   expect(screen.getByText(/No engine on this server runs this dictionary/)).toBeDefined();
   expect(screen.getByRole("link", { name: "JSON" })).toBeDefined();
+});
+
+it("says that a worker is away, and still leads to the sandbox, which notices when it is back", () => {
+  render(<Actions detail={detail("unreachable")} image={null} />);
+  expect(screen.getByRole("link", { name: "Steer this" })).toBeDefined();
+  expect(screen.getByText(/Engine not reachable: the worker that is to run this dictionary does not answer now/)).toBeDefined();
 });
 
 it("pins the version, and says on an older one's page that there is a later", () => {

@@ -20,7 +20,7 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
   };
   return (
     <div className="flex flex-wrap gap-2">
-      {dictionary.engine === "ready" && (
+      {dictionary.engine !== "none" && (
         <LinkButton
           variant="primary"
           size="sm"
@@ -57,6 +57,11 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
       {dictionary.engine === "none" && (
         <p className="w-full text-muted text-sm">
           No engine on this server runs this dictionary: its features can be browsed, not steered with.
+        </p>
+      )}
+      {dictionary.engine === "unreachable" && (
+        <p className="w-full text-muted text-sm">
+          Engine not reachable: the worker that is to run this dictionary does not answer now. The sandbox says when it is back.
         </p>
       )}
     </div>

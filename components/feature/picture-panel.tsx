@@ -118,7 +118,7 @@ export function PicturePanel({ detail, examples, dense, tab, position, view, set
             <ScanSearch className="mt-0.5 size-4 shrink-0" aria-hidden />
             What else fires on this picture
           </Link>
-          {detail.dictionary.engine === "ready" && (
+          {detail.dictionary.engine !== "none" && (
             <Link
               href={routes.steer({ dictionary: ref, feature: detail.feature.index, image: picture.image })}
               className="inline-flex items-start gap-2 rounded-sm py-1 text-accent underline-offset-4 hover:underline"

@@ -17,7 +17,7 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { asFacetError } from "@/lib/core/errors";
 import { formatActivation, formatCount, formatIndex, formatNoun, inPrint } from "@/lib/core/format";
-import type { Analysis, ImageInfo } from "@/lib/core/records";
+import type { Analysis, Dictionary, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
 import { FiringList } from "./firing-list";
@@ -28,7 +28,7 @@ export interface DictionaryChoice {
   id: string;
   model: string;
   numLatents: number;
-  engine: "ready" | "none";
+  engine: Dictionary["engine"];
   grid: { rows: number; cols: number };
 }
 
@@ -121,7 +121,7 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
             {info.width} × {info.height} px{info.source && ` · ${info.source}`}
           </p>
           <div className="mt-3 flex flex-wrap items-center gap-2">
-            {dictionary.engine === "ready" && (
+            {dictionary.engine !== "none" && (
               <LinkButton
                 variant="primary"
                 size="sm"

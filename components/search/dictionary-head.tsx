@@ -51,8 +51,15 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
       ? null
       : {
           name: "Engine",
-          explain: "No engine on this server runs this dictionary. Its features can be browsed, not steered with.",
-          value: "none, browse only",
+          ...(dictionary.engine === "unreachable"
+            ? {
+                explain: "The worker that is to run this dictionary does not answer now. Its features can be browsed meanwhile.",
+                value: "not reachable",
+              }
+            : {
+                explain: "No engine on this server runs this dictionary. Its features can be browsed, not steered with.",
+                value: "none, browse only",
+              }),
         },
   ];
   return facts.filter((fact) => fact !== null);

@@ -10,6 +10,8 @@ interface DictionarySelectProps {
   onSelect: (dictionary: Dictionary) => void;
 }
 
+const engineWords = { ready: "", unreachable: " · engine not reachable", none: " · no engine here" } as const;
+
 /** Which model and dictionary the request is for. */
 export function DictionarySelect({ dictionaries, current, onSelect }: DictionarySelectProps) {
   const chosen = dictionaries.find((dictionary) => dictionary.ref === current);
@@ -40,7 +42,7 @@ export function DictionarySelect({ dictionaries, current, onSelect }: Dictionary
                 {dictionary.model.name} › {dictionary.hook}
               </span>
               <span className="block text-muted text-xs">
-                {dictionary.numLatents.toLocaleString("en-US")} features{dictionary.engine === "none" && " · no engine here"}
+                {dictionary.numLatents.toLocaleString("en-US")} features{engineWords[dictionary.engine]}
               </span>
             </span>
           </DropdownMenuItem>

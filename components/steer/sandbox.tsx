@@ -6,13 +6,13 @@ import { SaveExperiment } from "@/components/experiment/save-experiment";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Tooltip } from "@/components/ui/tooltip";
-import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { imageInfoQueryOptions } from "@/lib/api/images";
 import type { ImageRef } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import { requestFromLink, type SteerLink } from "@/lib/core/steer-link";
 import { AnswersPanel } from "./answers-panel";
+import { Banner } from "./banner";
 import { ChatInput } from "./chat-input";
 import { ClampsPanel } from "./clamps-panel";
 import { ComparisonInput } from "./comparison-input";
@@ -20,6 +20,7 @@ import { DictionarySelect } from "./dictionary-select";
 import { doseCurve, doseValues, wordsToWatch } from "./dose";
 import type { DoseActions } from "./dose-panel";
 import { describeDose } from "./dose-words";
+import { EngineNote, useDictionaries } from "./engine-note";
 import { PictureInput } from "./picture-input";
 import { summarise, textOf } from "./run-state";
 import { SamplingInput } from "./sampling-input";
@@ -56,7 +57,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   shownRun.current = run;
   /** Why the last press of Run sent nothing. */
   const [refused, setRefused] = useState<string | null>(null);
-  const dictionaries = useQuery({ ...dictionariesQueryOptions(), initialData: known }).data;
+  const dictionaries = useDictionaries(known, state.dictionary);
   const dictionary = dictionaries.find(({ ref }) => ref === state.dictionary);
 
   const image = state.turns[0]?.images[0] ?? null;
@@ -207,12 +208,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         )}
         {resumed && <p className="pb-1 text-muted text-sm">Picked up where this tab left off.</p>}
         {!dictionary && <Banner>The catalogue has no dictionary “{state.dictionary}”. Choose one that it has, above.</Banner>}
-        {blocked !== null && (
-          <Banner>
-            {blocked}, so this request can be set up and shared but not run. Point FACET_ENGINE_DIR at the exported model and restart, or
-            choose a dictionary whose model is here.
-          </Banner>
-        )}
+        <EngineNote dictionary={dictionary} blocked={blocked} />
         {mismatch && (
           <Banner
             action={
@@ -368,15 +364,6 @@ function RunButton({ running, blocked, onPress }: { running: boolean; blocked: s
           {running ? "Stop" : "Run"}
         </Button>
       </Tooltip>
-    </div>
-  );
-}
-
-function Banner({ children, action }: { children: ReactNode; action?: ReactNode }) {
-  return (
-    <div role="status" className="flex flex-wrap items-center gap-3 rounded-md bg-raised px-3 py-2 text-sm ring-1 ring-warn">
-      <p className="min-w-0 grow basis-64">{children}</p>
-      {action}
     </div>
   );
 }

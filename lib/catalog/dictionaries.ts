@@ -4,7 +4,7 @@ import { dictionaryRefSchema } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import type { Prisma } from "@/lib/generated/prisma/client";
 import { catalogueErrors, type Database } from "./db";
-import { isRunnable } from "./engine-files";
+import { engineState } from "./engine-state";
 import { pickCards } from "./highlights";
 import { rowsOfVersion } from "./versions";
 
@@ -40,7 +40,7 @@ async function toDictionary(row: DictionaryRow, versions: string[]): Promise<Dic
       lossRecovered: row.lossRecovered,
     },
     counts: { features: row.features, alive: row.alive, explained: row.explained, scored: row.scored, images: row.images },
-    engine: (await isRunnable(row.ref, row.sha256)) ? "ready" : "none",
+    engine: await engineState(row.ref, row.sha256),
     examples: [],
     importedAt: row.importedAt.toISOString(),
     attribution: row.attribution,

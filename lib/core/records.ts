@@ -150,8 +150,8 @@ export const dictionarySchema = z.strictObject({
     scored: z.number().int(),
     images: z.number().int(),
   }),
-  /** Whether this server can run the model. */
-  engine: z.enum(["ready", "none"]),
+  /** Whether this server can run the model; `unreachable`: a worker has it, or may have it, that does not answer now. */
+  engine: z.enum(["ready", "unreachable", "none"]),
   /** A few features that look like something, for the home page. */
   examples: z.array(featureCardSchema),
   importedAt: z.string(),

@@ -1,9 +1,13 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { env } from "@/lib/env";
+import { startTestWorker, type TestWorker, testInfo, testServed } from "@/lib/workers/test-worker";
 import { parseManifest } from "./onnx/load";
-import { createEngines, readManifest } from "./registry";
+import { OnnxEngine } from "./onnx/onnx-engine";
+import { createEngines, engineFor, readManifest } from "./registry";
+import { RemoteEngine } from "./remote/remote-engine";
 
 const manifest = {
   format: "facet-engine/1",
@@ -49,5 +53,63 @@ describe("registry", () => {
   it("answers engine_unavailable with a sentence where files are missing", async () => {
     const [engine] = createEngines(folder, parseManifest(JSON.stringify(manifest))).values();
     await expect(engine?.info()).rejects.toMatchObject({ code: "engine_unavailable", message: "A file of the model is missing." });
+  });
+});
+
+describe("engineFor, with workers", () => {
+  const open: TestWorker[] = [];
+  afterEach(async () => {
+    for (const one of open.splice(0)) await one.stop();
+  });
+  const start = async (ref = "m/d") => {
+    const test = await startTestWorker({ freshMs: 0 });
+    test.info = { ...testInfo, dictionaries: [{ ...testServed, dictionary: { ...testServed.dictionary, ref } }] };
+    open.push(test);
+    return test;
+  };
+  const own = async () => {
+    const { model, dictionaries } = parseManifest((await readManifest(env.engineDir)) ?? "");
+    return `${model.id}/${dictionaries[0]?.id}`;
+  };
+
+  it("takes a worker before this process for a dictionary of both, and this process while the worker is away", async () => {
+    const ref = await own();
+    const test = await start(ref);
+    expect(await engineFor(ref, [])).toBeInstanceOf(OnnxEngine);
+    expect(await engineFor(ref, [test.worker])).toBeInstanceOf(RemoteEngine);
+    await test.stop();
+    expect(await engineFor(ref, [test.worker])).toBeInstanceOf(OnnxEngine);
+    await test.start();
+    expect(await engineFor(ref, [test.worker])).toBeInstanceOf(RemoteEngine);
+  });
+
+  it("takes the first worker that answers and serves it", async () => {
+    const [one, two] = [await start(), await start()];
+    const all = [one.worker, two.worker];
+    const info = async () => (await engineFor("m/d", all))?.info();
+    two.info = { ...testInfo, dictionaries: [{ ...testServed, model: { ...testServed.model, name: "the second" } }] };
+    expect((await info())?.model.name).toBe("M");
+    await one.stop();
+    expect((await info())?.model.name).toBe("the second");
+    await one.start();
+    expect((await info())?.model.name).toBe("M");
+  });
+
+  it("gives for what an absent worker has, or may have, an engine that says so; null for what nobody has", async () => {
+    const test = await start();
+    expect(await engineFor("m/else", [test.worker])).toBeNull();
+    expect(await engineFor("m/else", [])).toBeNull();
+    await test.stop();
+    const gone = await engineFor("m/d", [test.worker]);
+    await expect(gone?.info()).rejects.toMatchObject({
+      code: "engine_unavailable",
+      fix: expect.stringContaining("Start the worker again"),
+    });
+    expect(await engineFor("m/else", [test.worker])).toBeNull();
+    const never = await startTestWorker();
+    await never.stop();
+    await expect((await engineFor("m/else", [never.worker]))?.info()).rejects.toMatchObject({ code: "engine_unavailable" });
+    await test.start();
+    expect((await gone?.info())?.dictionary.ref).toBe("m/d");
   });
 });

@@ -1,13 +1,19 @@
-/** The engines of this process: one for each dictionary of the model whose files lie in the engine's folder. */
+/**
+ * Which engine runs a dictionary: a worker that FACET_WORKER_URL names, where one serves it, else this process with the model whose files lie in the
+ * engine's folder.
+ */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
+import type { Worker, WorkerState } from "@/lib/workers/worker";
+import { workers } from "@/lib/workers/workers";
 import type { Engine } from "./engine";
 import { loadEngine, loadSharedModel, manifestFile, parseManifest, type SharedModel } from "./onnx/load";
 import type { EngineManifest } from "./onnx/manifest";
 import { OnnxEngine } from "./onnx/onnx-engine";
 import { RequestQueue } from "./queue";
+import { RemoteEngine } from "./remote/remote-engine";
 
 /** Requests that run at once, and that may wait: a small machine's cores are kept busy by one. */
 export interface EngineLimits {
@@ -56,7 +62,7 @@ interface Registry {
 // Development reloads and route bundles must not each load the model again.
 const holder = globalThis as typeof globalThis & { facetEngines?: Registry };
 
-async function engines(): Promise<Map<string, OnnxEngine>> {
+async function ownEngines(): Promise<Map<string, Engine>> {
   const folder = env.engineDir;
   const manifest = await readManifest(folder);
   if (manifest === null) return new Map();
@@ -68,12 +74,34 @@ async function engines(): Promise<Map<string, OnnxEngine>> {
   return created;
 }
 
-/** The engine for a dictionary, not yet loaded; null where this server has none. Throws `engine_unavailable` when engine.json is damaged. */
-export async function engineFor(ref: string): Promise<Engine | null> {
-  return (await engines()).get(ref) ?? null;
+const refsOf = ({ info }: WorkerState) => info?.dictionaries.map(({ dictionary }) => dictionary.ref) ?? [];
+
+/** Engines of workers by dictionary: of those that answer, the first that serves it; and of those that did before they were gone. */
+async function remoteEngines(
+  all: Worker[],
+): Promise<{ here: Map<string, Engine>; gone: Map<string, Engine>; unheard: Worker | undefined }> {
+  const states = await Promise.all(all.map(async (worker) => ({ worker, state: await worker.state() })));
+  const enginesOf = (some: typeof states) => {
+    // The first of several comes last, and stays.
+    const pairs = some.flatMap(({ worker, state }) => refsOf(state).map((ref) => [ref, new RemoteEngine(worker, ref)] as const));
+    return new Map<string, Engine>(pairs.reverse());
+  };
+  return {
+    here: enginesOf(states.filter(({ state }) => !state.failure)),
+    gone: enginesOf(states.filter(({ state }) => state.failure)),
+    unheard: states.find(({ state }) => state.info === null)?.worker,
+  };
 }
 
-/** Dictionaries (`<model>/<dictionary>`) that this server has an engine for. */
-export async function engineRefs(): Promise<string[]> {
-  return [...(await engines()).keys()];
+/**
+ * The engine for a dictionary, not yet loaded; null where this server has none. A worker that answers comes before the model in this process, which
+ * serves what it holds while the worker is away; what nobody else holds stays the absent worker's, whose engine says that it cannot be reached. Throws
+ * `engine_unavailable` when engine.json is damaged.
+ */
+export async function engineFor(ref: string, all: Worker[] = workers()): Promise<Engine | null> {
+  const { here, gone, unheard } = await remoteEngines(all);
+  const engine = here.get(ref) ?? (await ownEngines()).get(ref) ?? gone.get(ref);
+  if (engine) return engine;
+  // Whatever nobody else serves may be what a worker has that was never heard of.
+  return unheard ? new RemoteEngine(unheard, ref) : null;
 }

@@ -48,7 +48,7 @@ export default async function ExperimentPage({ params }: PageProps) {
     <ExperimentView
       key={id}
       experiment={experiment}
-      present={dictionary && { sha256: dictionary.sha256, runnable: dictionary.engine === "ready" }}
+      present={dictionary && { sha256: dictionary.sha256, runnable: dictionary.engine !== "none" }}
       grid={gridOf(experiment, dictionary)}
     />
   );

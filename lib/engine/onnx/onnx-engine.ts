@@ -179,7 +179,8 @@ export class OnnxEngine implements Engine {
         case "negated":
           return { ...common, plan, reconstructs, variant: { kind: "negated" } };
         case "random": {
-          const substitutes = drawSubstitutes(plan, numLatents, unitOf, sampling.seed);
+          const features = interventions.map(({ feature }) => feature);
+          const substitutes = drawSubstitutes(features, numLatents, unitOf, sampling.seed);
           return { ...common, plan, reconstructs, variant: { kind: "random", substitutes } };
         }
       }

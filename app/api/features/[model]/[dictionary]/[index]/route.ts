@@ -13,7 +13,8 @@ export function GET(request: Request, context: Context): Promise<Response> {
     const { model, dictionary, index } = parseInput(featureParamsSchema, await context.params);
     const { v } = parseQuery(featureQuerySchema, request);
     const feature = await findFeature(await getDatabase(), `${model}/${dictionary}`, index, v);
-    return json(request, feature, v ? "pinned" : "fresh");
+    // An engine that is away may be back at any time.
+    return json(request, feature, v && feature.dictionary.engine !== "unreachable" ? "pinned" : "fresh");
   });
 }
 

@@ -1,7 +1,12 @@
-/** Which dictionaries this server has an engine for: those that an `engine.json` (docs/formats.md) beside the model names. */
+/**
+ * Whether a dictionary can be run here: by a worker, or by this process where an `engine.json` (docs/formats.md) beside the model names it. Says what
+ * `engineFor` of lib/engine/registry.ts would find.
+ */
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import type { Dictionary } from "@/lib/core/records";
 import { env } from "@/lib/env";
+import { workerSays } from "@/lib/workers/workers";
 
 let known: { file: string; stamp: number; keys: Set<string> } | undefined;
 
@@ -13,12 +18,18 @@ interface EngineFile {
 /** Address and hash: the same weights may be in the catalogue under another name, which no engine answers to. */
 const keyOf = (ref: string, sha256: string) => `${ref} ${sha256}`;
 
-/** Whether this server's engine files are those of this dictionary. They are read again when they change. */
-export async function isRunnable(ref: string, sha256: string): Promise<boolean> {
-  return (await runnable()).has(keyOf(ref, sha256));
+/** Asked at once for a page: a worker that is away or slow keeps nobody waiting for long. */
+export async function engineState(ref: string, sha256: string): Promise<Dictionary["engine"]> {
+  const says = await workerSays(ref, sha256);
+  if (says === "ready") return "ready";
+  // Its requests would go to the worker and be refused.
+  if (says === "other") return "none";
+  if ((await ownDictionaries()).has(keyOf(ref, sha256))) return "ready";
+  return says === "none" ? "none" : "unreachable";
 }
 
-async function runnable(): Promise<Set<string>> {
+/** Those that this process runs by itself. They are read again when the file changes. */
+async function ownDictionaries(): Promise<Set<string>> {
   const file = path.join(/* turbopackIgnore: true */ env.engineDir, "engine.json");
   try {
     const stamp = (await stat(file)).mtimeMs;
