@@ -32,7 +32,7 @@ def changed_output(block: nn.Module, change: Change) -> Iterator[None]:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
         nonlocal calls
         calls += 1
-        hidden = output[0] if isinstance(output, tuple) else output
+        hidden = output[0] if isinstance(output, tuple) and output else output
         if not isinstance(hidden, Tensor) or hidden.ndim != 3:
             raise FacetError("The hooked block's output holds no hidden state of shape [batch, tokens, width].", "engine_failed")
         given = change(hidden)
