@@ -1,4 +1,4 @@
-"""The hook itself: blocks that return a tensor or a tuple."""
+"""The hook itself: blocks that return a tensor or a tuple, weights in bfloat16."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from facet_worker.checkpoint import Checkpoint
 from facet_worker.decoder import decoder_blocks
 from facet_worker.dictionaries import Dictionary
-from facet_worker.engine_checks import ask, run
+from facet_worker.engine_checks import ask, inputs_of_next_block, own_outputs, run
 from facet_worker.errors import FacetError
+from facet_worker.families.tiny_models import FAMILIES
 from facet_worker.hooked_model import changed_output
 from facet_worker.sae import TopKSae
 from facet_worker.torch_engine import TorchEngine
@@ -99,3 +100,41 @@ def test_serves_a_model_whose_blocks_return_tuples_as_one_whose_blocks_return_te
         np.testing.assert_array_equal(outcomes[0].logits[arm], outcomes[1].logits[arm])
         np.testing.assert_array_equal(outcomes[0].given[arm], outcomes[1].given[arm])
     assert not np.array_equal(outcomes[1].logits["steered"], outcomes[1].logits["baseline"])
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen3_vl"])
+def test_clamps_in_float32_where_the_weights_are_bfloat16(name: str, tiny: Checkpoint, tiny_sae: TopKSae) -> None:
+    model, processor = FAMILIES[name](tiny)
+    engine = engine_of(copy.deepcopy(model).to(torch.bfloat16), processor, served(tiny_sae, torch.bfloat16))
+    sae = engine.served[engine.dictionaries()[0]].sae
+    asked = ask(engine, CLAMPS)
+    force = {"steered": FORCED, "baseline": FORCED}
+    with own_outputs(engine, LAYER) as own, inputs_of_next_block(engine, LAYER) as seen:
+        out = run(engine, asked, [PICTURE], force=force)
+    assert out.receipts["steered"]["engine"]["dtype"] == "bfloat16"
+    hidden, given = out.hidden["steered"], out.given["steered"]
+    image = engine.prompter.assemble(asked["messages"], [PICTURE], 4).layout.image
+    on_image = np.pad(image, (0, len(FORCED)))
+    # The request in double precision, from the activations that the dictionary gives for these states.
+    indices, values = sae.encode(torch.from_numpy(hidden).float())
+    now = [torch.where(indices == clamp["feature"], values, 0.0).sum(-1).double().numpy() for clamp in CLAMPS]
+    rows = [sae.w_dec[clamp["feature"]].double().numpy() for clamp in CLAMPS]
+    wanted = (9.0 - now[0])[:, None] * rows[0] + np.where(on_image, 4.0, 0.0)[:, None] * rows[1]
+    assert np.abs(wanted).max() > 1
+    np.testing.assert_allclose(given - hidden, wanted, atol=4e-6)
+    rounded = (torch.from_numpy(hidden).bfloat16() + torch.from_numpy(wanted).bfloat16()).double().numpy()
+    assert np.abs(rounded - hidden - wanted).max() > 1e-3
+    # The block above gets it rounded once, and nothing else is changed.
+    steered, base = (np.concatenate([seen[arm][0], *(later[arm] for later in seen[2:])]) for arm in (0, 1))
+    puts_out = np.concatenate([own[0][0], *(later[0] for later in own[2:])])
+    np.testing.assert_array_equal(puts_out, hidden)
+    exact = torch.from_numpy(given).float().bfloat16().double().numpy()
+    plain = ~on_image if name == "qwen3_vl" else np.ones(len(given), np.bool_)
+    np.testing.assert_array_equal(steered[plain], exact[plain])
+    within = 2**-8 * (np.abs(steered) + np.abs(base) + np.abs(given)) + 1e-6
+    assert (np.abs(steered - base - wanted) <= within).all()
+    receipt = out.receipts["steered"]
+    assert receipt["decode"] == {"planned": len(FORCED), "changed": len(FORCED)}
+    again = run(engine, ask(engine), [PICTURE], force=force)
+    np.testing.assert_array_equal(again.logits["steered"], again.logits["baseline"])
+    np.testing.assert_array_equal(again.logits["steered"], out.logits["baseline"])
