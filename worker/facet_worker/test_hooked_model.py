@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from facet_worker.checkpoint import Checkpoint
 from facet_worker.decoder import decoder_blocks
 from facet_worker.dictionaries import Dictionary
-from facet_worker.engine_checks import ask, inputs_of_next_block, own_outputs, run
+from facet_worker.engine_checks import ask, by_arm, inputs_of_next_block, own_outputs, run
 from facet_worker.errors import FacetError
 from facet_worker.families.tiny_models import FAMILIES
 from facet_worker.hooked_model import changed_output
@@ -25,7 +25,10 @@ from facet_worker.torch_engine import TorchEngine
 LAYER = 1
 FORCED = [9, 11, 13]
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 70, 3), dtype=np.uint8)
-CLAMPS = [{"feature": 5, "op": "set", "value": 9.0, "scope": {"type": "all"}}, {"feature": 7, "op": "add", "value": 4.0}]
+CLAMPS: list[dict[str, Any]] = [
+    {"feature": 5, "op": "set", "value": 9.0, "scope": {"type": "all"}},
+    {"feature": 7, "op": "add", "value": 4.0},
+]
 
 
 def served(sae: TopKSae, dtype: torch.dtype = torch.float32) -> Dictionary:
@@ -125,8 +128,8 @@ def test_clamps_in_float32_where_the_weights_are_bfloat16(name: str, tiny: Check
     rounded = (torch.from_numpy(hidden).bfloat16() + torch.from_numpy(wanted).bfloat16()).double().numpy()
     assert np.abs(rounded - hidden - wanted).max() > 1e-3
     # The block above gets it rounded once, and nothing else is changed.
-    steered, base = (np.concatenate([seen[arm][0], *(later[arm] for later in seen[2:])]) for arm in (0, 1))
-    puts_out = np.concatenate([own[0][0], *(later[0] for later in own[2:])])
+    steered, base = by_arm(seen, 2)
+    puts_out = by_arm(own, 2)[0]
     np.testing.assert_array_equal(puts_out, hidden)
     exact = torch.from_numpy(given).float().bfloat16().double().numpy()
     plain = ~on_image if name == "qwen3_vl" else np.ones(len(given), np.bool_)
