@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { generateRequestSchema } from "@/lib/core/protocol";
 import { wireFiles } from "@/lib/core/worker-wire";
 import { inRoot } from "./setup/paths.mjs";
 
@@ -12,8 +13,13 @@ it("is in the Python worker as lib/core has it (npm run wire)", () => {
     expect(readFileSync(path.join(folder, name), "utf8"), name).toBe(`${JSON.stringify(content, null, 1)}\n`);
 });
 
-it("fills in what a request leaves out, in the schema as in the parser", () => {
-  const { properties } = wireFiles()["generate-request.schema.json"] as { properties: Record<string, { default?: unknown }> };
-  expect(properties.sampling?.default).toEqual({ maxTokens: 48, temperature: 0, topP: 1, seed: 0 });
-  expect(properties.controls?.default).toEqual(["baseline"]);
+it("fills in and refuses what the worker does with its schema (test_schemas.py holds the worker to the same file)", () => {
+  const file = inRoot("worker", "facet_worker", "serve", "fixtures", "requests.json");
+  const { accepted, refused } = JSON.parse(readFileSync(file, "utf8")) as {
+    accepted: { given: unknown; filled: unknown }[];
+    refused: unknown[];
+  };
+  expect(accepted.length).toBeGreaterThan(4);
+  for (const { given, filled } of accepted) expect(generateRequestSchema.parse(given)).toEqual(filled);
+  for (const body of refused) expect(generateRequestSchema.safeParse(body).success, JSON.stringify(body)?.slice(0, 100)).toBe(false);
 });

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from facet_worker.errors import FacetError
 from facet_worker.serve.answers import error_response
-from facet_worker.serve.body import drain
+from facet_worker.serve.body import Unread, drain
 
 _OPEN = ("/health",)
 
@@ -74,6 +74,6 @@ class Access:
         if scope["type"] == "http":
             error = self.refusal(scope["path"], Headers(scope=scope))
             if error is not None:
-                await drain(receive, self.drained)
+                await drain(Unread(receive), self.drained)
                 return await error_response(error)(scope, receive, send)
         await self.app(scope, receive, send)

@@ -7,7 +7,7 @@ import json
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from facet_worker.errors import FacetError
 from facet_worker.serve.settings import Settings
@@ -40,15 +40,24 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     return b"".join(parts)
 
 
-async def drain(receive: Receive, limit: int, seconds: float = 5.0) -> None:
+class Unread:
+    """A request's `receive` that knows whether more of the body is to come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.more = receive, True
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.more = self.more and message["type"] == "http.request" and bool(message.get("more_body", False))
+        return message
+
+
+async def drain(unread: Unread, limit: int, seconds: float = 5.0) -> None:
     """Lets a body that nobody wants go by, up to `limit` bytes: who still sends it would else lose the answer together with the connection."""
     try:
         async with asyncio.timeout(seconds):
-            while limit > 0:
-                message = await receive()
-                limit -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body", False):
-                    return
+            while unread.more and limit > 0:
+                limit -= len((await unread()).get("body", b""))
     except TimeoutError:
         return
 

@@ -32,13 +32,7 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterato
         yield ValidationError(f"{value[:80]!r} is not of the form {pattern}")
 
 
-def _max_length(_validator: Any, limit: int, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    # JavaScript counts UTF-16 units.
-    if isinstance(value, str) and (len(value) if value.isascii() else len(value.encode("utf-16-le", "surrogatepass")) // 2) > limit:
-        yield ValidationError(f"it has more than {limit} characters")
-
-
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "maxLength": _max_length})
+_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern})
 
 
 def _unbroken(text: str) -> str:

@@ -73,13 +73,25 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def run(host: EngineHost, listening: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
-    """Serves until told to stop. Does not return where the device is broken: the process ends with `BROKEN`."""
+def listen(host: EngineHost, ready: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """The server, to be run on a socket; it ends by itself where the device is broken."""
     config = uvicorn.Config(create_app(host), log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none")
     server = _Server(host, config, ready)
 
     def broken() -> None:
         server.should_exit = True
+
+    host.on_broken = broken
+    return server
+
+
+def run(host: EngineHost, listening: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
+    """Serves until told to stop. Does not return where the device is broken: the process ends with `BROKEN`."""
+    server = listen(host, ready)
+    stop = host.on_broken
+
+    def broken() -> None:
+        stop()
         # A broken device may hold up everything else too.
         last = threading.Timer(_BROKEN_SECONDS + 10, os._exit, [BROKEN])
         last.daemon = True

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from facet_worker.errors import FacetError
-from facet_worker.serve.body import drain
+from facet_worker.serve.body import Unread, drain
 from facet_worker.serve.host import EngineHost
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -18,12 +18,13 @@ def guarded(host: EngineHost, endpoint: str, handler: Handler) -> Handler:
     """A handler that is not begun where the line is full, and whose refusals are counted; what ends its stream is counted by the host."""
 
     async def handle(request: Request) -> Response:
+        unread = Unread(request.receive)
         try:
             host.refuse_early()
-            return await handler(request)
+            return await handler(Request(request.scope, unread))
         except FacetError as error:
             host.metrics.requests.labels(endpoint, error.code).inc()
-            await drain(request.receive, host.settings.request_bytes)
+            await drain(unread, host.settings.request_bytes)
             raise
 
     return handle
