@@ -1,11 +1,15 @@
 /**
  * What the browser tests run against: the built app with the demo's bundle imported into a catalogue of its own, so that neither a person's
- * catalogue nor their running server is touched, and under a guard that lets no request leave this machine. Playwright starts it and ends it.
+ * catalogue nor their running server is touched, and under a guard that lets no request leave this machine. Beside the demo's it has a small
+ * dictionary in two versions, which no engine runs. Playwright starts it and ends it.
  */
+import path from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient } from "../cli/setup/build.mjs";
 import { ensureCatalogue } from "../cli/setup/catalogue.mjs";
 import { clearGuardLog, guardedEnv } from "../cli/setup/guard.mjs";
+import { inRoot, root } from "../cli/setup/paths.mjs";
+import { run } from "../cli/setup/processes.mjs";
 import { startNext } from "../cli/setup/server.mjs";
 import { runMain, step } from "../cli/setup/step.mjs";
 
@@ -23,6 +27,10 @@ await runMain(async () => {
   await step("Database", ensurePrismaClient);
   await step("Build", (say) => ensureBuild(say, guardedEnv));
   await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));
+  const versions = path.relative(root, path.resolve(root, values.data, "two-versions"));
+  await run("writing two versions of a dictionary", process.execPath, ["--import", "tsx", inRoot("e2e", "write-versions.ts"), versions]);
+  for (const version of ["1", "2"])
+    await step(`Version ${version}`, (say) => ensureCatalogue(say, { env, bundle: path.join(versions, version) }));
   const server = startNext({ host: "127.0.0.1", port: Number(values.port), env });
   await new Promise((resolve) => server.once("exit", resolve));
   return 0;
