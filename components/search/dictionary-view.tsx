@@ -15,6 +15,7 @@ import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { usualSort } from "@/lib/core/usual-sort";
 import { activeFilters, noFilters } from "./active-filters";
+import { isBareList } from "./bare-list";
 import { DictionaryHead } from "./dictionary-head";
 import { downloadList } from "./download";
 import { FeatureGrid, GridSkeleton } from "./feature-grid";
@@ -33,10 +34,12 @@ import { useMeasured } from "./use-measured";
 
 interface DictionaryViewProps {
   dictionary: Omit<Dictionary, "examples">;
+  /** Whether any of its features has an example. */
+  illustrated: boolean;
   initial: Preferences;
 }
 
-export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
+export function DictionaryView({ dictionary, illustrated, initial }: DictionaryViewProps) {
   const own = dictionary.version.slice(0, 12);
   const version = useSearchParams().get("v")?.slice(0, 12) || undefined;
   const gone = goneVersion(dictionary, version);
@@ -64,6 +67,7 @@ export function DictionaryView({ dictionary, initial }: DictionaryViewProps) {
     heat: heat === "on",
     onToggleHeat: toggleHeat,
     compact,
+    bare: isBareList({ pages, query, illustrated }),
     at,
     usual,
     onNotice: setNotice,

@@ -22,10 +22,9 @@ function measureGrid(container: HTMLElement) {
   };
 }
 
-export function FeatureGrid({ searching, sort, compact, heat, from, ...list }: FeatureListProps) {
+export function FeatureGrid({ searching, sort, compact, heat, bare, from, ...list }: FeatureListProps) {
   const { pages, dictionary } = list;
   const container = useRef<HTMLDivElement>(null);
-  const bare = pages.items.length > 0 && pages.items.every(({ top, text }) => top.length === 0 && text === null);
   const { shown, first, blanks, above, below, pictureOf, setPicture, setActive } = useFeatureList({
     ...list,
     container,

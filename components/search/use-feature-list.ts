@@ -22,6 +22,8 @@ export interface FeatureListProps {
   heat: boolean;
   onToggleHeat: () => void;
   compact: boolean;
+  /** No feature of it has a picture or a text (bare-list.ts). */
+  bare: boolean;
   at: number | null;
   /** The dictionary's order where the address names none. */
   usual: Sort;

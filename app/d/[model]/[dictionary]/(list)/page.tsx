@@ -13,6 +13,7 @@ import { histogramsQueryOptions } from "@/lib/api/histograms";
 import { getDatabase } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
 import { featureHistograms } from "@/lib/catalog/histograms";
+import { isIllustrated } from "@/lib/catalog/illustrated";
 import { asFacetError } from "@/lib/core/errors";
 import { refOf, routes } from "@/lib/core/routes";
 import { measuredIn, usualSort } from "@/lib/core/usual-sort";
@@ -39,7 +40,7 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
     const database = await getDatabase();
     const search = await searchParams;
     const { version } = parseListUrl(ref, search).query;
-    const { dictionary: found } = await locateDictionary(database, ref, version);
+    const { id, dictionary: found } = await locateDictionary(database, ref, version);
     const { examples: _, ...dictionary } = found;
     const histograms = await featureHistograms(database, ref, version);
     client.setQueryData(histogramsQueryOptions(ref, version).queryKey, histograms);
@@ -53,7 +54,11 @@ export default async function DictionaryPage({ params, searchParams }: PageProps
     const jar = await cookies();
     return (
       <HydrationBoundary state={dehydrate(client)}>
-        <DictionaryView dictionary={dictionary} initial={readPreferences((name) => jar.get(name)?.value)} />
+        <DictionaryView
+          dictionary={dictionary}
+          illustrated={await isIllustrated(database, id)}
+          initial={readPreferences((name) => jar.get(name)?.value)}
+        />
       </HydrationBoundary>
     );
   } catch (thrown) {
