@@ -54,6 +54,14 @@ it("is one link that carries the list it stands in", () => {
   expect(url.searchParams.get("from")).toBe("q=lemon&sort=-iou");
 });
 
+it("leads to the sandbox where an engine runs its model, and nowhere where none does", () => {
+  const { rerender } = render(<FeatureCard card={card} dictionary={{ ...dictionary, engine: "ready" }} heat />);
+  const url = new URL(screen.getByRole("link", { name: "Steer with #0417 a ripe lemon" }).getAttribute("href") ?? "", "http://localhost");
+  expect([url.pathname, url.searchParams.get("dictionary"), url.searchParams.get("feature")]).toEqual(["/steer", "m/d", "417"]);
+  rerender(<FeatureCard card={card} dictionary={{ ...dictionary, engine: "none" }} heat />);
+  expect(screen.queryByRole("link", { name: /^Steer/ })).toBeNull();
+});
+
 it("says its numbers and its health aloud", () => {
   render(<FeatureCard card={card} dictionary={dictionary} heat />);
   expect(screen.getByRole("img", { name: "density 0.42 %: active on 1 in 238 of the image tokens" })).toBeTruthy();

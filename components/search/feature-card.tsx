@@ -1,5 +1,5 @@
 "use client";
-import { Eye, EyeOff } from "lucide-react";
+import { Eye, EyeOff, FlaskConical } from "lucide-react";
 import Link from "next/link";
 import { memo, type PointerEvent, type Ref, useState } from "react";
 import { ExamplePicture } from "@/components/heatmap/example-picture";
@@ -18,7 +18,7 @@ import { inSentence, leadOf, metrics } from "./metrics";
 
 export interface FeatureCardProps {
   card: Card;
-  dictionary: Pick<Dictionary, "ref" | "numLatents">;
+  dictionary: Pick<Dictionary, "ref" | "numLatents"> & Partial<Pick<Dictionary, "engine">>;
   /** Where the list is not of the latest: first 12 digits. */
   version?: string;
   /** The list it stands in, for previous and next on its page. */
@@ -83,6 +83,19 @@ export const FeatureCard = memo(function FeatureCard({
       className="group @container relative rounded-lg p-1.5 transition-colors duration-100 focus-within:bg-raised hover:bg-raised has-[a:focus-visible]:ring-2 has-[a:focus-visible]:ring-focus"
     >
       {!bare && <CardPicture card={card} heat={heat} compact={compact} eager={eager} picture={Math.min(last, hovered ?? picture)} />}
+      {!bare && (dictionary.engine ?? "none") !== "none" && (
+        <Link
+          href={routes.steer({ dictionary: dictionary.ref, feature: card.index })}
+          prefetch={false}
+          // The keyboard has the key s.
+          tabIndex={-1}
+          aria-label={`Steer with ${index} ${nameOf(card)}`}
+          title="Steer with it (s)"
+          className="absolute top-3 right-3 z-10 inline-flex size-7 items-center justify-center rounded bg-black/65 text-white opacity-0 transition-opacity duration-100 hover:bg-black/85 group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100"
+        >
+          <FlaskConical className="size-4" aria-hidden />
+        </Link>
+      )}
       <div className={cn("px-0.5", !bare && "pt-2")}>
         <Link
           ref={linkRef}
