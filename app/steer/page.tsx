@@ -12,6 +12,7 @@ import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { findFeature } from "@/lib/catalog/feature-detail";
 import { findImageInfo } from "@/lib/catalog/images";
 import { routes } from "@/lib/core/routes";
+import { env } from "@/lib/env";
 import { MissingPage, missingHere } from "../missing-page";
 import { readEntry, type SteerParams } from "./entry";
 
@@ -69,6 +70,7 @@ export default async function SteerPage({ searchParams }: { searchParams: Promis
         mayResume={entry.mayResume}
         notice={entry.notice}
         dictionaries={dictionaries}
+        savingOff={env.saves.perClient === 0 || env.saves.perHour === 0}
       />
     </HydrationBoundary>
   );

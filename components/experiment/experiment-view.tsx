@@ -61,7 +61,7 @@ export function ExperimentView({ experiment, present, grid }: ExperimentViewProp
           </h1>
           <p className="num mt-1 text-muted text-sm">
             Saved {formatDate(createdAt)} ·{" "}
-            <Link href={routes.dictionary(request.dictionary)} className="break-all rounded-sm underline-offset-4 hover:underline">
+            <Link href={routes.dictionary(request.dictionary)} className="break-words rounded-sm underline-offset-4 hover:underline">
               {request.dictionary}
             </Link>
           </p>

@@ -1,19 +1,23 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
 import type { RunState } from "@/components/steer/run-state";
+import { TooltipProvider } from "@/components/ui/tooltip";
 import { SaveExperiment } from "./save-experiment";
 
 afterEach(() => {
   cleanup();
+  sessionStorage.clear();
   vi.unstubAllGlobals();
 });
 
-const view = (run: Pick<RunState, "id" | "status">, pictures: string[] = []) =>
+const view = (run: Pick<RunState, "id" | "status">, pictures: string[] = [], off = false) =>
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <SaveExperiment run={run} pictures={() => pictures} />
+      <TooltipProvider>
+        <SaveExperiment run={run} pictures={() => pictures} off={off} />
+      </TooltipProvider>
     </QueryClientProvider>,
   );
 const openForm = () => fireEvent.click(screen.getByRole("button", { name: "Save" }));
@@ -73,4 +77,34 @@ it("keeps what was typed where the server refuses, and says why", async () => {
   fireEvent.click(screen.getByRole("button", { name: "Save for good" }));
   expect((await screen.findByRole("alert")).textContent).toBe("The server no longer has this run. Run it again.");
   expect((screen.getByLabelText("Note") as HTMLTextAreaElement).value).toBe("Not to be lost");
+});
+
+it("offers no saving where the server keeps none, and says so in its place", () => {
+  view({ id: "aaaaaaaaaaaaaaaa", status: "done" }, [], true);
+  expect(screen.queryByRole("button", { name: "Save" })).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Saving is off" }));
+  expect(screen.getAllByText(/This server keeps no experiments\. Share has the whole request/).length).toBeGreaterThan(0);
+  cleanup();
+  view({ id: "aaaaaaaaaaaaaaaa", status: "running" }, [], true);
+  expect(screen.queryByText("Saving is off")).toBeNull();
+});
+
+it("keeps what was typed when the form is closed and when the page is loaded again, for that run alone", async () => {
+  view({ id: "aaaaaaaaaaaaaaaa", status: "done" });
+  openForm();
+  fireEvent.change(screen.getByLabelText("Title"), { target: { value: "Half a tit" } });
+  fireEvent.change(screen.getByLabelText("Note"), { target: { value: "and a note" } });
+  fireEvent.keyDown(screen.getByRole("dialog"), { key: "Escape" });
+  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  const typed = () => [screen.getByLabelText<HTMLInputElement>("Title").value, screen.getByLabelText<HTMLTextAreaElement>("Note").value];
+  openForm();
+  expect(typed()).toEqual(["Half a tit", "and a note"]);
+  cleanup();
+  view({ id: "aaaaaaaaaaaaaaaa", status: "done" });
+  openForm();
+  expect(typed()).toEqual(["Half a tit", "and a note"]);
+  cleanup();
+  view({ id: "bbbbbbbbbbbbbbbb", status: "done" });
+  openForm();
+  expect(typed()).toEqual(["", ""]);
 });

@@ -4,10 +4,12 @@ import { Bookmark } from "lucide-react";
 import Link from "next/link";
 import { type FormEvent, useId, useState } from "react";
 import { CopyButton } from "@/components/steer/copy-button";
+import { findWords, keepWords, type SaveWords } from "@/components/steer/kept";
 import type { RunState } from "@/components/steer/run-state";
 import { Button } from "@/components/ui/button";
 import { Input, Textarea } from "@/components/ui/input";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
+import { Term } from "@/components/ui/term";
 import { postExperiment } from "@/lib/api/experiments";
 import { asFacetError } from "@/lib/core/errors";
 import { type ExperimentSummary, experimentLimits } from "@/lib/core/experiment";
@@ -17,20 +19,38 @@ interface SaveExperimentProps {
   run: Pick<RunState, "id" | "status">;
   /** The uploaded pictures of the run's request as data URLs; the server takes the catalogue's from itself. */
   pictures: () => string[];
+  /** This server keeps no experiments. */
+  off?: boolean;
 }
 
 /** Keeps a finished run for good: request, answers, receipts and pictures, as the server recorded them. */
-export function SaveExperiment({ run, pictures }: SaveExperimentProps) {
+export function SaveExperiment({ run, pictures, off = false }: SaveExperimentProps) {
   if (run.status !== "done") return null;
+  if (off) {
+    return (
+      <span className="text-muted text-sm">
+        <Term explain="This server keeps no experiments. Share has the whole request as a link, and as JSON.">Saving is off</Term>
+      </span>
+    );
+  }
   // Another run is another form: nothing typed for the one before is saved with it.
   return <SaveButton key={run.id ?? ""} runId={run.id ?? null} pictures={pictures} />;
 }
 
 function SaveButton({ runId, pictures }: { runId: string | null; pictures: () => string[] }) {
   const client = useQueryClient();
+  // Outlives the form, which a press beside it closes, and the page's reload.
+  const [words, setWords] = useState<SaveWords>(() => findWords(runId ?? ""));
+  const change = (next: SaveWords) => {
+    setWords(next);
+    keepWords(runId ?? "", next);
+  };
   const saving = useMutation({
-    mutationFn: (words: { title: string; note: string }) => postExperiment({ run: runId ?? "", ...words, pictures: pictures() }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["experiments"] }),
+    mutationFn: () => postExperiment({ run: runId ?? "", ...words, pictures: pictures() }),
+    onSuccess: () => {
+      change({ title: "", note: "" });
+      return client.invalidateQueries({ queryKey: ["experiments"] });
+    },
   });
   return (
     <Popover onOpenChange={(open) => !open && saving.reset()}>
@@ -47,10 +67,12 @@ function SaveButton({ runId, pictures }: { runId: string | null; pictures: () =>
           <Saved experiment={saving.data} />
         ) : (
           <SaveForm
+            words={words}
+            onChange={change}
             uploads={pictures().length}
             busy={saving.isPending}
             error={saving.error}
-            onSave={(title, note) => saving.mutate({ title, note })}
+            onSave={() => saving.mutate()}
           />
         )}
       </PopoverContent>
@@ -59,20 +81,20 @@ function SaveButton({ runId, pictures }: { runId: string | null; pictures: () =>
 }
 
 interface SaveFormProps {
+  words: SaveWords;
+  onChange: (words: SaveWords) => void;
   uploads: number;
   busy: boolean;
   error: unknown;
-  onSave: (title: string, note: string) => void;
+  onSave: () => void;
 }
 
-function SaveForm({ uploads, busy, error, onSave }: SaveFormProps) {
+function SaveForm({ words, onChange, uploads, busy, error, onSave }: SaveFormProps) {
   const id = useId();
-  const [title, setTitle] = useState("");
-  const [note, setNote] = useState("");
   const failure = error ? asFacetError(error) : null;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!busy) onSave(title, note);
+    if (!busy) onSave();
   };
   return (
     <form onSubmit={submit} className="flex flex-col gap-3">
@@ -82,10 +104,10 @@ function SaveForm({ uploads, busy, error, onSave }: SaveFormProps) {
         </label>
         <Input
           id={`${id}-title`}
-          value={title}
+          value={words.title}
           maxLength={experimentLimits.title}
           placeholder="Named by its clamp if left empty"
-          onChange={(event) => setTitle(event.target.value)}
+          onChange={(event) => onChange({ ...words, title: event.target.value })}
         />
       </div>
       <div>
@@ -94,11 +116,11 @@ function SaveForm({ uploads, busy, error, onSave }: SaveFormProps) {
         </label>
         <Textarea
           id={`${id}-note`}
-          value={note}
+          value={words.note}
           rows={3}
           maxLength={experimentLimits.note}
           placeholder="What you were after, what it shows"
-          onChange={(event) => setNote(event.target.value)}
+          onChange={(event) => onChange({ ...words, note: event.target.value })}
         />
       </div>
       <p className="text-muted text-sm">

@@ -3,6 +3,7 @@ import { MessageSquareText, TriangleAlert } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import { Button } from "@/components/ui/button";
 import { EmptyState } from "@/components/ui/empty-state";
+import { Tooltip } from "@/components/ui/tooltip";
 import { markTokens } from "@/lib/core/word-diff";
 import { Answer } from "./answer";
 import { armNames } from "./arm-words";
@@ -65,7 +66,7 @@ export function AnswersPanel({ run, stale, clamps, onRun, blocked = null, dictio
         </EmptyState>
       ) : (
         <>
-          <Notices run={run} stale={stale} onRun={onRun} />
+          <Notices run={run} stale={stale} onRun={onRun} blocked={blocked} />
           <div className="grid gap-6 @xl:grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)]">
             {steered && (
               <Answer
@@ -143,7 +144,19 @@ function Note({ children, action }: { children: ReactNode; action?: ReactNode })
   );
 }
 
-function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: () => void }) {
+/** Where nothing can be run it can still be reached, to say why. */
+function RunAgain({ onRun, blocked }: { onRun: () => void; blocked: string | null }) {
+  const button = (
+    <Button size="sm" aria-disabled={blocked !== null || undefined} onClick={onRun}>
+      Run again
+    </Button>
+  );
+  return blocked === null ? button : <Tooltip content={`${blocked}: choose another dictionary`}>{button}</Tooltip>;
+}
+
+type NoticesProps = Pick<AnswersPanelProps, "run" | "stale" | "onRun"> & { blocked: string | null };
+
+function Notices({ run, stale, onRun, blocked }: NoticesProps) {
   const unknown = run.prompt?.unknown ?? [];
   return (
     <>
@@ -156,11 +169,7 @@ function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: 
             <p className="font-medium">{run.error.message}</p>
             <p className="mt-0.5 text-muted text-sm">{run.error.fix}</p>
             <p className="mt-2 flex flex-wrap items-center gap-3">
-              {run.error.retry && (
-                <Button size="sm" onClick={onRun}>
-                  Run again
-                </Button>
-              )}
+              {run.error.retry && <RunAgain onRun={onRun} blocked={blocked} />}
               <code className="font-mono text-muted text-xs">{run.error.code}</code>
             </p>
           </div>
@@ -174,14 +183,8 @@ function Notices({ run, stale, onRun }: { run: RunState; stale: boolean; onRun: 
         </Note>
       )}
       {stale && run.status !== "waiting" && (
-        <Note
-          action={
-            <Button size="sm" onClick={onRun}>
-              Run again
-            </Button>
-          }
-        >
-          The request has changed since; these are the answers to the one before.
+        <Note action={<RunAgain onRun={onRun} blocked={blocked} />}>
+          The request has changed since; these are the answers to the one before.{blocked !== null && ` ${blocked}, so they stay.`}
         </Note>
       )}
       {unknown.length > 0 && (

@@ -1,7 +1,7 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { ChevronRight, X } from "lucide-react";
-import { type FormEvent, useId, useMemo, useState } from "react";
+import { type FormEvent, Fragment, useEffect, useId, useMemo, useRef, useState } from "react";
 import { DoseCurveChart, type DoseSeries } from "@/components/charts/dose-curve";
 import { Badge } from "@/components/ui/badge";
 import { Chip, RemovableChip } from "@/components/ui/chip";
@@ -26,6 +26,8 @@ export interface DoseActions {
   onWatch: (words: string[]) => void;
   onStrengths: (values: number[]) => void;
   onClose: () => void;
+  /** Whether the curve was just asked for, so that it comes into view; answers once. */
+  takeAsked: () => boolean;
 }
 
 interface DosePanelProps {
@@ -55,6 +57,11 @@ export function DosePanel({ curve, dictionary, baseline, arms, running, unwatche
   const titleId = useId();
   const [chosen, setChosen] = useState<number | null>(null);
   const [where, setWhere] = useState<"peak" | "first">("peak");
+  const section = useRef<HTMLElement>(null);
+  // Where the window is scrolled to is the browser's.
+  useEffect(() => {
+    if (actions?.takeAsked()) section.current?.scrollIntoView?.({ block: "start" });
+  }, [actions]);
   const { clamp, points, words } = curve;
   const feature = useQuery(featureQueryOptions(dictionary, clamp.feature)).data?.feature;
   const name = feature?.label ?? `feature ${formatIndex(clamp.feature)}`;
@@ -77,7 +84,7 @@ export function DosePanel({ curve, dictionary, baseline, arms, running, unwatche
   );
 
   return (
-    <section aria-labelledby={titleId} className="border-line border-t pt-4">
+    <section ref={section} aria-labelledby={titleId} className="scroll-mt-28 border-line border-t pt-4 md:scroll-mt-0">
       <div className="flex items-start justify-between gap-2">
         <h2 id={titleId} className="font-medium text-sm">
           Dose curve of <span dir="auto">{name}</span>
@@ -282,7 +289,7 @@ function Point({ point, name, words, where, baseline, arms, dictionary, running,
   );
   const probabilities = words.flatMap((word, i) => {
     const share = point.watched[i]?.[where];
-    return share === undefined ? [] : [`${word} ${formatPercent(share)}`];
+    return share === undefined ? [] : [{ word, text: `${word} ${formatPercent(share)}` }];
   });
   return (
     <li>
@@ -300,7 +307,16 @@ function Point({ point, name, words, where, baseline, arms, dictionary, running,
           </span>
           {changed === 0 && <Badge>as the baseline</Badge>}
           {broken && <Badge tone="warn">breaks: {broken}</Badge>}
-          {probabilities.length > 0 && <span className="num text-muted text-xs">{probabilities.join(" · ")}</span>}
+          {probabilities.length > 0 && (
+            <span className="num text-muted text-xs">
+              {probabilities.map(({ word, text }, i) => (
+                <Fragment key={word}>
+                  {i > 0 && " · "}
+                  <span className="whitespace-nowrap">{text}</span>
+                </Fragment>
+              ))}
+            </span>
+          )}
         </span>
       </button>
       {open && (

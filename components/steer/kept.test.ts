@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { findDraft, findRun, keepDraft, keepRun } from "./kept";
+import { findDraft, findRun, findWords, keepDraft, keepRun, keepWords } from "./kept";
 import { noRun } from "./run-state";
 
 function memoryStore(room = Number.POSITIVE_INFINITY) {
@@ -40,4 +40,17 @@ it("takes a store that someone else wrote as empty", () => {
   const store = memoryStore();
   store.setItem("facet-steer-runs", "{not json");
   expect(findRun("a", store)).toBeNull();
+});
+
+it("gives back the words typed to save a run with, to that run alone, and stands a full or foreign store", () => {
+  const store = memoryStore();
+  expect(findWords("a", store)).toEqual({ title: "", note: "" });
+  keepWords("a", { title: "T", note: "N" }, store);
+  expect([findWords("a", store), findWords("b", store)]).toEqual([
+    { title: "T", note: "N" },
+    { title: "", note: "" },
+  ]);
+  store.setItem("facet-steer-save", "{");
+  expect(findWords("a", store).title).toBe("");
+  keepWords("a", { title: "T", note: "" }, memoryStore(0));
 });

@@ -37,6 +37,8 @@ interface SandboxProps {
   dictionaries: Dictionary[];
   /** Why the address could not be followed, if it could not. */
   notice: string | null;
+  /** This server keeps no experiments. */
+  savingOff?: boolean;
 }
 
 const steps = [
@@ -49,7 +51,7 @@ type Step = (typeof steps)[number]["id"];
 const versionOf = (dictionary: Dictionary) => dictionary.sha256.slice(0, 12);
 
 /** The steering sandbox: what is asked, which features are held, what is answered. */
-export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice }: SandboxProps) {
+export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice, savingOff = false }: SandboxProps) {
   const sandbox = useSandbox({ initial, mayResume });
   const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
   const [step, setStep] = useState<Step>("input");
@@ -115,6 +117,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   );
 
   const client = useQueryClient();
+  const doseAsked = useRef(false);
   const onDose = useCallback(
     (id: number) => {
       const { state } = latest.current;
@@ -124,6 +127,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
       const said = (name: string) => shownRun.current.arms.find(({ arm }) => arm === name)?.receipt?.text ?? "";
       const words = state.watch.length ? state.watch : wordsToWatch(feature?.label ?? null, said("steered"), said("baseline"));
       const values = doseValues(clamp, feature?.maxActivation ?? null);
+      doseAsked.current = true;
       runWith(
         // A clamp that is not sent cannot be tried.
         { type: "clamp-change", id, patch: { muted: false, solo: clamp.solo || state.clamps.some(({ solo }) => solo) } },
@@ -143,6 +147,11 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         if (sweep) runWith({ type: "watch", words }, { type: "sweep", sweep: { ...sweep, values } });
       },
       onClose: () => runWith({ type: "sweep", sweep: null }, { type: "watch", words: [] }),
+      takeAsked: () => {
+        const asked = doseAsked.current;
+        doseAsked.current = false;
+        return asked;
+      },
     }),
     [runWith, sweep],
   );
@@ -293,6 +302,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             run.key === link && (
               <SaveExperiment
                 run={run}
+                off={savingOff}
                 pictures={() => pictures.flatMap(({ image }) => (image.upload ? (uploads.found[image.sha256]?.dataUrl ?? []) : []))}
               />
             )
