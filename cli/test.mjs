@@ -83,12 +83,13 @@ const node = process.execPath;
  * @param {string} file of the report
  * @param {string[]} tests files; none: all
  * @param {string | undefined} server a PostgreSQL server for the tests' catalogues; undefined: the embedded database
+ * @param {Record<string, string>} [env]
  */
-async function vitest(name, file, tests, server) {
+async function vitest(name, file, tests, server, env = {}) {
   const report = inRoot("artefacts", "reports", file);
   const args = [bin("vitest/vitest.mjs"), "run", ...tests, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   await suite(name, node, args, {
-    env: { FACET_TEST_DATABASE_URL: server ?? "" },
+    env: { FACET_TEST_DATABASE_URL: server ?? "", ...env },
     report,
     count: (text) => vitestCount(JSON.parse(text)),
     named: (text) => vitestFailures(JSON.parse(text)),
@@ -139,6 +140,7 @@ const groups = {
     await suite("mypy: Python types", venvPython, ["-m", "mypy"]);
     const report = inRoot("artefacts", "reports", "pytest.xml");
     await suite("pytest", venvPython, ["-m", "pytest", `--junitxml=${report}`], { report, count: pytestCount, named: pytestFailures });
+    await vitest("vitest: engine over a real worker", "vitest-worker.json", ["worker-test"], undefined, { FACET_TEST_WORKER: "1" });
   },
   async e2e() {
     let browser = "";

@@ -1,4 +1,5 @@
 /** What the conformance suite sees of a run, and the arithmetic it holds it against: plain, and apart from the engine's own. */
+import { expect } from "vitest";
 import type { ClampPlan, PromptLayout } from "@/lib/core/clamp";
 import { targetActivation } from "@/lib/core/clamp-arithmetic.mjs";
 import type { Arm, EngineEvent, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
@@ -32,6 +33,25 @@ export interface EngineUnderTest {
   unwritable: string;
   /** Greedy tokens from the model run whole each time: no dictionary, no cache. */
   plainGreedy(request: GenerateRequest, tokens: number): Promise<number[]>;
+}
+
+/** In what engines may differ, by where they run. What is not named here is the same in all. */
+export interface Capabilities {
+  /** What a tap writes into the states changes the run: through a connection it only looks. */
+  tapWrites: boolean;
+  /** An arm's numbers are the same to the last bit whatever runs beside it; else within 1e-4, and its tokens and counts all the same. */
+  exactBeside: boolean;
+  /** Log-probabilities are computed by lib/core/sampling.ts; elsewhere the last bits of exp and ln may differ. */
+  exactLogprobs: boolean;
+  /** An aborted run still ends its arms with receipts; else it throws `cancelled`, its connection being closed. */
+  receiptsAfterAbort: boolean;
+}
+
+export interface Factory {
+  capabilities: Capabilities;
+  /** An engine that runs `concurrency` requests at once and lets `bound` wait. */
+  create(limits: { concurrency: number; bound: number }): Promise<EngineUnderTest>;
+  destroy?(subject: EngineUnderTest): Promise<void>;
 }
 
 export interface Outcome {
@@ -81,6 +101,25 @@ export async function runAll(
     options.onEvent?.(event);
   }
   return outcome;
+}
+
+/** Holds logits of passes against each other: bit for bit, or within 1e-4. */
+export function expectSameLogits(own: Float32Array[] | undefined, wanted: Float32Array[] | undefined, exact: boolean): void {
+  if (exact) {
+    expect(own).toEqual(wanted);
+    return;
+  }
+  expect(own?.length).toBe(wanted?.length);
+  const apart = (own ?? []).flatMap((row, i) => Array.from(row, (x, id) => Math.abs(x - (wanted?.[i]?.[id] ?? Number.NaN))));
+  expect(Math.max(0, ...apart)).toBeLessThan(1e-4);
+}
+
+/** What a value may be where its numbers need not be exact: counts, texts and names the same, measurements to `digits` decimals. */
+export function nearly(value: unknown, digits: number): unknown {
+  if (typeof value === "number") return Number.isInteger(value) ? value : expect.closeTo(value, digits);
+  if (Array.isArray(value)) return value.map((item) => nearly(item, digits));
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, nearly(item, digits)]));
 }
 
 /** TopK latents of one hidden state by the paper's formula, in double precision: feature → activation. */

@@ -9,6 +9,7 @@ import {
   type ClampInput,
   checkRequestedChange,
   type EngineUnderTest,
+  type Factory,
   latents,
   norm,
   type Outcome,
@@ -17,13 +18,8 @@ import {
   runAll,
 } from "./conformance-checks";
 import { describeReports } from "./conformance-reports";
+import { describeService } from "./conformance-service";
 import type { HookEvent } from "./engine";
-
-export interface Factory {
-  /** An engine that runs `concurrency` requests at once and lets `bound` wait. */
-  create(limits: { concurrency: number; bound: number }): Promise<EngineUnderTest>;
-  destroy?(subject: EngineUnderTest): Promise<void>;
-}
 
 const [image] = pictures;
 const picture = { type: "image", image } as const;
@@ -32,6 +28,7 @@ const question = { type: "text", text: "what do you see ?" } as const;
 const numbersTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 export function describeEngine(name: string, factory: Factory): void {
+  const { capabilities } = factory;
   describe(`conformance: ${name}`, { timeout: 120_000 }, () => {
     let subject: EngineUnderTest;
     /** Strongest features of the picture, and one that is inactive at every position of the question and of `words`. */
@@ -161,16 +158,19 @@ export function describeEngine(name: string, factory: Factory): void {
       expect(() => checkRequestedChange(subject.weights, plan, hooksOf(outcome, "steered"), hooksOf(outcome, "baseline"))).toThrow(
         `position ${plan.layout.length}`,
       );
+      if (!capabilities.tapWrites) return;
       expect(outcome.receipts.steered?.decode).toEqual({ planned: words.length, changed: 0 });
       expect(outcome.receipts.steered?.clamps[0]?.generated).toEqual({ planned: words.length, changed: 0 });
     });
 
-    it("never calls an answer steered whose changes were lost everywhere", async () => {
-      const asked = request([{ feature: inactive, op: "set", value: 5, unit: "raw", scope: { type: "all" } }]);
-      const onHidden = ({ hidden, output }: HookEvent) => output.set(hidden);
-      const { receipts } = await runAll(subject, asked, { tap: { onHidden } });
-      expect(receipts.steered).toMatchObject({ outcome: "unchanged", reason: expect.any(String), relativeNorm: null });
-    });
+    if (capabilities.tapWrites) {
+      it("never calls an answer steered whose changes were lost everywhere", async () => {
+        const asked = request([{ feature: inactive, op: "set", value: 5, unit: "raw", scope: { type: "all" } }]);
+        const onHidden = ({ hidden, output }: HookEvent) => output.set(hidden);
+        const { receipts } = await runAll(subject, asked, { tap: { onHidden } });
+        expect(receipts.steered).toMatchObject({ outcome: "unchanged", reason: expect.any(String), relativeNorm: null });
+      });
+    }
 
     it("ablates exactly the feature's own part", async () => {
       const feature = active[0] as number;
@@ -270,17 +270,6 @@ export function describeEngine(name: string, factory: Factory): void {
       expect(inUnits.receipts.steered?.clamps[0]).toMatchObject({ unitActivation: 2.5, meanAfter: 2.5 });
     });
 
-    it("keeps two requests in flight apart", async () => {
-      const one = request(mixture());
-      const other = request([{ feature: active[4] as number, op: "set", value: -4, unit: "raw", scope: { type: "all" } }]);
-      const alone = [await runAll(subject, one), await runAll(subject, other)];
-      const together = await Promise.all([runAll(subject, one), runAll(subject, other)]);
-      together.forEach((outcome, i) => {
-        expect(outcome.logits).toEqual(alone[i]?.logits);
-        expect(outcome.tokens).toEqual(alone[i]?.tokens);
-      });
-    });
-
     it("repeats an answer with its seed", async () => {
       const sampled = (seed: number) => runAll(subject, request([], { sampling: { maxTokens: 16, temperature: 4, seed }, controls: [] }));
       const [first, again, other] = [await sampled(5), await sampled(5), await sampled(6)];
@@ -309,34 +298,6 @@ export function describeEngine(name: string, factory: Factory): void {
       expect(checkRequestedChange(subject.weights, await planOf(turns), hooksOf(outcome, "steered"), hooksOf(outcome, "baseline"))).toBe(1);
       const text = await runAll(subject, request([], { messages: [{ role: "user", content: [question] }] }));
       expect(text.receipts.baseline?.prefill.image).toEqual({ planned: 0, changed: 0 });
-    });
-
-    it("stops within one token of an abort", async () => {
-      const leaving = new AbortController();
-      const outcome = await runAll(subject, request([], { sampling: { maxTokens: 64 }, controls: [] }), {
-        signal: leaving.signal,
-        tap: { force: { steered: numbersTo(64).map((i) => words[i % words.length] as number) } },
-        onEvent: (event) => {
-          if (event.type === "token" && event.i === 2) leaving.abort();
-        },
-      });
-      expect(outcome.tokens.steered?.length).toBeLessThanOrEqual(4);
-      expect(outcome.receipts.steered).toMatchObject({ finish: "cancelled", tokens: outcome.tokens.steered?.length });
-    });
-
-    it("lets requests wait in line, tells their places, refuses beyond its bound and frees a leaver's place", async () => {
-      const small = await factory.create({ concurrency: 1, bound: 1 });
-      const options = { signal: new AbortController().signal, resolveImage: small.resolveImage, unitOf: () => 1 };
-      const running = small.engine.generate(request(), options)[Symbol.asyncIterator]();
-      expect((await running.next()).value).toMatchObject({ type: "meta" });
-      const waiting = small.engine.generate(request(), options)[Symbol.asyncIterator]();
-      expect((await waiting.next()).value).toEqual({ type: "queued", position: 0 });
-      await expect(runAll(small, request())).rejects.toMatchObject({ code: "engine_busy", retry: true });
-      await running.return?.();
-      expect((await waiting.next()).value).toMatchObject({ type: "meta" });
-      await waiting.return?.();
-      expect((await runAll(small, request())).events.at(-1)).toEqual({ type: "done" });
-      await factory.destroy?.(small);
     });
 
     it("runs its controls: the opposite, a random feature of equal norm, and the dictionary alone", async () => {
@@ -393,6 +354,8 @@ export function describeEngine(name: string, factory: Factory): void {
       expect(outcome.receipts.steered).toMatchObject({ outcome: "steered", decode: { planned: 0, changed: 0 } });
     });
 
-    describeReports(() => ({ subject, active, inactive, words, request }));
+    const known = () => ({ subject, active, inactive, words, request, mixture });
+    describeReports(known, capabilities);
+    describeService(known, factory);
   });
 }

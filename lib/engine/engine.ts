@@ -34,7 +34,7 @@ export interface HookEvent {
   width: number;
   /** [rows, width]: the model's own hidden states. */
   hidden: Float32Array;
-  /** [rows, width]: what the upper half is about to be given. Live: whoever writes here changes the run, and the receipt says so. */
+  /** [rows, width]: what the upper half is about to be given. Live in this process: whoever writes here changes the run, and the receipt says so. */
   output: Float32Array;
 }
 
@@ -72,7 +72,8 @@ export interface Engine {
   features(input: AnalyseRequest, options: Pick<GenerateOptions, "signal" | "resolveImage">): Promise<ImageFeatures>;
   /**
    * Runs the arms and tells of them token by token. Whatever can be refused without the model is thrown before the first event, a full line before the
-   * request's images are decoded; what fails later is thrown in between. A run that is aborted half-way ends its arms with `finish: "cancelled"`; one that has not begun throws `cancelled`. Leaving the iteration frees the engine.
+   * request's images are decoded; what fails later is thrown in between. A run that is aborted half-way ends its arms with `finish: "cancelled"`; one that has not begun throws `cancelled`, and so does
+   * one at the other end of a connection, which the abort closes. Leaving the iteration frees the engine.
    */
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<EngineEvent>;
 }
