@@ -53,8 +53,11 @@ async def _left(receive: Receive) -> None:
 class EventStream(Response):
     """Events as they come. What fails before the first is answered with the code's status, what fails later with a last `error` event.
 
-    Whoever leaves closes `events` at once, also between two of them. `encode` makes bytes of an event, and `end` follows the last.
+    Whoever leaves closes `events` at once, also between two of them.
     """
+
+    quiet_seconds = 15.0
+    """After so long without an event a started answer says `alive`: what is between the two may take a silent connection for a dead one."""
 
     def __init__(
         self,
@@ -62,12 +65,14 @@ class EventStream(Response):
         encode: Encode = ndjson,
         media_type: str = "application/x-ndjson",
         end: bytes = b"",
+        alive: bytes = b"\n",
         refused: Callable[[FacetError], Response] = error_response,
     ) -> None:
+        """`encode` makes bytes of an event; `end` follows the last; `alive` means nothing to whoever reads."""
         super().__init__(media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         # A stream's length is not known.
         del self.headers["content-length"]
-        self.events, self.encode, self.end, self.refused = events, encode, end, refused
+        self.events, self.encode, self.end, self.alive, self.refused = events, encode, end, alive, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = asyncio.ensure_future(self._answer(scope, receive, send))
@@ -98,7 +103,23 @@ class EventStream(Response):
         try:
             if first is not None:
                 yield self.encode(first)
-            async for event in self.events:
-                yield self.encode(event)
+            async for event in self._with_pauses():
+                yield self.alive if event is None else self.encode(event)
         except Exception as error:
             yield self.encode({"type": "error", "error": as_facet_error(error).to_json()})
+
+    async def _with_pauses(self) -> AsyncGenerator[Event | None, None]:
+        """The rest of the events, and None whenever none came for a while."""
+        while True:
+            coming = asyncio.ensure_future(anext(self.events, None))
+            try:
+                while not (await asyncio.wait({coming}, timeout=self.quiet_seconds))[0]:
+                    yield None
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+            event = coming.result()
+            if event is None:
+                return
+            yield event

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from facet_worker.engine import Pixels
+from facet_worker.serve.answers import EventStream
 from facet_worker.serve.checks import Worker, body_of, long_body, running, wait_for
 from facet_worker.serve.host import EngineHost
 from facet_worker.serve.settings import Settings
@@ -30,7 +31,8 @@ class Asking:
     def lines(self) -> Iterator[dict[str, Any]]:
         self.answer = self.answer or self.connection.getresponse()
         while line := self.answer.readline():
-            yield json.loads(line)
+            if line.strip():
+                yield json.loads(line)
 
     def read(self, n: int) -> list[dict[str, Any]]:
         lines = self.lines()
@@ -104,6 +106,23 @@ def test_serves_others_while_one_does_not_read(worker: Worker, picture: Pixels) 
     with closing(Asking(worker, long_body(picture, 100))):
         wait_for(lambda: worker.host.line.running is not None)
         assert worker.generate(body_of(picture))[-1] == {"type": "done"}
+
+
+def test_gives_signs_of_life_while_it_has_nothing_to_say(worker: Worker, picture: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.until_idle()
+    monkeypatch.setattr(EventStream, "quiet_seconds", 0.02)
+    with closing(Asking(worker, long_body(picture))) as first:
+        first.read(2)
+        with closing(Asking(worker, body_of(picture))) as second:
+            assert second.read(1) == [{"type": "queued", "position": 0}]
+            assert second.answer is not None
+            assert [second.answer.readline() for _ in range(5)] == [b"\n"] * 5
+            first.close()
+            # Nothing of the answer is lost in the pauses.
+            rest = [json.loads(line) for line in second.answer if line.strip()]
+            assert [line["type"] for line in rest if line["type"] != "token"] == ["meta", "receipt", "receipt", "done"]
+            indices = [line["i"] for line in rest if line["type"] == "token" and line["arm"] == "baseline"]
+            assert indices == list(range(len(indices)))
 
 
 def test_ends_what_runs_and_takes_nothing_new_when_told_to_stop(demo: TorchEngine, picture: Pixels) -> None:
