@@ -20,7 +20,10 @@ from facet_worker.ledger import Ledger
 from facet_worker.planning import ClampPlan
 from facet_worker.prompting import TextCodec
 from facet_worker.sampling import choose_token, create_random, likeliest, log_softmax
+from facet_worker.token_clamps import TokenClamps
 
+Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
+_FIRST = torch.zeros(1, dtype=torch.long)
 _NEVER = -1e9  # ln of a probability of zero, which JSON cannot say
 
 
@@ -62,14 +65,31 @@ class ArmRun:
         self.prefill_ms = self.decode_ms = 0.0
         device = sae.w_dec.device
         self.rows = [torch.from_numpy(clamp.positions).to(device) for clamp in self.plan.clamps]
+        self.tokens = TokenClamps(self.plan, setting.variant, sae) if self.plan.generated else None
 
     @property
     def position(self) -> int:
         """Of the token written last."""
         return self.plan.layout.length + len(self.ids) - 1
 
-    def at_hook(self, hidden: Tensor, prefill: bool) -> Tensor:
-        """What the blocks above are given in place of hidden states [R, D] of one pass, in their dtype; counted here."""
+    def covered(self) -> Tensor:
+        """Prompt positions whose latents this arm's pass needs, ascending."""
+        if self.mode == "reconstruct":
+            return torch.arange(self.plan.layout.length, device=self.sae.w_dec.device)
+        return torch.unique(torch.cat(self.rows)) if self.rows else torch.zeros(0, dtype=torch.long, device=self.sae.w_dec.device)
+
+    @property
+    def acts(self) -> bool:
+        """Whether the pass of a generated token is changed, counted or looked at."""
+        return bool(self.plan.generated) or self.mode == "reconstruct" or self.tap.on_hidden is not None
+
+    def at_hook(self, hidden: Tensor, prefill: bool, encode: Encode | None = None) -> Tensor:
+        """What the blocks above are given in place of hidden states [R, D] of one pass, in their dtype; counted here.
+
+        `encode` gives the latents of rows by their indices where they are known already.
+        """
+        if not prefill and self.tokens is not None:
+            return self._token(hidden, self.tokens, encode)
         clamps = self.plan.clamps
         if prefill:
             which = [i for i, rows in enumerate(self.rows) if len(rows)]
@@ -80,7 +100,7 @@ class ArmRun:
         if not which and self.mode == "delta" and self.tap.on_hidden is None:
             return hidden
         wide = hidden.float()
-        slab = clamp_rows(self.mode, clamps, which, rows, self.setting.variant, self.sae, wide)
+        slab = clamp_rows(self.mode, clamps, which, rows, self.setting.variant, self.sae, wide, encode)
         counted = self.finish is None or prefill
         if self.tap.on_hidden is not None and counted:
             slab = ClampedRows(slab.output.clone(), slab.reference, slab.changes)
@@ -88,6 +108,17 @@ class ArmRun:
         given = slab.output.to(hidden.dtype)
         if counted:
             self.ledger.record(slab, given, slab.reference.to(hidden.dtype), hidden, first)
+        return given
+
+    def _token(self, hidden: Tensor, clamps: TokenClamps, encode: Encode | None) -> Tensor:
+        wide = hidden.float()
+        change = clamps.change(encode(_FIRST.to(hidden.device)) if encode else self.sae.encode(wide))
+        output = wide + change.delta
+        if self.tap.on_hidden is not None and self.finish is None:
+            self.tap.on_hidden(HookEvent(self.arm, self.position, wide.clone(), output))
+        given = output.to(hidden.dtype)
+        if self.finish is None:
+            self.ledger.record_token(clamps, change, given, hidden)
         return given
 
     def write(self) -> dict[str, Any] | None:

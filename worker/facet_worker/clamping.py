@@ -6,7 +6,7 @@ ones replaced. All in float32 whatever the model's dtype, and independent of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +124,7 @@ def clamp_rows(
     variant: Variant,
     sae: Dictionary,
     hidden: Tensor,
+    encode: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> ClampedRows:
     """Applies clamps to some rows of hidden states.
 
@@ -133,14 +134,16 @@ def clamp_rows(
     which : indices of the clamps that act here
     rows : for each of these int64 [n], the rows of `hidden` that it covers
     hidden : float32 [R, D]; not written to
+    encode : latents of the rows of `hidden` with these indices, where they are known already
     """
+    encode = encode or (lambda at: sae.encode(hidden[at]))
     if mode == "delta":
         if not which:
             return ClampedRows(hidden, hidden, [])
         coded = torch.unique(torch.cat(list(rows)))
         place = torch.full((len(hidden),), -1, dtype=torch.long, device=hidden.device)
         place[coded] = torch.arange(len(coded), device=hidden.device)
-        changes = _changes(clamps, which, [place[at] for at in rows], variant, sae.encode(hidden[coded]), sae)
+        changes = _changes(clamps, which, [place[at] for at in rows], variant, encode(coded), sae)
         delta = torch.zeros(len(coded), hidden.shape[1], device=hidden.device)
         for change in changes:
             delta[change.rows] += change.difference[:, None] * sae.w_dec[change.feature].float()
@@ -148,7 +151,7 @@ def clamp_rows(
         output = hidden.clone()
         output[coded] = hidden[coded] + delta
         return ClampedRows(output, hidden, changes)
-    codes = sae.encode(hidden)
+    codes = encode(torch.arange(len(hidden), device=hidden.device))
     reference = sae.decode(*codes)
     changes = _changes(clamps, which, rows, variant, codes, sae)
     if not changes:

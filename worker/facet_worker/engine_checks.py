@@ -114,6 +114,13 @@ def inputs_of_next_block(engine: TorchEngine, layer: int) -> Iterator[list[Array
         handle.remove()
 
 
+def by_arm(passes: Sequence[Array], arms: int) -> list[Array]:
+    """The positions of each arm, [P, D], from passes [B, T, D]: the prompt once for all arms, or as one batch, or one after another; then tokens."""
+    prompts = [row for each in passes if each.shape[1] > 1 for row in each]
+    tokens = [each for each in passes if each.shape[1] == 1]
+    return [np.concatenate([prompts[arm % len(prompts)], *(token[arm] for token in tokens)]) for arm in range(arms)]
+
+
 def latents(sae: Dictionary, state: Array) -> dict[int, float]:
     """TopK latents of one state [D] by the paper's formula."""
     w_enc, b_enc, b_dec = (part.double().numpy() for part in (sae.w_enc, sae.b_enc, sae.b_dec))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from facet_worker.engine_checks import ask, check_requested_change, inputs_of_next_block, latents, run
+from facet_worker.engine_checks import ask, by_arm, check_requested_change, inputs_of_next_block, latents, run
 from facet_worker.errors import FacetError
 from facet_worker.torch_engine import TorchEngine
 
@@ -97,10 +97,8 @@ def test_changes_states_by_what_was_asked_in_the_prompt_and_in_every_token(demo:
     words = {"steered": [10, 11, 12, 13], "baseline": [10, 11, 12, 13]}
     with inputs_of_next_block(demo, LAYER) as seen:
         out = run(demo, ask(demo, clamps, text="what do you see ?"), shown[:1], force=words)
-    prompt, base, *tokens = seen
-    assert len(tokens) == 4
-    steered_states = np.concatenate([prompt[0], *(t[0] for t in tokens)])
-    base_states = np.concatenate([base[0], *(t[1] for t in tokens)])
+    assert len(seen) == 1 + 4
+    steered_states, base_states = by_arm(seen, 2)
     # The tokens' own states differ by what the changed prompt did to them only above the hook, so below it they are equal.
     changed = check_requested_change(sae, clamps, covers_all, steered_states, base_states)
     receipt = out.receipts["steered"]
@@ -122,9 +120,7 @@ def test_catches_a_hook_at_another_block_and_a_clamp_that_is_lost_after_the_prom
     def check() -> None:
         with inputs_of_next_block(demo, LAYER) as seen:
             run(demo, ask(demo, clamps, text="what do you see ?"), shown[:1], force=words)
-        prompt, base, *tokens = seen
-        steered = np.concatenate([prompt[0], *(t[0] for t in tokens)])
-        check_requested_change(served.sae, clamps, covers_all, steered, np.concatenate([base[0], *(t[1] for t in tokens)]))
+        check_requested_change(served.sae, clamps, covers_all, *by_arm(seen, 2))
 
     check()
     from facet_worker.decoder import decoder_blocks
@@ -137,7 +133,7 @@ def test_catches_a_hook_at_another_block_and_a_clamp_that_is_lost_after_the_prom
 
     usual = ArmRun.at_hook
     with monkeypatch.context() as patch:
-        patch.setattr(ArmRun, "at_hook", lambda self, hidden, prefill: usual(self, hidden, prefill) if prefill else hidden)
+        patch.setattr(ArmRun, "at_hook", lambda self, hidden, prefill, encode: usual(self, hidden, prefill, encode) if prefill else hidden)
         with pytest.raises(AssertionError, match=f"At position {plain.events[0]['prompt']['imageTokens'] + 9} |At position 15"):
             check()
 

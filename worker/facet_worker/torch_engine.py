@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
-from facet_worker.arms import ArmRun, ArmSetting, active_features
+from facet_worker.arms import ArmRun, ArmSetting
+from facet_worker.batch import Served
 from facet_worker.clamping import Variant
 from facet_worker.decoder import layer_of
 from facet_worker.dictionaries import Dictionary
 from facet_worker.dictionary_files import load_dictionary
 from facet_worker.engine import Pixels, Tap
 from facet_worker.errors import FacetError
-from facet_worker.hooked_model import HookedModel, joined_cache
+from facet_worker.hooked_model import HookedModel
+from facet_worker.jobs import Asked, Job, Together, Told
 from facet_worker.planning import ClampPlan, plan_clamps, sweep_points
-from facet_worker.prompting import Prompt, Prompter, image_hashes
-from facet_worker.reconstruction import Reconstruction, measure, probe_messages, probe_picture, refusal
+from facet_worker.prompting import Prompt, Prompter
+from facet_worker.reconstruction import measure, probe_messages, probe_picture, refusal
 from facet_worker.sae import file_sha256
 from facet_worker.sampling import draw_substitutes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass
-class Served:
-    """A dictionary at its hook."""
-
-    id: str
-    hook: str
-    sae: Dictionary
-    block: nn.Module
-    reconstruction: Reconstruction | None = None
 
 
 def weights_sha256(folder: Path) -> str:
@@ -67,7 +56,9 @@ class TorchEngine:
         self.served: dict[str, Served] = {}
         for hook, sae in dictionaries.items():
             block = self.hooked.probe(hook, sae.width)
-            self.served[f"{model_id}/{hook}"] = Served(hook, hook, sae.to(self.hooked.device, sae.w_dec.dtype), block)
+            self.served[f"{model_id}/{hook}"] = Served(
+                hook, hook, sae.to(self.hooked.device, sae.w_dec.dtype), block, self.hooked.abilities(hook)
+            )
         ends = model.generation_config.eos_token_id
         ends = [processor.tokenizer.eos_token_id] if ends is None else [ends] if isinstance(ends, int) else list(ends)
         self.ends = frozenset(ends)
@@ -197,6 +188,7 @@ class TorchEngine:
                 "activation": sae.activation,
                 "reconstruction": served.reconstruction and served.reconstruction.to_json(),
             },
+            "batching": "mixed" if served.abilities.padded else "one by one",
             "maxPositions": self.prompter.room,
             "modes": ["delta", "reconstruct"],
         }
@@ -262,108 +254,41 @@ class TorchEngine:
         tap: Tap | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Runs the arms and tells of them token by token; refuses at once what can be refused without running the model."""
-        served = self._find(request["dictionary"], request.get("version"))
-        prompt = self.prompter.assemble(request["messages"], images, request["sampling"]["maxTokens"])
-        settings = self._settings(request, prompt, served.sae, units)
-        watch = self.prompter.codec.watched(request.get("watch", []))
-        runs = [ArmRun(s, request, served.sae, self.prompter.codec, self.ends, watch, tap or Tap()) for s in settings]
-        return self._run(request, served, prompt, runs, watch, cancelled)
+        together = Together(self.hooked)
+        together.add(0, self._job(Asked(request, images, units, cancelled, tap)))
+        return _alone(together)
 
-    def _run(
-        self,
-        request: dict[str, Any],
-        served: Served,
-        prompt: Prompt,
-        runs: list[ArmRun],
-        watch: list[dict[str, Any]],
-        cancelled: Callable[[], bool],
-    ) -> Iterator[dict[str, Any]]:
-        in_image = int(prompt.layout.image.sum())
-        told = {"text": prompt.text, "imageTokens": in_image, "textTokens": prompt.layout.length - in_image, "unknown": prompt.unknown}
-        meta: dict[str, Any] = {"type": "meta", "arms": [run.arm for run in runs], "prompt": told, "engine": self._identity()}
-        yield {**meta, "watch": watch} if "watch" in request else meta
-        if cancelled():
-            raise FacetError("The request was cancelled before it began.", "cancelled")
+    def generate_together(self, asked: Sequence[Asked]) -> Iterator[Told]:
+        """Several requests as one batch, of any prompts, clamps and dictionaries: a pass through the model writes a token of each arm of each.
+
+        Yields (index of the request, its event). Each one's events are those of `generate`, in their order. What it is refused for, or fails of, is
+        its last event, a `FacetError`, and the others go on. Where `info` says `batching: "one by one"` they run one after another.
+        """
+        together = Together(self.hooked)
+        for owner, one in enumerate(asked):
+            try:
+                together.add(owner, self._job(one))
+            except FacetError as error:
+                yield owner, error
+        yield from together.run()
+
+    def _job(self, asked: Asked) -> Job:
+        request = asked.request
+        served = self._find(request["dictionary"], request.get("version"))
+        prompt = self.prompter.assemble(request["messages"], asked.images, request["sampling"]["maxTokens"])
+        settings = self._settings(request, prompt, served.sae, asked.units)
+        watch = self.prompter.codec.watched(request.get("watch", []))
+        runs = [ArmRun(s, request, served.sae, self.prompter.codec, self.ends, watch, asked.tap or Tap()) for s in settings]
         frame = {
             "model": {"id": self.model_id, "sha256": self.sha256},
             "dictionary": {"id": served.id, "hook": served.hook, "sha256": served.sae.sha256},
-            "prompt": {"text": prompt.text, "images": image_hashes(request["messages"])},
             "engine": self._identity(),
         }
-        batch = Batch(self.hooked, served, prompt, request.get("activeFeatures") or 0)
-        for run in runs:
-            if cancelled():
-                run.finish = "cancelled"
-            else:
-                batch.start(run)
-        open_runs = list(runs)
-        while open_runs:
-            if cancelled():
-                for run in open_runs:
-                    run.finish = run.finish or "cancelled"
-            else:
-                yield from batch.step()
-            baseline = next((run.first for run in runs if run.arm == "baseline"), None)
-            for run in [run for run in open_runs if run.finish]:
-                open_runs.remove(run)
-                yield {"type": "receipt", "receipt": run.receipt(frame, baseline, 0.0)}
-        yield {"type": "done"}
+        return Job(request, served, prompt, runs, watch, asked.cancelled, frame)
 
 
-class Batch:
-    """Arms of one run going through the model side by side: one pass writes a token of each."""
-
-    def __init__(self, hooked: HookedModel, served: Served, prompt: Prompt, listed: int) -> None:
-        self.hooked, self.served, self.prompt, self.listed = hooked, served, prompt, listed
-        self.members: list[ArmRun] = []
-        self.waiting: list[Any] = []
-        self.cache: Any = None
-        self.offset: Any = None
-
-    def start(self, run: ArmRun) -> None:
-        """The prompt's passage through the model for one arm, exactly as it would be alone."""
-        start = time.perf_counter()
-        logits, cache = self.hooked.prefill(self.prompt.inputs, self.served.block, lambda hidden: run.at_hook(hidden[0], True)[None])
-        run.logits = logits[0].cpu().numpy()
-        self.offset = self.hooked.offset()
-        self.members.append(run)
-        self.waiting.append(cache)
-        run.prefill_ms = 1e3 * (time.perf_counter() - start)
-
-    def step(self) -> Iterator[dict[str, Any]]:
-        """Each open arm writes a token, and the tokens enter the model; yields the tokens' events as they are known."""
-        start = time.perf_counter()
-        if self.waiting:
-            self.cache, self.waiting = joined_cache(self.waiting), []
-        written = [(row, run, run.write()) for row, run in enumerate(self.members) if run.finish is None]
-        events = [event for _, _, event in written if event]
-        # A token that ends an answer enters the model only to be looked at.
-        entering = [(row, run, event) for row, run, event in written if event and (self.listed or run.finish is None)]
-        if not self.listed:
-            yield from events
-        if entering:
-            rows = [row for row, _, _ in entering]
-            if rows != list(range(len(self.members))):
-                self.cache.batch_select_indices(torch.tensor(rows, device=self.hooked.device))
-            self.members = [run for _, run, _ in entering]
-            self._pass([event for _, _, event in entering])
-        spent = 1e3 * (time.perf_counter() - start)
-        for _, run, _ in written:
-            run.decode_ms += spent
-        if self.listed:
-            yield from events
-
-    def _pass(self, events: Sequence[dict[str, Any]]) -> None:
-        members, sae = self.members, self.served.sae
-
-        def change(hidden: Tensor) -> Tensor:
-            given = torch.stack([run.at_hook(hidden[row], False) for row, run in enumerate(members)])
-            if self.listed:
-                own, after = sae.encode(hidden[:, 0]), sae.encode(given[:, 0])
-                for row, event in enumerate(events):
-                    event["features"] = active_features((own[0][row], own[1][row]), (after[0][row], after[1][row]), self.listed)
-            return given
-
-        logits = self.hooked.token([run.ids[-1] for run in members], self.cache, self.served.block, change, self.offset)
-        for row, run in enumerate(members):
-            run.logits = logits[row].cpu().numpy()
+def _alone(together: Together) -> Iterator[dict[str, Any]]:
+    for _, event in together.run():
+        if isinstance(event, FacetError):
+            raise event
+        yield event

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from facet_worker.batch import SHARED_POSITIONS
 from facet_worker.errors import FacetError
 from facet_worker.serve.device import free_memory
 
@@ -41,9 +42,11 @@ class RunSize:
         return cls(keys, passing)
 
     def bytes(self, positions: int, arms: int, max_tokens: int, latents: int) -> int:
-        """Of `arms` answers of up to `max_tokens` to a prompt of `positions`, whose prompts pass one after another, through a dictionary of `latents`."""
+        """Of `arms` answers of up to `max_tokens` to a prompt of `positions`, through a dictionary of `latents`; prompts pass as batch.py lets them."""
         kept = arms * (positions + max_tokens) * self.a_position
-        passing = positions * self.a_prompt_position + min(_ENCODER_BYTES, 3 * 4 * positions * latents)
+        passing = max(positions, min(arms * positions, SHARED_POSITIONS)) * self.a_prompt_position + min(
+            _ENCODER_BYTES, 3 * 4 * positions * latents
+        )
         return int(_SPARE * (kept + passing))
 
 
