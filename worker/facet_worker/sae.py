@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from facet_worker.errors import FacetError
+from facet_worker.hashing import file_sha256
 
 WEIGHTS_FILE = "sae.safetensors"
 CONFIG_FILE = "cfg.json"
-
-
-def file_sha256(path: Path) -> str:
-    """Lower-case hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "TopKSae", "file_sha256"]
 
 
 @dataclass

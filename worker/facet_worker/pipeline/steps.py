@@ -1,0 +1,43 @@
+"""The steps of a pipeline and what each has to offer: a class for its section of the file, and a function that does it.
+
+A step's module has `SECTION`, a subclass of `facet_worker.pipeline.settings.Section`, which must not need PyTorch to be imported, and
+`run(context: Context) -> dict`, which does the step or goes on with it and answers the step's manifest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from facet_worker.pipeline.run_folder import RunFolder
+from facet_worker.pipeline.settings import Section, Settings
+
+# In the order in which `run` does them.
+MODULES: dict[str, str] = {}
+HELP: dict[str, str] = {
+    "train": "train dictionaries on an image set's activations",
+    "cache": "find what lights each feature up, in one pass over an image set",
+    "explain": "have a model explain features",
+    "score": "score the explanations",
+    "publish": "write the bundle that `facet import`, pandas and DuckDB read",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step is given: the checked file, and the run folder, which this process holds."""
+
+    settings: Settings
+    run: RunFolder
+
+
+def sections() -> dict[str, type[Section]]:
+    """The class of each step's section."""
+    return {name: importlib.import_module(module).SECTION for name, module in MODULES.items()}
+
+
+def run_step(name: str, context: Context) -> dict[str, Any]:
+    """Does a step or goes on with it; answers its manifest."""
+    made: dict[str, Any] = importlib.import_module(MODULES[name]).run(context)
+    return made
