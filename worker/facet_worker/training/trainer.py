@@ -1,0 +1,163 @@
+"""Dictionaries at several hooks learning from one stream, with checkpoints that a killed run goes on from as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from facet_worker.errors import FacetError
+from facet_worker.training.learner import Learner
+from facet_worker.training.settings import TrainSettings
+from facet_worker.training.stream import Source, Stream
+
+SAMPLE = 4096
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After a step: how far it is, and how each hook's dictionary does on the step's own batch.
+
+    Attributes
+    ----------
+    rate : tokens a second since the run began or went on
+    left_s : seconds left at that rate
+    fvu, l0, dead : by hook, in the order of the hooks
+    """
+
+    step: int
+    steps: int
+    rate: float
+    left_s: float
+    fvu: list[float]
+    l0: list[float]
+    dead: list[float]
+
+    def __str__(self) -> str:
+        scores = "  ".join(f"fvu {f:.4f} l0 {n:.0f} dead {d:.1%}" for f, n, d in zip(self.fvu, self.l0, self.dead, strict=True))
+        return f"step {self.step}/{self.steps}  {self.rate:,.0f} tokens/s  {self.left_s / 60:.0f} min left  {scores}"
+
+
+@contextmanager
+def processes() -> Any:
+    """Joins the processes that torchrun started, or is alone: (rank, how many)."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield 0, 1
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield dist.get_rank(), dist.get_world_size()
+    finally:
+        dist.destroy_process_group()
+
+
+def _saved(value: Any, file: Path) -> None:
+    """Written whole or not at all."""
+    beside = file.with_suffix(".writing")
+    with beside.open("wb") as out:
+        torch.save(value, out)
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(file)
+
+
+class Trainer:
+    """Learns from a source until the settings' steps are done.
+
+    Parameters
+    ----------
+    hooks : names of the source's hooks, in the order of its states
+    folder : where checkpoints lie, one file a process; a run goes on from them
+    """
+
+    def __init__(self, settings: TrainSettings, source: Source, hooks: Sequence[str], folder: Path, rank: int = 0, world: int = 1) -> None:
+        if settings.batch % world:
+            raise FacetError(f"A batch of {settings.batch} tokens cannot be shared by {world} processes.", "invalid_request")
+        self.settings, self.hooks, self.folder, self.rank, self.world = settings, list(hooks), folder, rank, world
+        self.stream = Stream(source, max(settings.buffer // world, 2 * settings.batch // world), settings.seed, rank, world)
+        sample = self._sample()
+        self.learners = [Learner(settings, sample[:, hook]) for hook in range(len(self.hooks))]
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def _sample(self) -> torch.Tensor:
+        """The first process's own sample, in all of them."""
+        sample = self.stream.sample(SAMPLE).clone()
+        if self.world > 1:
+            size = torch.tensor(len(sample), device=sample.device)
+            dist.broadcast(size, 0)
+            if len(sample) != int(size):
+                sample = sample.new_empty(int(size), *sample.shape[1:])
+            dist.broadcast(sample, 0)
+        return sample
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / f"checkpoint-{self.rank}-of-{self.world}.pt"
+
+    def _resume(self) -> None:
+        if not self._file.exists():
+            return
+        try:
+            state = torch.load(self._file, weights_only=True)
+        except Exception as error:  # whatever a damaged file makes of the reader
+            raise FacetError(
+                f"The checkpoint {self._file.name} cannot be read: {error}.", "file_invalid", fix="Delete it to train from the beginning."
+            ) from error
+        told = {**asdict(self.settings), "hooks": self.hooks}
+        differs = [
+            f"{name} is {told.get(name)!r}, was {value!r}" for name, value in state["settings"].items() if _plain(told.get(name)) != value
+        ]
+        if differs:
+            raise FacetError(
+                f"The checkpoint in {self.folder.name!r} is of another training: {'; '.join(differs)}.",
+                "invalid_request",
+                fix="Train into another folder, or with the settings of this one.",
+            )
+        self.step = state["step"]
+        self.stream.restore(state["stream"])
+        for learner, part in zip(self.learners, state["learners"], strict=True):
+            learner.restore(part)
+
+    def save(self) -> None:
+        """Writes a checkpoint of this process. Every process writes its own; the weights are the same in all."""
+        told = {name: _plain(value) for name, value in {**asdict(self.settings), "hooks": self.hooks}.items()}
+        learners = [learner.state() for learner in self.learners]
+        _saved({"settings": told, "step": self.step, "stream": self.stream.state(), "learners": learners}, self._file)
+
+    def run(self, save_every: int = 500, tell: Callable[[Progress], None] = lambda _: None, tell_every: int = 50) -> None:
+        """All steps that are left. Throws `engine_failed` on a loss that is no number; the last checkpoint is from before it."""
+        s = self.settings
+        begun, first = time.monotonic(), self.step
+        while self.step < s.steps:
+            batch = self.stream.batch(s.batch // self.world)
+            found = [learner.step(batch[:, hook], self.step, s.batch) for hook, learner in enumerate(self.learners)]
+            self.step += 1
+            if self.step % save_every == 0 or self.step == s.steps:
+                self.save()
+            if self.step % tell_every == 0 or self.step == s.steps:
+                rate = (self.step - first) * s.batch / max(time.monotonic() - begun, 1e-9)
+                tell(
+                    Progress(
+                        self.step,
+                        s.steps,
+                        rate,
+                        (s.steps - self.step) * s.batch / rate,
+                        [float(one.fvu) for one in found],
+                        [one.l0 for one in found],
+                        [learner.dead_share for learner in self.learners],
+                    )
+                )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
