@@ -1,0 +1,190 @@
+"""Read a bundle's pictures and features one at a time, as explaining and scoring need them; memory is that of some row groups."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from facet_worker.errors import FacetError
+
+GROUPS_HELD = 8
+BANDS = ("top", "upper", "middle", "lower", "random")
+
+
+@dataclass(frozen=True)
+class ActivationMap:
+    """Where a feature fires on one picture: `values` float32 [rows, cols], raw activation, zero where it does not."""
+
+    image: str
+    band: str
+    rank: int
+    peak: float
+    mean: float
+    values: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FeatureRecord:
+    """One feature with its stored pictures by band, best first; `images` says on how many pictures it fires (None: not measured)."""
+
+    index: int
+    max_activation: float
+    images: int | None
+    always_on: bool = False
+    maps: dict[str, list[ActivationMap]] = field(default_factory=dict)
+
+    @property
+    def top(self) -> list[ActivationMap]:
+        return self.maps.get("top", [])
+
+    def shown(self) -> dict[str, ActivationMap]:
+        """Every stored picture once, by its hash."""
+        out: dict[str, ActivationMap] = {}
+        for band in BANDS:
+            for found in self.maps.get(band, []):
+                out.setdefault(found.image, found)
+        return out
+
+
+def _broken(what: str, fix: str = "Write or export the bundle again.") -> FacetError:
+    return FacetError(what, "bundle_invalid", fix=fix)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _broken(f"{path} is missing or is no Parquet file.") from error
+
+
+class Pictures:
+    """Pictures by the SHA-256 of their files; safe for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _open(path)
+        self._where: dict[str, tuple[int, int]] = {}
+        for group in range(self._file.num_row_groups):
+            for row, sha in enumerate(self._file.read_row_group(group, ["sha256"]).column(0).to_pylist()):
+                self._where[sha] = (group, row)
+        self._held: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __contains__(self, sha: str) -> bool:
+        return sha in self._where
+
+    @property
+    def hashes(self) -> list[str]:
+        return list(self._where)
+
+    def load(self, sha: str) -> Image.Image:
+        """RGB. Throws `image_not_found`, or `unreadable_image` for bytes that are no whole picture."""
+        if sha not in self._where:
+            raise FacetError(f"The bundle has no picture {sha[:12]}….", "image_not_found")
+        group, row = self._where[sha]
+        with self._lock:
+            if group not in self._held:
+                self._held[group] = self._file.read_row_group(group, ["bytes"]).column(0)
+                if len(self._held) > GROUPS_HELD:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(group)
+            data = self._held[group][row].as_py()
+        try:
+            return Image.open(io.BytesIO(data)).convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise FacetError(f"The picture {sha[:12]}… cannot be read: {error}.", "unreadable_image") from error
+
+
+class Catalogue:
+    """One dictionary of a bundle."""
+
+    def __init__(self, folder: Path, dictionary: str | None = None) -> None:
+        """`dictionary` may be left out where the bundle has one. Throws `bundle_invalid` or `dictionary_not_found`."""
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+            entries = {str(entry["id"]): entry for entry in self.manifest["dictionaries"]}
+            self.model_id = str(self.manifest["model"]["id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _broken(f"{folder} has no manifest.json of a bundle.", "Name a bundle's folder.") from error
+        name = dictionary or (next(iter(entries)) if len(entries) == 1 else None)
+        if name not in entries:
+            raise FacetError(
+                f"{folder} has {', '.join(entries)}{f', not {name}' if name else ''}.", "dictionary_not_found", fix="Name one of them."
+            )
+        self.entry = entries[name]
+        self.dictionary = name
+        self.folder = folder / str(self.entry["folder"])
+        self.sha256 = str(self.entry["sha256"])
+        self.pictures = Pictures(folder / "images.parquet")
+
+    @property
+    def num_latents(self) -> int:
+        return int(self.entry["num_latents"])
+
+    def features(self, wanted: Collection[int] | None = None) -> Iterator[FeatureRecord]:
+        """The wanted features (all, where None) that are alive, ascending, each with its maps. Throws `bundle_invalid`."""
+        chosen = None if wanted is None else frozenset(wanted)
+        columns = ["index", "max_activation", "images", "dead", "always_on"]
+        numbers = _open(self.folder / "features.parquet").read(columns).to_pydict()
+        alive = {
+            index: (float(most or 0), images, bool(always))
+            for index, most, images, dead, always in zip(*(numbers[name] for name in columns), strict=True)
+            if not dead and (chosen is None or index in chosen)
+        }
+        maps = self._maps(alive)
+        at = next(maps, None)
+        for index in sorted(alive):
+            most, images, always = alive[index]
+            if at is not None and at[0] < index:
+                raise _broken(f"{self.folder / 'activations.parquet'} is not in order of its features.")
+            own: dict[str, list[ActivationMap]] = {}
+            if at is not None and at[0] == index:
+                own, at = at[1], next(maps, None)
+            yield FeatureRecord(index, most, images, always, own)
+        if at is not None:
+            raise _broken(f"{self.folder / 'activations.parquet'} is not in order of its features.")
+
+    def _maps(self, alive: Collection[int]) -> Iterator[tuple[int, dict[str, list[ActivationMap]]]]:
+        columns = ["index", "band", "rank", "rows", "cols", "peak", "mean", "image", "positions", "values"]
+        current: int | None = None
+        own: dict[str, list[ActivationMap]] = {}
+        for batch in _open(self.folder / "activations.parquet").iter_batches(8192, columns=columns):
+            for row in batch.to_pylist():
+                if row["index"] not in alive or row["band"] not in BANDS:
+                    continue
+                if row["index"] != current:
+                    if current is not None:
+                        yield current, _ranked(own)
+                    current, own = row["index"], {}
+                own.setdefault(row["band"], []).append(self._map(row))
+        if current is not None:
+            yield current, _ranked(own)
+
+    def _map(self, row: dict[str, Any]) -> ActivationMap:
+        positions, values = np.frombuffer(row["positions"], "<u2"), np.frombuffer(row["values"], "<f2")
+        dense = np.zeros(row["rows"] * row["cols"], np.float32)
+        if len(positions) != len(values) or (len(positions) and int(positions.max()) >= len(dense)) or row["image"] not in self.pictures:
+            raise _broken(
+                f"Feature {row['index']} has a broken map in {self.folder / 'activations.parquet'} ({row['band']} {row['rank']})."
+            )
+        dense[positions] = values
+        grid = dense.reshape(row["rows"], row["cols"])
+        return ActivationMap(row["image"], row["band"], row["rank"], float(row["peak"]), float(row["mean"]), grid)
+
+
+def _ranked(maps: dict[str, list[ActivationMap]]) -> dict[str, list[ActivationMap]]:
+    return {band: sorted(found, key=lambda m: m.rank) for band, found in maps.items()}
