@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from facet_worker.batch import SHARED_POSITIONS
 from facet_worker.engine import Pixels
 from facet_worker.hooked_model import HookedModel
 from facet_worker.serve import device as devices
@@ -116,7 +117,9 @@ def test_estimates_what_a_run_takes() -> None:
     assert size.a_position == 2 * 128 * 1024
     one = size.bytes(2880, 1, 256, 131_072)
     assert one == pytest.approx(2.7 * 1024 * MIB, rel=0.1)
-    assert size.bytes(2880, 8, 256, 131_072) - one == pytest.approx(1.2 * 7 * 3136 * size.a_position, rel=1e-6)
+    # Seven more caches, and as many prompts at once above the hook as are let through.
+    more = 7 * 3136 * size.a_position + (SHARED_POSITIONS - 2880) * size.a_prompt_position
+    assert size.bytes(2880, 8, 256, 131_072) - one == pytest.approx(1.2 * more, rel=1e-6)
 
 
 def test_refuses_what_does_not_fit_for_good_or_for_now(worker: Worker, picture: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
