@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoPr
 from facet_worker.arms import ArmRun, ArmSetting
 from facet_worker.batch import Served
 from facet_worker.clamping import Variant
+from facet_worker.compiling import compile_blocks
 from facet_worker.decoder import layer_of
 from facet_worker.dictionaries import Dictionary
 from facet_worker.dictionary_files import load_dictionary
@@ -74,6 +75,7 @@ class TorchEngine:
         dtype: str = "float32",
         model_id: str | None = None,
         unchecked_dictionary: bool = False,
+        compiler: str | None = None,
     ) -> TorchEngine:
         """Load a model and its dictionaries; safetensors only, and no code from a hub is run.
 
@@ -82,6 +84,7 @@ class TorchEngine:
         model : a folder, or a hub id together with the `revision` to pin it to
         dictionaries : folders, or `sae-lens:<release>/<id>`, by hook; without hooks where their files or folder say it
         unchecked_dictionary : serve one that does not reconstruct the model's states all the same
+        compiler : a backend of `torch.compile` for the decoder's blocks, such as `inductor`
 
         Raises
         ------
@@ -111,6 +114,8 @@ class TorchEngine:
                 raise FacetError(f"Two dictionaries are for {hook}; a hook takes one.", "invalid_request", fix="Serve one of them.")
             saes[hook] = sae
         default_id = re.sub(r"[^\w.-]", "-", str(model).rstrip("/").split("/")[-1])
+        if compiler is not None:
+            compile_blocks(loaded, compiler)
         engine = cls(loaded.to(device), processor, saes, model_id or default_id, sha256)
         engine.check_dictionaries(unchecked_dictionary)
         return engine
