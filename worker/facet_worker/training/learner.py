@@ -112,7 +112,7 @@ class Learner:
             self.parameters["log_threshold"] = torch.full((settings.latents,), self._first_threshold(sample), device=device).log()
         for parameter in self.parameters.values():
             parameter.requires_grad_()
-        self.optimizer = torch.optim.Adam(list(self.parameters.values()), lr=settings.rate)
+        self.optimizer = torch.optim.Adam(list(self.parameters.values()), lr=settings.rate, fused=True)
         # Tokens since a latent fired.
         self.idle = torch.zeros(settings.latents, dtype=torch.long, device=device)
         # Of batchtopk: what a latent has to exceed where there is no batch to compete with.
@@ -147,12 +147,13 @@ class Learner:
 
     def _topk(self, x: Tensor, pre: Tensor, variance: Tensor) -> Losses:
         s = self.settings
-        values, indices = pre.topk(s.k, dim=1, sorted=False)
+        wide = min(4 * s.k, s.latents) if s.multi_topk else s.k
+        more, places = pre.topk(wide, dim=1, sorted=s.multi_topk)
+        values, indices = more[:, : s.k].contiguous(), places[:, : s.k].contiguous()
         error = x - self._sparse(values, indices)
         fvu = error.square().sum() / variance
         total = fvu + s.auxk_alpha * self._auxk(pre, error, variance)
         if s.multi_topk:
-            more, places = pre.topk(min(4 * s.k, s.latents), dim=1, sorted=False)
             total = total + (x - self._sparse(more, places)).square().sum() / variance / 8
         fired = torch.zeros_like(self.idle, dtype=torch.bool)
         fired[indices[values > 0]] = True
@@ -207,7 +208,7 @@ class Learner:
         self._share(out)
         if not torch.isfinite(out.total):
             raise FacetError(
-                f"The loss of step {step} is {float(out.total)}.",
+                f"The loss of step {step} is {float(out.total.detach())}.",
                 "engine_failed",
                 fix="Go on from the last checkpoint with a smaller rate (lr), or look for numbers out of range in the hidden states.",
             )
