@@ -22,5 +22,9 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         self._bar.update(count)
 
+    def note(self, text: str) -> None:
+        """Said behind the numbers from now on."""
+        self._bar.set_postfix_str(text, refresh=False)
+
     def close(self) -> None:
         self._bar.close()

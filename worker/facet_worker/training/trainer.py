@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from facet_worker.errors import FacetError
+from facet_worker.pipeline.files import written
 from facet_worker.training.learner import Learner
 from facet_worker.training.settings import TrainSettings
 from facet_worker.training.stream import Source, Stream
@@ -57,16 +58,6 @@ def processes() -> Any:
         yield dist.get_rank(), dist.get_world_size()
     finally:
         dist.destroy_process_group()
-
-
-def _saved(value: Any, file: Path) -> None:
-    """Written whole or not at all."""
-    beside = file.with_suffix(".writing")
-    with beside.open("wb") as out:
-        torch.save(value, out)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(file)
 
 
 class Trainer:
@@ -129,10 +120,12 @@ class Trainer:
             learner.restore(part)
 
     def save(self) -> None:
-        """Writes a checkpoint of this process. Every process writes its own; the weights are the same in all."""
+        """Writes a checkpoint of this process, whole or not at all. Throws `disk_full`. Every process writes its own; the weights are the same in all."""
         told = {name: _plain(value) for name, value in {**asdict(self.settings), "hooks": self.hooks}.items()}
         learners = [learner.state() for learner in self.learners]
-        _saved({"settings": told, "step": self.step, "stream": self.stream.state(), "learners": learners}, self._file)
+        state = {"settings": told, "step": self.step, "stream": self.stream.state(), "learners": learners}
+        with written(self._file) as part:
+            torch.save(state, part)
 
     def run(self, save_every: int = 500, tell: Callable[[Progress], None] = lambda _: None, tell_every: int = 50) -> None:
         """All steps that are left. Throws `engine_failed` on a loss that is no number; the last checkpoint is from before it."""
