@@ -26,7 +26,7 @@ export function describeDose({ clamp, points, words }: DoseCurve): string {
       ? "No strength that was tried changes the answer."
       : broken === changed
         ? `The answer changes at ${named(changed)} for the first time, and breaks at once: ${changed.broken}.`
-        : `The answer changes at ${named(changed)} for the first time${broken ? "" : ", and none of the strengths breaks it"}.`,
+        : `The answer changes at ${named(changed)} for the first time${broken ? "" : ", and no strength is seen to break it"}.`,
   ];
   if (broken && broken !== changed) sentences.push(`It breaks at ${named(broken)}: ${broken.broken}.`);
   words.slice(0, 1).forEach((word, i) => {

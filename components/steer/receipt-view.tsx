@@ -29,9 +29,9 @@ function Counts({ name, image, prompt, generated }: { name: ReactNode; image: Co
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
-    <div className="flex flex-wrap justify-between gap-x-3 py-1">
+    <div className="grid grid-cols-[7.5rem_minmax(0,1fr)] gap-x-3 py-1">
       <dt className="text-muted">{name}</dt>
-      <dd className="num min-w-0 break-words text-right">{children}</dd>
+      <dd className="num min-w-0 break-words">{children}</dd>
     </div>
   );
 }
@@ -66,13 +66,20 @@ export function ReceiptView({ receipt }: { receipt: Receipt }) {
                   ))}
                 </tr>
               </thead>
-              <tbody className="divide-y divide-line">
+              <tbody>
                 <Counts name="All clamps" image={prefill.image} prompt={prefill.text} generated={decode} />
-                {clamps.map((clamp, i) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: in the request's order; one feature may come twice
-                  <Counts key={i} name={<ClampName clamp={clamp} />} {...clamp} />
-                ))}
               </tbody>
+              {clamps.map((clamp, i) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: in the request's order; one feature may come twice
+                <tbody key={i} className="border-line border-t">
+                  <tr>
+                    <th scope="rowgroup" colSpan={4} className="pt-1 text-left font-normal">
+                      <ClampName clamp={clamp} />
+                    </th>
+                  </tr>
+                  <Counts name={<span className="text-muted text-xs">positions</span>} {...clamp} />
+                </tbody>
+              ))}
             </table>
           </div>
         )}
@@ -115,6 +122,7 @@ function ClampName({ clamp }: { clamp: ClampReceipt }) {
       <span className="font-mono text-xs">{formatIndex(clamp.feature)}</span> {describeStrength(clamp)}, {describeScope(clamp.scope)}
       <span className="num block text-muted text-xs">
         mean activation {formatActivation(clamp.meanBefore)} → {formatActivation(clamp.meanAfter)}
+        {clamp.meanReencoded != null && `, found again by the encoder: ${formatActivation(clamp.meanReencoded)}`}
       </span>
     </>
   );

@@ -213,7 +213,7 @@ it("runs the request that is set up, and shows both answers with what differs an
   const baseline = within(await answer("Baseline"));
   expect(baseline.getByText(/nothing was changed/)).toBeDefined();
   // Positions are counted where there are some: the model alone has none.
-  expect(within(steered).getAllByRole("row", { hidden: true })).toHaveLength(3);
+  expect(within(steered).getAllByRole("row", { hidden: true })).toHaveLength(4);
   expect(baseline.queryByRole("table", { hidden: true })).toBeNull();
   expect(sent).toHaveLength(1);
   expect(sent[0]?.interventions).toMatchObject([{ feature: 7, op: "set", value: strengths.onPicture, scope: { type: "image" } }]);
