@@ -60,7 +60,7 @@ export function DosePanel({ curve, dictionary, baseline, arms, running, unwatche
   const section = useRef<HTMLElement>(null);
   // Where the window is scrolled to is the browser's.
   useEffect(() => {
-    if (actions?.takeAsked()) section.current?.scrollIntoView?.({ block: "start" });
+    if (section.current && actions?.takeAsked()) bringToTop(section.current);
   }, [actions]);
   const { clamp, points, words } = curve;
   const feature = useQuery(featureQueryOptions(dictionary, clamp.feature)).data?.feature;
@@ -84,7 +84,12 @@ export function DosePanel({ curve, dictionary, baseline, arms, running, unwatche
   );
 
   return (
-    <section ref={section} aria-labelledby={titleId} className="scroll-mt-28 border-line border-t pt-4 md:scroll-mt-0">
+    <section
+      ref={section}
+      aria-labelledby={titleId}
+      // Room for what is to come, so that it can be brought to the top before it is there.
+      className={cn("scroll-mt-28 border-line border-t pt-4", running && "min-h-[calc(100dvh-9rem)]")}
+    >
       <div className="flex items-start justify-between gap-2">
         <h2 id={titleId} className="font-medium text-sm">
           Dose curve of <span dir="auto">{name}</span>
@@ -157,6 +162,14 @@ export function DosePanel({ curve, dictionary, baseline, arms, running, unwatche
       </ol>
     </section>
   );
+}
+
+/** To the top of the column that scrolls by itself (`data-scrolls`), where it does; else of the window. */
+function bringToTop(section: HTMLElement): void {
+  const column = section.closest("[data-scrolls]");
+  if (column && getComputedStyle(column).overflowY === "auto") {
+    column.scrollTop += section.getBoundingClientRect().top - column.getBoundingClientRect().top;
+  } else section.scrollIntoView?.({ block: "start" });
 }
 
 interface LegendProps {

@@ -14,7 +14,7 @@ const cell = "num whitespace-nowrap px-2 py-1 text-right align-top";
 function Counts({ name, image, prompt, generated }: { name: ReactNode; image: Count; prompt: Count; generated: Count }) {
   return (
     <tr>
-      <th scope="row" className="py-1 pr-2 text-left align-top font-normal">
+      <th scope="row" className="whitespace-nowrap py-1 pr-2 text-left align-top font-normal">
         {name}
       </th>
       {[image, prompt, generated].map(({ planned, changed }, i) => (

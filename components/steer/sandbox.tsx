@@ -309,7 +309,10 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           }
           className="md:col-start-2 md:row-span-2 md:row-start-1 lg:col-start-3 lg:row-span-1"
         >
-          <div className="md:sticky md:top-28 md:max-h-[calc(100dvh-8rem)] md:overflow-y-auto md:-mx-1 md:px-1 md:pt-1 md:pb-4">
+          <div
+            data-scrolls
+            className="md:sticky md:top-28 md:max-h-[calc(100dvh-8rem)] md:overflow-y-auto md:-mx-1 md:px-1 md:pt-1 md:pb-4"
+          >
             <AnswersPanel
               run={run}
               stale={run.status !== "idle" && run.key !== link}
