@@ -139,7 +139,7 @@ class ModelSource:
         return prompts
 
     def piece(self, number: int) -> Tensor:
-        """Hidden states of the wanted positions of some examples, float32 [n, H, D]."""
+        """Hidden states of the wanted positions of some examples, [n, H, D] in the model's own dtype, which is exact and may be half as large."""
         first = number * self.together
         prompts = self.prompts_of(self._example(i) for i in range(first, first + self.together))
         found: dict[int, Tensor] = {}
@@ -151,4 +151,4 @@ class ModelSource:
                 else:
                     self.causes["The model's hidden states hold numbers out of range."] += 1
         empty = torch.zeros(0, len(self.blocks), self.width, device=self.hooked.device)
-        return torch.cat([empty, *(found[i] for i in sorted(found))])
+        return torch.cat([empty, *(found[i] for i in sorted(found))]).to(self.hooked.dtype)

@@ -14,7 +14,7 @@ class Source(Protocol):
     """Where hidden states come from, piece by piece."""
 
     def piece(self, number: int) -> Tensor:
-        """Hidden states of the piece of that number, float32 [n, H, D] at H hooks; the same whenever it is asked for, and there is no last one."""
+        """Hidden states of the piece of that number, [n, H, D] at H hooks; the same whenever it is asked for, and there is no last one."""
         ...
 
 
@@ -51,11 +51,11 @@ class Stream:
         self.held = held[order.to(held.device)]
 
     def sample(self, tokens: int) -> Tensor:
-        """The first tokens of the filled buffer, [n, H, D], which are learned from later all the same."""
+        """The first tokens of the filled buffer, float32 [n, H, D], which are learned from later all the same."""
         if self.held is None:
             self._fill()
         assert self.held is not None
-        return self.held[:tokens]
+        return self.held[:tokens].float()
 
     def batch(self, tokens: int) -> Tensor:
         """The next batch, float32 [tokens, H, D]."""
@@ -64,7 +64,7 @@ class Stream:
         assert self.held is not None
         batch, self.held = self.held[:tokens], self.held[tokens:]
         self.tokens += tokens
-        return batch
+        return batch.float()
 
     def state(self) -> dict[str, Any]:
         """Everything that the next batches depend on, for a checkpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -224,6 +225,16 @@ def test_states_are_the_models_own(tiny: Checkpoint, pictures: np.ndarray) -> No
         images = states[:, hook].reshape(4, 21, 32)[:, :16].reshape(-1, 32)
         torch.testing.assert_close(images, own[layer].image.float(), atol=1e-3, rtol=1e-3)
         assert not torch.allclose(images, states[:, 1 - hook].reshape(4, 21, 32)[:, :16].reshape(-1, 32))
+
+
+def test_holds_states_in_the_models_own_dtype(tiny: Checkpoint, pictures: np.ndarray) -> None:
+    model = copy.deepcopy(tiny.model).bfloat16()
+    source = ModelSource(model, tiny.processor, ["model.layers.1"], [Example("one", partial(shown, pictures, 0))], "image", 0)
+    stream = Stream(source, 64, 0)
+    batch = stream.batch(16)
+    assert stream.held is not None
+    assert (stream.held.dtype, batch.dtype) == (torch.bfloat16, torch.float32)
+    assert torch.equal(batch, batch.bfloat16().float())
 
 
 def test_counts_what_cannot_be_read(tiny: Checkpoint, pictures: np.ndarray) -> None:
