@@ -208,11 +208,11 @@ def test_a_request_joins_others_under_way(demo: tuple[TorchEngine, list[Any]]) -
     for first, second in ((long, late), (late, long)):
         under_way = Together(engine.hooked)
         ids: dict[int, list[int]] = {0: [], 1: []}
-        under_way.add(0, engine._job(Asked(first, pictures[:1])))
+        under_way.add(0, engine.job(Asked(first, pictures[:1])))
         steps = 0
         while under_way.jobs:
             if steps == 2:
-                under_way.add(1, engine._job(Asked(second, pictures[1:2])))
+                under_way.add(1, engine.job(Asked(second, pictures[1:2])))
             for i, event in under_way.step():
                 if not isinstance(event, FacetError) and event["type"] == "token":
                     ids[i].append(event["id"])

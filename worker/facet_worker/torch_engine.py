@@ -260,7 +260,7 @@ class TorchEngine:
     ) -> Iterator[dict[str, Any]]:
         """Runs the arms and tells of them token by token; refuses at once what can be refused without running the model."""
         together = Together(self.hooked)
-        together.add(0, self._job(Asked(request, images, units, cancelled, tap)))
+        together.add(0, self.job(Asked(request, images, units, cancelled, tap)))
         return _alone(together)
 
     def generate_together(self, asked: Sequence[Asked]) -> Iterator[Told]:
@@ -272,12 +272,13 @@ class TorchEngine:
         together = Together(self.hooked)
         for owner, one in enumerate(asked):
             try:
-                together.add(owner, self._job(one))
+                together.add(owner, self.job(one))
             except FacetError as error:
                 yield owner, error
         yield from together.run()
 
-    def _job(self, asked: Asked) -> Job:
+    def job(self, asked: Asked) -> Job:
+        """A request planned, for `Together`. Throws what can be refused without running the model."""
         request = asked.request
         served = self._find(request["dictionary"], request.get("version"))
         prompt = self.prompter.assemble(request["messages"], asked.images, request["sampling"]["maxTokens"])

@@ -56,8 +56,8 @@ class Admission:
     def __init__(self, size: RunSize, capacity: int, free: Callable[[], int]) -> None:
         self.size, self.capacity, self.free = size, capacity, free
 
-    def __call__(self, positions: int, arms: int, max_tokens: int, latents: int) -> None:
-        """Throws `too_large` and `engine_busy`; see `RunSize.bytes`."""
+    def __call__(self, positions: int, arms: int, max_tokens: int, latents: int, held: int = 0) -> int:
+        """The estimate, where there is room for it beside what other runs `held`. Throws `too_large` and `engine_busy`; see `RunSize.bytes`."""
         wanted = self.size.bytes(positions, arms, max_tokens, latents)
         run = f"{arms} answers of up to {max_tokens} tokens to a prompt of {positions} positions take about {_said(wanted)}"
         if wanted > self.capacity:
@@ -66,8 +66,10 @@ class Admission:
                 "too_large",
                 fix="Ask for fewer arms or tokens, or send fewer or smaller images.",
             )
-        if wanted > self.free():
+        # What others hold they may not have taken yet.
+        if wanted > min(self.free(), self.capacity - held):
             raise FacetError(f"This worker has too little memory free just now: {run}.", "engine_busy", retry_after_s=10)
+        return wanted
 
 
 def admission_of(engine: Any, device: torch.device, limit: int | None) -> Admission | None:

@@ -65,8 +65,8 @@ class EventStream(Response):
         encode: Encode = ndjson,
         media_type: str = "application/x-ndjson",
         end: bytes = b"",
-        alive: bytes = b"\n",
         refused: Callable[[FacetError], Response] = error_response,
+        alive: bytes = b"\n",
     ) -> None:
         """`encode` makes bytes of an event; `end` follows the last; `alive` means nothing to whoever reads."""
         super().__init__(media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import io
 import json
 import threading
@@ -52,7 +53,7 @@ class Worker:
         self.server.should_exit = True
 
     def until_idle(self) -> None:
-        wait_for(lambda: self.host.line.running is None and not len(self.host.line))
+        wait_for(lambda: self.host.line.running == 0 and not len(self.host.line))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -106,3 +107,27 @@ def long_body(pixels: Pixels, tokens: int = 200, **more: Any) -> dict[str, Any]:
     """A request whose one arm writes that many tokens, whatever the model thinks."""
     sampling = {"maxTokens": tokens, **more.pop("sampling", {})}
     return body_of(pixels, tap={"force": {"steered": [10] * tokens}}, controls=[], sampling=sampling, alternatives=0, **more)
+
+
+class Asking:
+    """A request whose answer is read line by line, over a socket that can be closed at any time."""
+
+    def __init__(self, worker: Worker, body: Any) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
+        self.connection.request("POST", "/v1/generate", json.dumps(body))
+        self.answer: http.client.HTTPResponse | None = None
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        self.answer = self.answer or self.connection.getresponse()
+        while line := self.answer.readline():
+            if line.strip():
+                yield json.loads(line)
+
+    def read(self, n: int) -> list[dict[str, Any]]:
+        lines = self.lines()
+        return [next(lines) for _ in range(n)]
+
+    def close(self) -> None:
+        if self.answer:
+            self.answer.close()
+        self.connection.close()

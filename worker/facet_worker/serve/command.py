@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from facet_worker.errors import FacetError
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=8321, help="0 takes a free one (%(default)s)")
     add("--token-file", type=Path, help="a file with the token that clients must show; else FACET_WORKER_TOKEN, else none")
     add("--queue", type=int, default=usual.queue, help="how many requests may wait (%(default)s)")
+    add("--concurrency", type=int, help="how many requests run at once, as one batch (default: 8 on a GPU, else 1)")
     add("--device", default="", help="cpu, cuda, cuda:1 … (default: cuda where there is one)")
     add("--dtype", choices=["float32", "bfloat16", "float16"], help="of the model's arithmetic (default: bfloat16 on a GPU, else float32)")
     add("--max-positions", type=int, help="prompt and answer together, in tokens, where that is less than the model's own limit")
@@ -97,7 +99,7 @@ def serve(options: argparse.Namespace) -> None:
     token = read_token(options.token_file)
     model, revision = model_of(options.model)
     folders = dictionaries_of(options.dictionary)
-    for name in ("queue", "max_positions", "memory_mib", "request_mib", "image_megapixels", "grace"):
+    for name in ("queue", "concurrency", "max_positions", "memory_mib", "request_mib", "image_megapixels", "grace"):
         value = getattr(options, name)
         if value is not None and value < (0 if name in ("queue", "grace") else 1e-6):
             raise FacetError(f"--{name.replace('_', '-')} is {value}, which is too little.", "invalid_request", fix="Give more.")
@@ -123,8 +125,9 @@ def serve(options: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = options.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
+    concurrency = options.concurrency or (8 if device.startswith("cuda") else 1)
     engine = TorchEngine.load(model, folders, revision, device, dtype, options.model_id)
-    host = EngineHost(engine, settings)
+    host = EngineHost(engine, replace(settings, concurrency=concurrency))
 
     def ready() -> None:
         print(f"facet-worker is ready at {address_of(listening)} with {', '.join(engine.dictionaries())} ({device}, {dtype})", flush=True)

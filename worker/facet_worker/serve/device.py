@@ -79,7 +79,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """PyTorch says it by a class of its own on a GPU, and by a sentence where the processor's memory is out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "CUDA out of memory" in str(error))
+    said = ("can't allocate memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 
 def out_of_memory() -> FacetError:

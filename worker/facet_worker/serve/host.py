@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from facet_worker.engine import Engine, Pixels, Tap
 from facet_worker.errors import FacetError
+from facet_worker.jobs import Asked
 from facet_worker.serve import device as devices
 from facet_worker.serve.admission import admission_of
 from facet_worker.serve.line import Line
 from facet_worker.serve.metrics import Metrics, RunClock
+from facet_worker.serve.mixer import Mixer
 from facet_worker.serve.settings import Settings
 
 log = logging.getLogger("facet_worker")
@@ -31,7 +35,8 @@ class _End:
 
 
 class EngineHost:
-    """Runs requests on an engine one at a time, in a thread of their own. For one event loop.
+    """Runs requests on an engine in a thread of its own: as one batch where the model lets them and `concurrency` says so, else one at a time. For one event
+    loop.
 
     `on_broken` is told once when the device computes no more, which only a new process mends.
     """
@@ -46,11 +51,16 @@ class EngineHost:
             prompter.room = min(prompter.room, self.settings.max_positions)
         self.infos: list[dict[str, Any]] = [engine.info(ref) for ref in engine.dictionaries()]
         self.admission = admission_of(engine, self.device, self.settings.memory_bytes)
-        self.line = Line(self.settings.queue)
-        self.metrics = Metrics(lambda: len(self.line), lambda: int(self.line.running is not None), lambda: devices.memory_use(self.device))
+        mixes = self.settings.concurrency > 1 and all(info.get("batching") == "mixed" for info in self.infos)
+        self.mixer = Mixer(engine, self._explain) if mixes else None
+        self.concurrency = self.settings.concurrency if mixes else 1
+        self.line = Line(self.settings.queue, self.concurrency)
+        self.metrics = Metrics(lambda: len(self.line), lambda: self.line.running, lambda: devices.memory_use(self.device))
         self.broken: str | None = None
         self.on_broken: Callable[[], None] = lambda: None
         self.closed: FacetError | None = None
+        self.being_read = 0
+        self._held = 0
         self._open: set[asyncio.Queue[Any]] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._checking: asyncio.Future[None] | None = None
@@ -78,19 +88,26 @@ class EngineHost:
         """
         clock = RunClock(self.metrics)
 
+        held = 0
+
+        def check(meta: dict[str, Any]) -> None:
+            # Told before the model runs, so that what does not fit is refused in time.
+            nonlocal held
+            held = self._admit(meta, request)
+
         def work(cancelled: Cancelled, say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
             queued = 1e3 * clock.seconds
             _refuse_long_text(self.engine, request)
-            for event in self.engine.generate(request, images(), units, lambda: cancelled() or enough(), tap(say) if tap else None):
-                if event["type"] == "meta":
-                    # Told before the model runs, so that what does not fit is refused in time.
-                    prompt = event["prompt"]
-                    self._admit(prompt["imageTokens"] + prompt["textTokens"], len(event["arms"]), request)
-                elif event["type"] == "token":
-                    clock.token()
-                elif event["type"] == "receipt":
-                    event["receipt"]["timingsMs"]["queued"] = round(queued, 2)
-                yield event
+            asked = Asked(request, images(), units, lambda: cancelled() or enough(), tap(say) if tap else None)
+            try:
+                for event in self._events(asked, check):
+                    if event["type"] == "token":
+                        clock.token()
+                    elif event["type"] == "receipt":
+                        event["receipt"]["timingsMs"]["queued"] = round(queued, 2)
+                    yield event
+            finally:
+                self._held -= held
 
         try:
             async for event in self._in_turn(endpoint, work):
@@ -98,10 +115,25 @@ class EngineHost:
         finally:
             clock.end()
 
-    def _admit(self, positions: int, arms: int, request: Mapping[str, Any]) -> None:
-        if self.admission:
-            latents = next(info["dictionary"]["numLatents"] for info in self.infos if info["dictionary"]["ref"] == request["dictionary"])
-            self.admission(positions, arms, request["sampling"]["maxTokens"], latents)
+    def _events(self, asked: Asked, check: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
+        if self.mixer is not None:
+            yield from self.mixer.generate(asked, check)
+            return
+        for event in self.engine.generate(asked.request, asked.images, asked.units, asked.cancelled, asked.tap):
+            if event["type"] == "meta":
+                check(event)
+            yield event
+
+    def _admit(self, meta: Mapping[str, Any], request: Mapping[str, Any]) -> int:
+        """Bytes that a run is given until it ends, by its first event. Throws as `Admission` does."""
+        if self.admission is None:
+            return 0
+        prompt = meta["prompt"]
+        latents = next(info["dictionary"]["numLatents"] for info in self.infos if info["dictionary"]["ref"] == request["dictionary"])
+        positions = prompt["imageTokens"] + prompt["textTokens"]
+        held = self.admission(positions, len(meta["arms"]), request["sampling"]["maxTokens"], latents, self._held)
+        self._held += held
+        return held
 
     async def features(self, request: dict[str, Any], image: Callable[[], Pixels]) -> dict[str, Any]:
         """`ImageFeatures` of a valid `AnalyseRequest`. Throws as `generate` does."""
@@ -116,7 +148,7 @@ class EngineHost:
         return found
 
     async def _in_turn(self, endpoint: str, work: Work) -> AsyncGenerator[dict[str, Any], None]:
-        outcome = "ok"
+        outcome, arrived = "ok", time.perf_counter()
         mailbox: asyncio.Queue[Any] = asyncio.Queue()
         gone = threading.Event()
         started = False
@@ -124,21 +156,15 @@ class EngineHost:
         def start() -> None:
             nonlocal started
             started = True
-            loop = asyncio.get_running_loop()
-
-            def say(item: Any) -> None:
-                loop.call_soon_threadsafe(put, item)
-
-            job = loop.run_in_executor(self._thread, self._job, work, gone.is_set, say)
-            job.add_done_callback(finish)
+            self._launch(work, gone.is_set, put).add_done_callback(finish)
 
         def put(item: Any) -> None:
             mailbox.put_nowait(item)
 
-        def finish(job: asyncio.Future[BaseException | None]) -> None:
+        def finish(job: asyncio.Future[FacetError | None]) -> None:
             # The turn ends here and not when the client is gone: the engine's thread still works on the last token then.
             self.line.leave(ticket)
-            put(job.exception() or job.result() or _End())
+            put(job.result() or _End())
 
         try:
             if self.closed:
@@ -166,30 +192,53 @@ class EngineHost:
         finally:
             self._open.discard(mailbox)
             self.metrics.requests.labels(endpoint, outcome).inc()
+            log.info("%s: %s after %.2f s", endpoint, outcome, time.perf_counter() - arrived)
 
-    def _job(self, work: Work, cancelled: Cancelled, say: Callable[[Any], None]) -> BaseException | None:
-        """In the engine's thread. What went wrong is an answer, so that no frame of the run, and no tensor in it, outlives this."""
+    def _launch(self, work: Work, cancelled: Cancelled, put: Callable[[Any], None]) -> asyncio.Future[FacetError | None]:
+        """Runs work in the engine's thread, one event at a time, so that what is under way takes turns; answers what went wrong."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[FacetError | None] = loop.create_future()
+
+        def say(item: Any) -> None:
+            loop.call_soon_threadsafe(put, item)
+
+        events = work(cancelled, say)
+
+        def turn() -> None:
+            going_on, error = self._advance(events, cancelled, say)
+            if going_on:
+                self._thread.submit(turn)
+            else:
+                loop.call_soon_threadsafe(ended.set_result, error)
+
+        self._thread.submit(turn)
+        return ended
+
+    def _advance(
+        self, events: Iterator[dict[str, Any]], cancelled: Cancelled, say: Callable[[Any], None]
+    ) -> tuple[bool, FacetError | None]:
+        """One event said: whether there may be more, and what went wrong. No frame of a run that failed, and no tensor in it, outlives this."""
+        failure: Exception
         try:
-            events = work(cancelled, say)
-            try:
-                for event in events:
-                    if cancelled():
-                        break
-                    say(event)
-            finally:
-                close = getattr(events, "close", None)
-                if close:
-                    close()
-            return None
+            event = next(events, None)
+            if event is not None and not cancelled():
+                say(event)
+                return True, None
+            close = getattr(events, "close", None)
+            if close:
+                close()
+            return False, None
         except FacetError as error:
-            return error.with_traceback(None)
+            return False, error.with_traceback(None)
         except Exception as error:
-            full = devices.is_out_of_memory(error)
-            if not full:
-                log.exception("A run failed.")
-        if full:
+            log.exception("A run failed.")
+            failure = error.with_traceback(None)
+        return False, self._explain(failure)
+
+    def _explain(self, failure: Exception) -> FacetError:
+        """What clients are told of what a model threw, with its memory given back and the device tried."""
+        if devices.is_out_of_memory(failure):
             devices.release_memory(self.device)
-            log.warning("A run was out of memory.")
             return devices.out_of_memory()
         try:
             devices.check_device(self.device)
@@ -204,12 +253,19 @@ class EngineHost:
             self.on_broken()
         return FacetError("The worker's device computes no more; it is being started anew.", "engine_unavailable", retry_after_s=30)
 
-    def refuse_early(self) -> None:
-        """Before a body is read: throws `engine_busy` where the line is full, `engine_unavailable` where the worker is being stopped."""
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While a body is read. Throws `engine_busy` where the line is full or as many bodies as may wait are being read, `engine_unavailable` where the
+        worker is being stopped."""
         if self.closed:
             raise self.closed
-        if self.line.full:
+        if self.line.full or self.being_read >= self.settings.queue + self.concurrency:
             raise self.line.busy()
+        self.being_read += 1
+        try:
+            yield
+        finally:
+            self.being_read -= 1
 
     async def check(self, patience: float = 10.0) -> None:
         """Runs the device. Throws `engine_unavailable` where it is broken, or gives no answer for `patience` seconds."""

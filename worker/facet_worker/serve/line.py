@@ -20,11 +20,11 @@ class Ticket:
 
 
 class Line:
-    """One request runs at a time and at most `bound` wait."""
+    """`concurrency` requests run at once and at most `bound` wait."""
 
-    def __init__(self, bound: int) -> None:
-        self.bound = bound
-        self.running: Ticket | None = None
+    def __init__(self, bound: int, concurrency: int = 1) -> None:
+        self.bound, self.concurrency = bound, concurrency
+        self.active: list[Ticket] = []
         self.waiting: list[Ticket] = []
         self._usual_seconds = 5.0
 
@@ -32,13 +32,18 @@ class Line:
         return len(self.waiting)
 
     @property
+    def running(self) -> int:
+        """How many have the turn."""
+        return len(self.active)
+
+    @property
     def full(self) -> bool:
-        return self.running is not None and len(self.waiting) >= self.bound
+        return self.running >= self.concurrency and len(self.waiting) >= self.bound
 
     @property
     def wait_seconds(self) -> int:
         """About how long until there is a place again, 1 to 60: what runs last took, on average."""
-        return max(1, min(60, math.ceil(self._usual_seconds)))
+        return max(1, min(60, math.ceil(self._usual_seconds / self.concurrency)))
 
     def busy(self) -> FacetError:
         """What a full line answers."""
@@ -65,8 +70,8 @@ class Line:
         if ticket.left:
             return
         ticket.left = True
-        if ticket is self.running:
-            self.running = None
+        if ticket in self.active:
+            self.active.remove(ticket)
             if ticket.started is not None:
                 self._usual_seconds += 0.3 * (time.monotonic() - ticket.started - self._usual_seconds)
         else:
@@ -74,8 +79,9 @@ class Line:
         self._move()
 
     def _move(self) -> None:
-        if self.running is None and self.waiting:
-            self.running = ticket = self.waiting.pop(0)
+        while self.running < self.concurrency and self.waiting:
+            ticket = self.waiting.pop(0)
+            self.active.append(ticket)
             ticket.started = time.monotonic()
             ticket.on_turn()
         for position, ticket in enumerate(self.waiting):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PROTOCOL = 1
 """The wire's number, `wireProtocol` of lib/core/worker-wire.ts."""
@@ -18,7 +18,8 @@ class Settings:
     ----------
     token : what clients must show; None lets everybody in who reaches the port
     taps : whether hidden states and logits may be asked for, and answers fixed: for tests and measurements
-    queue : how many requests may wait for the one that runs
+    queue : how many requests may wait for those that run
+    concurrency : how many run at once, as one batch, where the model lets them
     request_bytes : of a request's body
     image_pixels : of all images of one request together
     max_positions : prompt and answer together, in tokens, where that is less than the model has room for; None: the model's own
@@ -27,9 +28,10 @@ class Settings:
     grace_seconds : for which running answers may go on after the worker was told to stop
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     taps: bool = False
     queue: int = 16
+    concurrency: int = 1
     request_bytes: int = 64 * MIB
     image_pixels: int = 50_000_000
     max_positions: int | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx
@@ -14,34 +14,10 @@ import pytest
 
 from facet_worker.engine import Pixels
 from facet_worker.serve.answers import EventStream
-from facet_worker.serve.checks import Worker, body_of, long_body, running, wait_for
+from facet_worker.serve.checks import Asking, Worker, body_of, long_body, running, wait_for
 from facet_worker.serve.host import EngineHost
 from facet_worker.serve.settings import Settings
 from facet_worker.torch_engine import TorchEngine
-
-
-class Asking:
-    """A request whose answer is read line by line, over a socket that can be closed at any time."""
-
-    def __init__(self, worker: Worker, body: Any) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
-        self.connection.request("POST", "/v1/generate", json.dumps(body))
-        self.answer: http.client.HTTPResponse | None = None
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        self.answer = self.answer or self.connection.getresponse()
-        while line := self.answer.readline():
-            if line.strip():
-                yield json.loads(line)
-
-    def read(self, n: int) -> list[dict[str, Any]]:
-        lines = self.lines()
-        return [next(lines) for _ in range(n)]
-
-    def close(self) -> None:
-        if self.answer:
-            self.answer.close()
-        self.connection.close()
 
 
 @pytest.fixture
@@ -65,7 +41,7 @@ def test_stops_within_a_token_when_the_client_leaves(worker: Worker, picture: Pi
     before, cancelled = worker.metric("facet_tokens_total"), worker.metric("facet_requests_total", endpoint="generate", outcome="cancelled")
     with closing(Asking(worker, long_body(picture))) as asking:
         assert [line["type"] for line in asking.read(4)] == ["meta", "token", "token", "token"]
-        assert worker.host.line.running is not None
+        assert worker.host.line.running > 0
     left = time.monotonic()
     worker.until_idle()
     took = time.monotonic() - left
@@ -92,7 +68,7 @@ def test_tells_those_who_wait_where_they_are_and_refuses_beyond_the_last_place(w
                 # Who leaves the line gives up the place, and the run in front goes on.
                 second.close()
                 assert third.read(1) == [{"type": "queued", "position": 0}]
-                assert worker.host.line.running is not None
+                assert worker.host.line.running > 0
                 first.close()
                 rest = list(third.lines())
                 assert (rest[0]["type"], rest[-1]["type"]) == ("meta", "done")
@@ -101,10 +77,23 @@ def test_tells_those_who_wait_where_they_are_and_refuses_beyond_the_last_place(w
     worker.until_idle()
 
 
+def test_reads_no_more_bodies_at_once_than_may_wait(worker: Worker, picture: Pixels) -> None:
+    worker.until_idle()
+    half = b"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(worker.host.settings.queue + 1):
+            stack.enter_context(socket.create_connection(("127.0.0.1", worker.port))).sendall(half)
+        wait_for(lambda: worker.host.being_read == worker.host.settings.queue + 1)
+        busy = worker.client.post("/v1/generate", json=body_of(picture))
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "engine_busy")
+    wait_for(lambda: worker.host.being_read == 0)
+    assert worker.generate(body_of(picture))[-1] == {"type": "done"}
+
+
 def test_serves_others_while_one_does_not_read(worker: Worker, picture: Pixels) -> None:
     worker.until_idle()
     with closing(Asking(worker, long_body(picture, 100))):
-        wait_for(lambda: worker.host.line.running is not None)
+        wait_for(lambda: worker.host.line.running > 0)
         assert worker.generate(body_of(picture))[-1] == {"type": "done"}
 
 

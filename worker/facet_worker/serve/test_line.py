@@ -31,5 +31,5 @@ def test_serves_in_order_and_tells_positions_only_when_they_change() -> None:
     assert (second.turns, fourth.turns, fourth.positions) == (1, 0, [2, 1, 0])
     line.leave(second.ticket)
     line.leave(fourth.ticket)
-    assert (third.turns, fourth.turns, line.running, len(line)) == (0, 1, None, 0)
+    assert (third.turns, fourth.turns, line.running, len(line)) == (0, 1, 0, 0)
     assert Watcher(line).turns == 1

@@ -20,8 +20,8 @@ def guarded(host: EngineHost, endpoint: str, handler: Handler) -> Handler:
     async def handle(request: Request) -> Response:
         unread = Unread(request.receive)
         try:
-            host.refuse_early()
-            return await handler(Request(request.scope, unread))
+            with host.reading():
+                return await handler(Request(request.scope, unread))
         except FacetError as error:
             host.metrics.requests.labels(endpoint, error.code).inc()
             await drain(unread, host.settings.request_bytes)

@@ -22,7 +22,7 @@ def state_routes(host: EngineHost) -> list[Route]:
             "requestBytes": settings.request_bytes,
             "imagePixels": settings.image_pixels,
             "maxPositions": first["maxPositions"],
-            "concurrency": 1,
+            "concurrency": host.concurrency,
             "queue": settings.queue,
         }
         identity = {"protocol": PROTOCOL, "name": first["name"], "version": first["version"]}
@@ -33,8 +33,7 @@ def state_routes(host: EngineHost) -> list[Route]:
         started = time.perf_counter()
         await host.check()
         took = round(1e3 * (time.perf_counter() - started), 2)
-        running = int(host.line.running is not None)
-        state = {"status": "ok", "device": str(host.device), "deviceMs": took, "running": running, "waiting": len(host.line)}
+        state = {"status": "ok", "device": str(host.device), "deviceMs": took, "running": host.line.running, "waiting": len(host.line)}
         return JSONResponse(state, headers={"Cache-Control": "no-store"})
 
     async def metrics(_request: Request) -> Response:
