@@ -161,6 +161,7 @@ def test_refuses_in_the_clients_own_errors(client: openai.OpenAI, server: _Serve
 
     clamps: Any = {"interventions": [{"feature": 10**6}]}
     assert refusal(openai.UnprocessableEntityError, extra_body=clamps)["code"] == "clamp_nowhere"
+    assert refusal(openai.UnprocessableEntityError, extra_body=clamps, stream=True)["code"] == "clamp_nowhere"
     generated: Any = {"interventions": [{"feature": 3, "scope": {"type": "generated"}}]}
     assert refusal(openai.UnprocessableEntityError, extra_body=generated, max_tokens=1)["code"] == "clamp_nowhere"
     assert refusal(openai.NotFoundError, model="facet-emoji/other")["code"] == "dictionary_not_found"
