@@ -39,7 +39,7 @@ export interface EngineUnderTest {
 export interface Capabilities {
   /** What a tap writes into the states changes the run: through a connection it only looks. */
   tapWrites: boolean;
-  /** An arm's numbers are the same to the last bit whatever runs beside it; else within 1e-4, and its tokens and counts all the same. */
+  /** An arm's numbers are the same to the last bit whatever runs beside it or looks at it; else within 1e-4, and its tokens and counts all the same. */
   exactBeside: boolean;
   /** Log-probabilities are computed by lib/core/sampling.ts; elsewhere the last bits of exp and ln may differ. */
   exactLogprobs: boolean;
