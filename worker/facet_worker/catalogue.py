@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -78,6 +79,7 @@ class Pictures:
         for group in range(self._file.num_row_groups):
             for row, sha in enumerate(self._file.read_row_group(group, ["sha256"]).column(0).to_pylist()):
                 self._where[sha] = (group, row)
+        self.hashes = list(self._where)
         self._held: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -86,10 +88,6 @@ class Pictures:
 
     def __contains__(self, sha: str) -> bool:
         return sha in self._where
-
-    @property
-    def hashes(self) -> list[str]:
-        return list(self._where)
 
     def load(self, sha: str) -> Image.Image:
         """RGB. Throws `image_not_found`, or `unreadable_image` for bytes that are no whole picture."""
@@ -135,16 +133,23 @@ class Catalogue:
     def num_latents(self) -> int:
         return int(self.entry["num_latents"])
 
-    def features(self, wanted: Collection[int] | None = None) -> Iterator[FeatureRecord]:
-        """The wanted features (all, where None) that are alive, ascending, each with its maps. Throws `bundle_invalid`."""
+    def indices(self, wanted: Collection[int] | None = None) -> list[int]:
+        """The wanted features (all, where None) that are alive, ascending."""
+        return sorted(self._alive(wanted))
+
+    def _alive(self, wanted: Collection[int] | None) -> dict[int, tuple[float, int | None, bool]]:
         chosen = None if wanted is None else frozenset(wanted)
         columns = ["index", "max_activation", "images", "dead", "always_on"]
         numbers = _open(self.folder / "features.parquet").read(columns).to_pydict()
-        alive = {
+        return {
             index: (float(most or 0), images, bool(always))
             for index, most, images, dead, always in zip(*(numbers[name] for name in columns), strict=True)
             if not dead and (chosen is None or index in chosen)
         }
+
+    def features(self, wanted: Collection[int] | None = None) -> Iterator[FeatureRecord]:
+        """The wanted features (all, where None) that are alive, ascending, each with its maps. Throws `bundle_invalid`."""
+        alive = self._alive(wanted)
         maps = self._maps(alive)
         at = next(maps, None)
         for index in sorted(alive):
@@ -162,10 +167,10 @@ class Catalogue:
         columns = ["index", "band", "rank", "rows", "cols", "peak", "mean", "image", "positions", "values"]
         current: int | None = None
         own: dict[str, list[ActivationMap]] = {}
+        indices, bands = pa.array(sorted(alive), pa.int32()), pa.array(BANDS)
         for batch in _open(self.folder / "activations.parquet").iter_batches(8192, columns=columns):
-            for row in batch.to_pylist():
-                if row["index"] not in alive or row["band"] not in BANDS:
-                    continue
+            mine = pc.and_(pc.is_in(batch["index"].cast(pa.int32()), indices), pc.is_in(batch["band"].cast(pa.string()), bands))
+            for row in batch.filter(mine).to_pylist():
                 if row["index"] != current:
                     if current is not None:
                         yield current, _ranked(own)

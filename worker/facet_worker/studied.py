@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ class Generates(Protocol):
     model_id: str
 
     def generate_together(self, asked: Sequence[Asked]) -> Iterator[Told]: ...
+
+    def features(self, request: dict[str, Any], images: Sequence[Pixels], cancelled: Callable[[], bool]) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ class StudiedModel:
                 elif event["type"] == "receipt" and isinstance(kept, dict):
                     kept[event["receipt"]["arm"]] = event["receipt"]
         return out
+
+    def fires(self, picture: Pixels) -> frozenset[int]:
+        """Every feature that fires anywhere on a picture. Throws `FacetError`."""
+        everything = {"dictionary": self.dictionary, "limit": 1 << 31}
+        found = self.engine.features(everything, [picture], lambda: False)
+        return frozenset(int(feature["index"]) for feature in found["features"])
 
     def answers(self, asked: Sequence[tuple[Pixels, str]], max_tokens: int = 16) -> list[str | FacetError]:
         """The model's own answer to each question about its picture."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,19 +79,27 @@ class ExplainRun:
 
     def __init__(
         self, catalogue: Catalogue, settings: ExplainSettings, store: Store, asker: EndpointAsker | None = None, studied: StudiedModel | None = None,
-        log: Callable[[str], None] = print,
+        tick: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
-        """Throws `invalid_request` where a method lacks what it asks, or the folder holds another configuration's answers."""
+        """`tick` is called for each feature that is through with one of the `passes`. Throws `invalid_request` where a method lacks what it asks, or the folder holds another configuration's answers."""
         for method in settings.methods:
             if method not in METHODS:
                 raise FacetError(f"{method} is no explainer.", "invalid_request", fix=f"Choose of {', '.join(METHODS)}.")
             if (method != CAUSAL and asker is None) or (method != TOP_IMAGES and studied is None):
                 fix = f"{CAUSAL} asks the studied model, {TOP_IMAGES} the endpoint, {BOTH} both."
                 raise FacetError(f"The explainer {method} lacks somebody to ask.", "invalid_request", fix=fix)
-        self.catalogue, self.settings, self.store, self.asker, self.studied, self.log = catalogue, settings, store, asker, studied, log
+        self.catalogue, self.settings, self.store, self.asker, self.studied, self.tick = catalogue, settings, store, asker, studied, tick
         self._stop: BaseException | None = None
-        self._done = threading.Lock()
-        self._count = 0
+        self._ticking = threading.Lock()
+
+    @property
+    def passes(self) -> int:
+        """How often every feature is gone through."""
+        return 1 + self._steers
+
+    @property
+    def _steers(self) -> bool:
+        return self.studied is not None and (CAUSAL in self.settings.methods or BOTH in self.settings.methods)
 
     def run(self, wanted: Collection[int] | None = None, retry_failed: bool = False) -> tuple[list[Explanation], ExplainReport]:
         """Explains the wanted features (all alive ones where None); answers every row that there is now, and the report.
@@ -103,8 +111,9 @@ class ExplainRun:
         self.store.agree("explain", self.settings.identity(self.catalogue, self.asker, self.studied))
         if retry_failed:
             steps = [*self.settings.methods, *(f"{REFINE}{m}" for m in self.settings.methods), STEER]
-            self.log(f"asking again for {sum(self.store.forget_failures(step) for step in steps)} failures")
-        if self.studied is not None and (CAUSAL in self.settings.methods or BOTH in self.settings.methods):
+            for step in steps:
+                self.store.forget_failures(step)
+        if self.studied is not None and self._steers:
             self._steer(self.studied, wanted)
         self._ask(wanted)
         if isinstance(self._stop, FacetError):
@@ -122,13 +131,14 @@ class ExplainRun:
                 failure = isinstance(said, FacetError)
                 body = {"at": now(), "failure": str(said)} if isinstance(said, FacetError) else {"at": now(), "said": causal.to_json(said)}
                 self.store.keep_record(STEER, str(record.index), body, "engine" if failure else None, [])
-            self._count += len(part)
-            self.log(f"steered {self._count} features")
+                self.tick()
             part.clear()
 
         for record in self.catalogue.features(wanted):
             if self.store.record(STEER, str(record.index)) is None:
                 part.append(record)
+            else:
+                self.tick()
             if len(part) >= studied.batch:
                 flush()
         if part:
@@ -144,7 +154,6 @@ class ExplainRun:
     def _ask(self, wanted: Collection[int] | None) -> None:
         """Phase 2: everything that the endpoint is asked, so many features at a time as it may get requests."""
         many = self.asker.settings.concurrency if self.asker else 1
-        self._count = 0
         with ThreadPoolExecutor(many) as pool:
             under_way: set[Future[None]] = set()
             try:
@@ -179,10 +188,8 @@ class ExplainRun:
                 row = self._row(method, record.index)
                 if row is not None and row.text is not None:
                     self._keep(f"{REFINE}{method}", record.index, by_pictures.refine(row, self.asker, self.settings.refiner))
-        with self._done:
-            self._count += 1
-            if self._count % 100 == 0:
-                self.log(f"explained {self._count} features")
+        with self._ticking:
+            self.tick()
 
     def _keep(self, step: str, index: int, found: Outcome) -> None:
         self.store.keep_record(step, str(index), found.body(), found.cause, found.asked)
@@ -209,15 +216,12 @@ class ExplainRun:
         report = ExplainReport(endpoint=self.asker.report() if self.asker else None)
         report.stopped = None if self._stop is None else str(self._stop)
         rows = []
-        for index in self._indices(wanted):
+        for index in self.catalogue.indices(wanted):
             report.features += 1
             own = [row for method in self.settings.methods if (row := self._counted(method, index, report)) is not None]
             chosen = next((row for row in own if row.label), next((row for row in own if row.text), None))
             rows += [row.prefer() if row is chosen else row for row in own]
         return rows, report
-
-    def _indices(self, wanted: Collection[int] | None) -> Iterator[int]:
-        return (record.index for record in self.catalogue.features(wanted))
 
     def _counted(self, method: str, index: int, report: ExplainReport) -> Explanation | None:
         kept = self.store.record(method, str(index))

@@ -55,7 +55,7 @@ def running(
     store = Store(folder / "run")
     asker = EndpointAsker(EndpointSettings(url, "explainer", **{"first_wait_s": 0.01, "timeout_s": 0.5, "attempts": 2, **more}), store)
     try:
-        yield ExplainRun(Catalogue(folder / "bundle"), settings or ExplainSettings((TOP_IMAGES,)), store, asker, model, log=lambda _: None)
+        yield ExplainRun(Catalogue(folder / "bundle"), settings or ExplainSettings((TOP_IMAGES,)), store, asker, model)
     finally:
         asker.close()
         store.close()
