@@ -13,12 +13,17 @@ from facet_worker.pipeline.settings import read_settings
 from facet_worker.pipeline.steps import HELP, MODULES, Context, run_step, sections
 from facet_worker.pipeline.troubles import Troubles
 
+RETRIES = ("explain", "score")
+"""Steps whose failures can be tried again on request."""
+
 
 def add_commands(commands: Any) -> None:
     """Subcommands into an argparse `add_subparsers()`."""
     for name in MODULES:
         parser: argparse.ArgumentParser = commands.add_parser(name, help=HELP[name])
         parser.add_argument("pipeline", type=Path, help="the pipeline's TOML file; docs/pipeline.md lists its settings")
+        if name in RETRIES:
+            parser.add_argument("--retry-failed", action="store_true", help="ask and measure again what failed before")
     parser = commands.add_parser("run", help="every step that the pipeline's file has a section of, in order")
     parser.add_argument("pipeline", type=Path)
 
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     with RunFolder.open(settings.run_folder) as folder:
         for name in names:
             before = _finished(folder, name)
-            _told(name, run_step(name, Context(settings, folder)), before is None)
+            _told(name, run_step(name, Context(settings, folder, getattr(options, "retry_failed", False))), before is None)
 
 
 def _finished(folder: RunFolder, name: str) -> dict[str, Any] | None:

@@ -14,7 +14,11 @@ from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.pipeline.settings import Section, Settings
 
 # In the order in which `run` does them.
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "train": "facet_worker.training.section",
+    "explain": "facet_worker.explainers.section",
+    "score": "facet_worker.scorers.section",
+}
 HELP: dict[str, str] = {
     "train": "train dictionaries on an image set's activations",
     "cache": "find what lights each feature up, in one pass over an image set",
@@ -26,10 +30,11 @@ HELP: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a step is given: the checked file, and the run folder, which this process holds."""
+    """What a step is given: the checked file, the run folder, which this process holds, and whether what failed before is to be tried again."""
 
     settings: Settings
     run: RunFolder
+    retry_failed: bool = False
 
 
 def sections() -> dict[str, type[Section]]:

@@ -1,0 +1,178 @@
+"""The command on a pipeline's file: resumed after kill -9, stopped at a cost limit, its key nowhere, and the embedded model explained and scored offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from facet_worker.__main__ import main
+from facet_worker.bundle import SCHEMAS
+from facet_worker.endpoint.false_endpoint import question, serving
+from facet_worker.scorers.tiny_vision import write_clip, write_detector, write_segmenter
+from facet_worker.small_bundle import HOOK, write_small_bundle
+
+ROOT = Path(__file__).parents[3]
+LABEL = "[LABEL]: red things\n[CONCEPT]: colour"
+
+
+def answer(body: dict[str, Any], _: int) -> str:
+    said = question(body)
+    return "yes" if "yes or no" in said else LABEL if "[LABEL]" in said else "[EXPLANATION]: Red things."
+
+
+def pipeline(folder: Path, url: str, more: str = "") -> Path:
+    """A file that explains and scores the small bundle by an endpoint."""
+    file = folder / "pipeline.toml"
+    endpoint = f'url = "{url}"\nmodel = "explainer"\nkey_env = "SOME_KEY"\nattempts = 2\nfirst_wait_s = 0.01\n'.replace(
+        "first_wait_s = 0.01\n", ""
+    )
+    file.write_text(
+        f'run = "run"\n[model]\npath = "nowhere"\n[explain]\nexplainers = ["top-images"]\nbundle = "bundle"\n[explain.endpoint]\n{endpoint}{more}\n'
+        f'[score]\nmetrics = ["consistency", "detection"]\nbundle = "bundle"\n[score.endpoint]\n{endpoint}'
+    )
+    return file
+
+
+def test_explains_and_scores_by_an_endpoint_and_stores_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-secret-3")
+    write_small_bundle(tmp_path / "bundle")
+    with serving(answer) as endpoint:
+        file = str(pipeline(tmp_path, endpoint.url))
+        assert main(["explain", file]) == 0
+        assert main(["score", file]) == 0
+        asked = len(endpoint.bodies)
+        assert set(endpoint.keys) == {"Bearer sk-secret-3"}
+        assert main(["run", file]) == 0
+        assert len(endpoint.bodies) == asked
+    table = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet")
+    assert table.schema.equals(SCHEMAS["explanations"])
+    assert table.column("label").to_pylist() == ["red things"] * 3 + [None]
+    scores = pq.read_table(tmp_path / "run/score" / HOOK / "scores.parquet")
+    assert scores.schema.equals(SCHEMAS["scores"])
+    assert {(row["metric"], row["value"]) for row in scores.to_pylist()} == {("consistency", 1), ("detection", 0.5)}
+    manifest = json.loads((tmp_path / "run/explain/manifest.json").read_text())
+    assert manifest["report"][HOOK]["methods"] == {"top-images": {"explained": 3, "failed": {"no_images": 1}, "left": 0}}
+    assert manifest["troubles"] == [
+        {"cause": f"{HOOK}: no explanation by top-images, no picture lights the feature up", "count": 1, "examples": []}
+    ]
+    assert set(manifest["files"]) == {f"{HOOK}/explanations.parquet"}
+    said = capfd.readouterr()
+    assert "explain: done" in said.err
+    assert "sk-secret-3" not in said.err + said.out
+    assert all(b"sk-secret-3" not in path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
+
+
+def test_goes_on_after_kill_9_and_asks_nothing_twice(tmp_path: Path) -> None:
+    write_small_bundle(tmp_path / "bundle", features=14, images=80)
+
+    def slow(body: dict[str, Any], number: int) -> str:
+        time.sleep(0.1)
+        return answer(body, number)
+
+    with serving(slow) as endpoint:
+        file = pipeline(tmp_path, endpoint.url, "concurrency = 2")
+        command = [sys.executable, "-m", "facet_worker", "explain", str(file)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker")}
+        worker = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while len(endpoint.bodies) < 5 and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        before = len(endpoint.bodies)
+        assert 5 <= before < 12
+        assert not (tmp_path / "run/explain" / HOOK / "explanations.parquet").exists()
+        subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+        bodies = [json.dumps(body) for body in endpoint.bodies]
+        # Twelve features' pictures and one refiner's question; those two under way when it was killed may have come twice.
+        assert len(set(bodies)) == 13
+        assert len(bodies) - len(set(bodies)) <= 2
+        assert set(bodies[before:]).isdisjoint(bodies[: before - 2])
+    table = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet")
+    assert table.column("label").to_pylist().count("red things") == 12
+
+
+def test_a_cost_limit_ends_the_command_and_says_what_is_left(tmp_path: Path, capfd: Any) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    money = "concurrency = 1\nprice_read = 1000\nprice_written = 1000\nimage_tokens = 10\ncost_limit = "
+    with serving(answer) as endpoint:
+        assert main(["explain", str(pipeline(tmp_path, endpoint.url, f"{money}1.4"))]) == 2
+        said = capfd.readouterr().err
+        assert "The cost limit leaves" in said
+        assert "Left to explain of model.layers.1:" in said
+        assert "Raise cost_limit" in said
+        assert main(["explain", str(pipeline(tmp_path, endpoint.url, f"{money}20"))]) == 0
+        assert len(endpoint.bodies) == 4
+
+
+def test_failures_are_asked_again_on_request(tmp_path: Path) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    with serving(lambda *_: "It is red.") as endpoint:
+        file = str(pipeline(tmp_path, endpoint.url))
+        assert main(["explain", file]) == 0
+        endpoint.behaviour = answer
+        assert main(["explain", file]) == 0
+        assert len(endpoint.bodies) == 3
+        assert main(["explain", "--retry-failed", file]) == 0
+    labels = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet").column("label").to_pylist()
+    assert labels == ["red things"] * 3 + [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('explainers = ["top-images"]\nbundel = "x"', "bundle is meant?"),
+        ("explainers = []", "explain.explainers"),
+        ('explainers = ["magic"]', "explain.explainers"),
+        ('explainers = ["top-images"]', "has no cache yet"),
+        ('explainers = ["top-images"]\nbundle = "bundle"', "lacks somebody to ask"),
+        ('explainers = ["top-images"]\nbundle = "bundle"\nendpoint = {url = "http://u:p@a/v1", model = "m"}', "a password"),
+        ('explainers = ["top-images"]\nbundle = "bundle"\nendpoint = {url = "http://a/v1", model = "m", price_read = 1.0}', "in part"),
+    ],
+)
+def test_refuses_wrong_settings_before_any_work(tmp_path: Path, capfd: Any, text: str, said: str) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    file = tmp_path / "pipeline.toml"
+    file.write_text(f'run = "run"\n[model]\npath = "nowhere"\n[explain]\n{text}\n')
+    assert main(["explain", str(file)]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_the_embedded_model_is_explained_and_scored_offline(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    write_clip(tmp_path / "clip")
+    write_detector(tmp_path / "dino")
+    write_segmenter(tmp_path / "sam")
+    file = tmp_path / "pipeline.toml"
+    common = f'bundle = "{ROOT}/demo/bundle"\ndictionaries = ["model.layers.0"]\nfeatures = [4, 17]\nquestion = "what is this ?"\nanswer_tokens = 6\n'
+    file.write_text(
+        f'run = "run"\n[model]\npath = "{ROOT}/demo/model"\nid = "facet-emoji"\n[[dictionaries]]\npath = "{ROOT}/demo/dictionaries/model.layers.0"\n'
+        f'[explain]\nexplainers = ["causal"]\nstrengths = [2.0, 4.0, 8.0]\nrefine = false\n{common}'
+        f'[score]\nmetrics = ["clip", "iou", "monosemanticity", "detection", "steer"]\njudge = "studied"\nclip = "clip"\ndetector = "dino"\n'
+        f'segmenter = "sam"\ntrials = 3\npictures = 2\non = 2\noff = 2\nstrength = 8.0\nshows = "is there {{label}} ?"\n{common}'
+    )
+    assert main(["run", str(file)]) == 0
+    rows = pq.read_table(tmp_path / "run/explain/model.layers.0/explanations.parquet").to_pylist()
+    assert [(row["index"], row["text"], row["author"], row["preferred"]) for row in rows] == [
+        (4, "a crown", "facet-emoji", True), (17, "a lion", "facet-emoji", True),
+    ]  # fmt: skip
+    assert rows[0]["prompt"] == "what is this ? (an empty picture; the feature set on all of it to 2, 4, 8 times its maximum)"
+    scores = {(row["index"], row["metric"]): row for row in pq.read_table(tmp_path / "run/score/model.layers.0/scores.parquet").to_pylist()}
+    assert len(scores) == 2 * 5
+    # Nobody gave a label, and nothing was made up in its place.
+    assert scores[4, "iou"]["failure"] == scores[4, "steer"]["failure"] == "The explanation has no label."
+    # It fires somewhere on nearly half of the pictures, so the model is run to find some on which it does not.
+    assert scores[17, "detection"]["n"] == 4
+    assert scores[17, "detection"]["value"] in (0, 0.25, 0.5, 0.75, 1)
+    assert scores[17, "clip"]["n"] == 2
+    assert scores[17, "monosemanticity"]["value"] is not None
