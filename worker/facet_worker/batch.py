@@ -51,10 +51,13 @@ class Member:
 class KnownLatents:
     """Latents of some rows of hidden states [R, D], encoded once for whoever asks."""
 
-    def __init__(self, sae: Dictionary, hidden: Tensor, rows: Tensor) -> None:
+    def __init__(self, sae: Dictionary, hidden: Tensor, rows: Tensor | list[int]) -> None:
+        # Known here as well, so that no token waits for a look at the device.
+        self.at = {row: i for i, row in enumerate(rows)} if isinstance(rows, list) else {}
+        index = torch.tensor(rows, dtype=torch.long, device=hidden.device) if isinstance(rows, list) else rows
         self.place = torch.full((len(hidden),), -1, dtype=torch.long, device=hidden.device)
-        self.place[rows] = torch.arange(len(rows), device=hidden.device)
-        self.codes = sae.encode(hidden[rows].float())
+        self.place[index] = torch.arange(len(index), device=hidden.device)
+        self.codes = sae.encode(hidden[index].float())
 
     def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Of these rows, each of which was named before: indices and values [len(rows), n]."""
@@ -62,8 +65,30 @@ class KnownLatents:
         return self.codes[0][at], self.codes[1][at]
 
     def only(self, row: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Of one row, for whoever sees that alone and asks for its row 0."""
-        return lambda _: (self.codes[0][row : row + 1], self.codes[1][row : row + 1])
+        """Of one row, for whoever sees that alone and asks for its row 0; nothing is active there where it was not named."""
+        at = self.at.get(row)
+        if at is None:
+            return lambda _: _NOTHING
+        return lambda _: (self.codes[0][at : at + 1], self.codes[1][at : at + 1])
+
+
+_NOTHING = (torch.full((1, 1), -1), torch.zeros(1, 1))
+
+
+def _known(sae: Dictionary, own: Tensor, members: Sequence[Member]) -> KnownLatents:
+    """Of one state [D] a member: encoded together, without those at which every feature that is asked about is surely inactive."""
+    named = []
+    for at, member in enumerate(members):
+        quiet = member.run.tokens.quiet if member.run.tokens and not member.listed else None
+        if quiet is None or not quiet.surely(own[at : at + 1].float()):
+            named.append(at)
+    known = KnownLatents(sae, own, named)
+    for at in named:
+        tokens = members[at].run.tokens
+        if tokens and tokens.quiet:
+            indices, values = known.only(at)(own)
+            tokens.quiet.learn(indices[0][values[0] > 0])
+    return known
 
 
 class Batch:
@@ -175,7 +200,7 @@ class Batch:
         def change(hidden: Tensor) -> Tensor:
             index = torch.tensor(rows, device=hidden.device)
             own = hidden[index, 0]
-            known = KnownLatents(sae, own, torch.arange(len(rows), device=hidden.device))
+            known = _known(sae, own, members)
             parts = []
             for at, member in enumerate(members):
                 row, run = own[at : at + 1], member.run
@@ -185,7 +210,8 @@ class Batch:
             if listed:
                 after = sae.encode(given[listed])
                 for i, at in enumerate(listed):
-                    before = (known.codes[0][at], known.codes[1][at])
+                    indices, values = known.only(at)(index)
+                    before = (indices[0], values[0])
                     events[rows[at]]["features"] = active_features(before, (after[0][i], after[1][i]), members[at].listed)
             out = hidden.clone()
             out[index, 0] = given

@@ -183,7 +183,8 @@ class HookedModel:
         FacetError : `engine_unavailable` when the block's width is not the dictionary's, or changing its output changes nothing.
         """
         block = decoder_block(self.model, hook)
-        ids = {"input_ids": torch.tensor([[0]])}
+        # Several: the embedding of padding is zero, and a turned zero is a zero.
+        ids = {"input_ids": torch.tensor([[0, 1, 2]])}
         seen: list[Tensor] = []
 
         def look(hidden: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from facet_worker.clamping import Variant
 from facet_worker.dictionaries import Dictionary
 from facet_worker.planning import ClampPlan
+from facet_worker.quiet import Quiet
 
 Codes = tuple[Tensor, Tensor]
 """Latents of one hidden state: indices and values, [1, n]."""
@@ -52,7 +53,7 @@ class TokenClamps:
             amounts.append(float(np.float32(np.float32(value) * np.float32(clamp.unit))) if op in ("set", "add") else 0.0)
         self.factors, self.amounts = torch.tensor(factors, device=device), torch.tensor(amounts, device=device)
         self.rows = sae.w_dec[self.written].float()
-        self.features = torch.unique(torch.cat([self.read, self.written]))
+        self.quiet = Quiet(sae, torch.unique(torch.cat([self.read, self.written]))) if device.type == "cpu" else None
         self.gain: Tensor | None = None
         if variant.kind == "random":
             self.gain = sae.w_dec[self.read].double().norm(dim=-1) / self.rows.double().norm(dim=-1)

@@ -1,0 +1,53 @@
+"""Whether features are surely inactive at a state, from a few of the encoder's rows: spares reading all of it for each token.
+
+A latent of a TopK is off where its pre-activation is below zero, or below k others; which others is guessed from what was active lately, and a
+wrong guess only means that the encoder runs. So every answer is the encoder's own, up to what float32 sums can be wrong by, which is left as a margin.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facet_worker.dictionaries import Dictionary
+
+# Of ‖x‖·‖w‖: far beyond the rounding of a float32 sum of some thousand products.
+_MARGIN = 1e-5
+_RECENT = 4
+
+
+class Quiet:
+    """For some features [F] of one arm. Worth it where memory is slow: on a processor, not on a GPU."""
+
+    def __init__(self, sae: Dictionary, features: Tensor) -> None:
+        self.sae = sae
+        self.floor = sae.threshold.float() if sae.threshold is not None and sae.activation in ("jumprelu", "batchtopk") else None
+        if self.floor is not None and len(self.floor) > 1:
+            self.floor = self.floor[features]
+        self.rows, self.bias = self._rows(features)
+        self.recent: list[Tensor] = []
+        self.others: tuple[Tensor, Tensor] | None = None
+
+    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.sae.w_enc[features].float(), self.sae.b_enc[features].float()
+
+    def surely(self, state: Tensor) -> bool:
+        """Whether all of the features are inactive at a hidden state [1, D], float32."""
+        x = state - self.sae.b_dec.float() if self.sae.subtract_b_dec else state
+        margin = _MARGIN * x.norm() * self.rows.norm(dim=-1)
+        pre = F.linear(x, self.rows, self.bias)[0]
+        open_ = pre > (-margin if self.floor is None else self.floor - margin)
+        if not bool(open_.any()):
+            return True
+        if self.sae.activation != "topk" or self.others is None:
+            return False
+        others = F.linear(x, *self.others)[0]
+        above = others > (pre[open_].max() + margin.max() + _MARGIN * x.norm() * self.others[0].norm(dim=-1))
+        return int(above.sum()) >= (self.sae.k or 0)
+
+    def learn(self, indices: Tensor) -> None:
+        """Takes note of the latents [n] that the encoder found active."""
+        if self.sae.activation == "topk":
+            self.recent = [*self.recent[1 - _RECENT :], indices]
+            self.others = self._rows(torch.unique(torch.cat(self.recent)))
