@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--request-mib", type=int, default=usual.request_bytes // MIB, help="of a request's body (%(default)s)")
     add("--image-megapixels", type=float, default=usual.image_pixels / 1e6, help="of a request's images together (%(default)s)")
     add("--grace", type=float, default=usual.grace_seconds, help="seconds for which answers may go on after SIGTERM (%(default)s)")
+    add("--replicas", type=int, help="serve this many copies of the model by Ray Serve, behind one address (default: one, without Ray)")
+    add("--cpus", type=float, help="with --replicas: cores for each (1)")
+    add("--gpus", type=float, help="with --replicas: GPUs for each (1 where --device is cuda, else 0)")
     add("--taps", action="store_true", help="show hidden states and logits, and take answers to write: for tests and measurements only")
 
 
@@ -113,6 +116,10 @@ def serve(options: argparse.Namespace) -> None:
         memory_bytes=None if options.memory_mib is None else options.memory_mib * MIB,
         grace_seconds=options.grace,
     )
+    if options.replicas is not None:
+        return _serve_replicas(options)
+    if options.cpus is not None or options.gpus is not None:
+        raise FacetError("--cpus and --gpus are for replicas.", "invalid_request", fix="Give --replicas too, or leave them out.")
     # PyTorch takes seconds to load: what is wrong with the options is said before.
     from facet_worker.serve.server import address_of, bind, run
 
@@ -133,3 +140,22 @@ def serve(options: argparse.Namespace) -> None:
         print(f"facet-worker is ready at {address_of(listening)} with {', '.join(engine.dictionaries())} ({device}, {dtype})", flush=True)
 
     run(host, listening, ready)
+
+
+def _serve_replicas(options: argparse.Namespace) -> None:
+    try:
+        from facet_worker.serve.ray_app import serve_replicas
+    except ImportError as error:
+        raise FacetError(
+            "Replicas need Ray, which is not installed.", "not_found", fix='Install it: pip install "facet-worker[ray]".'
+        ) from error
+    from facet_worker.serve.cluster.options import GroupOptions
+
+    if options.gpus is None:
+        options.gpus = 1.0 if options.device.startswith("cuda") else 0.0
+    group = GroupOptions.of_command(options)
+
+    def ready(address: str, dictionaries: list[str]) -> None:
+        print(f"facet-worker is ready at {address} with {', '.join(dictionaries)} ({group.replicas} replicas)", flush=True)
+
+    serve_replicas(group, options.host, options.port, ready)

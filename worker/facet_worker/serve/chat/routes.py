@@ -85,7 +85,7 @@ def chat_routes(host: EngineHost) -> list[Route]:
             asked.request, lambda: [picture.pixels() for picture in asked.pictures], units, endpoint=ENDPOINT, enough=enough.is_set
         )
         if asked.chat.stream:
-            return EventStream(_chunks(events, answer), server_sent, "text/event-stream", END, chat_error)
+            return EventStream(_chunks(events, answer), server_sent, "text/event-stream", end=END, refused=chat_error, alive=b":\n\n")
         # A stream of one, so that a client that leaves gives up its place.
         return EventStream(_whole(events, answer), _json, "application/json", refused=chat_error)
 
