@@ -211,7 +211,7 @@ def explain_dictionary(
     alive = np.flatnonzero(~cache.stats.dead)
     rows = causal(asker, alive, cache.stats.max_activation, author, log)
     rows += from_top_images(cache, alive, said, author)
-    textual = np.array([f for f in alive if not cache.stats.image_share[f] > 0.5 and cache.examples[f]["text"]], np.int64)
+    textual = np.array([f for f in alive if not cache.stats.image_share[f] > 0.5 and cache.examples[int(f)]["text"]], np.int64)
     lead = asker.prefix_ids[: asker.lead]
     rows += from_tokens(cache, textual, [text.tokens for text in catalogue.texts(checkpoint, lead)])
     save_explanations(rows, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facet_worker.cache import Example, FeatureCache, FeatureStats
+from facet_worker.cache import FeatureCache, FeatureStats
 from facet_worker.errors import FacetError
+from facet_worker.examples import BANDS, Examples
 from facet_worker.explain import Explanation
 from facet_worker.neighbours import Neighbour
 from facet_worker.sae import file_sha256
@@ -38,10 +40,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "texts": _schema({"id": _I32, "tokens": pa.list_(_S)}, {"image": _S}),
     "features": _schema(
         {
-            "index": _I32, "density": _F64, "text_density": _F64, "max_activation": _F32, "mean_activation": _F32, "images": _I32, "active_tokens": _I64,
+            "index": _I32, "density": _F64, "max_activation": _F32, "mean_activation": _F32, "images": _I32, "active_tokens": _I64,
             "dead": _B, "always_on": _B, "sink": _B, "hist_counts": pa.list_(_I64),
         },
-        {"image_share": _F64},
+        {"text_density": _F64, "image_share": _F64},
     ),
     "activations": _schema(
         {"index": _I32, "band": _S, "rank": _I16, "rows": _I16, "cols": _I16, "peak": _F32, "mean": _F32, "positions": pa.binary(), "values": pa.binary()},
@@ -81,10 +83,10 @@ class DictionaryPart:
 
     about: dict[str, Any]
     cache: FeatureCache
-    explanations: list[Explanation]
-    scores: list[Score]
-    neighbours: list[Neighbour]
-    tokens: list[TokenWeight]
+    explanations: list[Explanation] | pa.Table
+    scores: list[Score] | pa.Table
+    neighbours: list[Neighbour] | pa.Table
+    tokens: list[TokenWeight] | pa.Table
 
 
 @dataclass(frozen=True)
@@ -100,105 +102,130 @@ def _table(name: str, columns: dict[str, Any]) -> pa.Table:
     return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
-def _write(table: pa.Table, path: Path, raw: tuple[str, ...] = ()) -> None:
-    """Snappy, dictionary-encoded where that helps; columns in `raw` (already compressed or unique) as they are. Small groups where pictures are."""
+def _write(tables: Iterable[pa.Table], schema: pa.Schema, path: Path, raw: tuple[str, ...] = ()) -> int:
+    """A row group for each table. Snappy, dictionary-encoded where that helps; columns in `raw` (already compressed or unique) as they are.
+
+    Answers how many rows were written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = table.schema.names
-    codec = {name: "NONE" if name in raw else "SNAPPY" for name in names}
+    codec = {name: "NONE" if name in raw else "SNAPPY" for name in schema.names}
     plain = {"bytes", "positions", "values"}
-    rows = IMAGE_ROWS if "bytes" in names else OTHER_ROWS
-    pq.write_table(
-        table, path, compression=codec, use_dictionary=[n for n in names if n not in plain], write_statistics=False, row_group_size=rows
-    )
+    rows = 0
+    with pq.ParquetWriter(
+        path, schema, compression=codec, use_dictionary=[n for n in schema.names if n not in plain], write_statistics=False
+    ) as writer:  # fmt: skip
+        for table in tables:
+            writer.write_table(table, OTHER_ROWS)
+            rows += table.num_rows
+    return rows
 
 
 def _feature_columns(stats: FeatureStats) -> dict[str, Any]:
-    share = [None if np.isnan(v) else float(v) for v in stats.image_share]
+    # What was not looked at is null: without texts there is no density on them, and no share of one kind against the other.
+    read = stats.text_tokens > 0
+    same = ("density", "max_activation", "mean_activation", "images", "active_tokens", "dead", "always_on", "sink")
     return {
         "index": np.arange(len(stats.density), dtype=np.int32),
-        "image_share": share,
-        "hist_counts": [list(map(int, row)) for row in stats.hist_counts],
-        **{
-            name: getattr(stats, name)
-            for name in (
-                "density",
-                "text_density",
-                "max_activation",
-                "mean_activation",
-                "images",
-                "active_tokens",
-                "dead",
-                "always_on",
-                "sink",
-            )
-        },
+        "text_density": stats.text_density if read else [None] * len(stats.density),
+        "image_share": [float(v) if read and not np.isnan(v) else None for v in stats.image_share],
+        "hist_counts": list(stats.hist_counts),
+        **{name: getattr(stats, name) for name in same},
     }
 
 
-def _activation_columns(
-    cache: FeatureCache, images: list[BundleImage], text_ids: dict[int, int], grid: tuple[int, int]
-) -> dict[str, list[Any]]:
-    out: dict[str, list[Any]] = {name: [] for name in SCHEMAS["activations"].names}
+def _binary(data: bytes, lengths: Sequence[int], width: int) -> pa.Array:
+    """Stretches of `lengths` entries of `width` bytes each, as a column of bytes."""
+    offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64) * width)]).astype(np.int32)
+    return pa.Array.from_buffers(pa.binary(), len(lengths), [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)])
 
-    def put(index: int, band: str, rank: int, example: Example) -> None:
-        on_image = band != "text"
-        row = {
-            "index": index, "band": band, "rank": rank, "rows": grid[0] if on_image else 1, "cols": grid[1] if on_image else example.size,
-            "peak": example.peak, "mean": example.mean, "positions": example.positions.astype("<u2").tobytes(),
-            "values": example.values.astype("<f2").tobytes(), "image": images[example.item].sha256 if on_image else None,
-            "text": None if on_image else text_ids[example.item],
+
+def _activation_tables(
+    examples: Examples, images: Mapping[int, str], text_ids: Mapping[int, int], grid: tuple[int, int]
+) -> Iterator[pa.Table]:
+    """The stored examples, some thousand at a time."""
+    c, schema = examples.columns, SCHEMAS["activations"]
+    text = BANDS.index("text")
+    for first in range(0, len(c["feature"]), OTHER_ROWS):
+        part = slice(first, first + OTHER_ROWS)
+        band, item, length = c["band"][part], c["item"][part].tolist(), c["length"][part]
+        entries = slice(int(examples.start[first]), int(examples.start[first + len(band)]))
+        on_text = band == text
+        given = (c["rows"][part] > 0) | on_text
+        columns = {
+            "index": c["feature"][part].astype(np.int32), "band": [BANDS[b] for b in band], "rank": c["rank"][part].astype(np.int16),
+            "rows": np.where(on_text, 1, np.where(given, c["rows"][part], grid[0])).astype(np.int16),
+            "cols": np.where(given, c["cols"][part], grid[1]).astype(np.int16),
+            "peak": c["peak"][part].astype(np.float32), "mean": c["mean"][part].astype(np.float32),
+            "positions": _binary(c["positions"][entries].astype("<u2").tobytes(), length, 2),
+            "values": _binary(c["values"][entries].astype("<f2").tobytes(), length, 2),
+            "image": [None if is_text else images[number] for number, is_text in zip(item, on_text, strict=True)],
+            "text": [text_ids[number] if is_text else None for number, is_text in zip(item, on_text, strict=True)],
         }  # fmt: skip
-        for name, value in row.items():
-            out[name].append(value)
-
-    for index, bands in enumerate(cache.examples):
-        for band in (*IMAGE_BANDS, "text"):
-            for rank, example in enumerate(bands.get(band, [])):
-                put(index, band, rank, example)
-    return out
+        yield pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
-def _records(name: str, rows: list[Any]) -> pa.Table:
+def _records(name: str, rows: Any) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows.select(SCHEMAS[name].names).cast(SCHEMAS[name])
     return _table(name, {field: [getattr(row, field) for row in rows] for field in SCHEMAS[name].names})
 
 
+def _image_tables(images: Iterable[BundleImage], hashes: dict[int, str], numbers: Iterable[int] | None) -> Iterator[pa.Table]:
+    """Some pictures at a time; notes each one's hash under its number. The same bytes twice are one row."""
+    names = SCHEMAS["images"].names
+    waiting: list[BundleImage] = []
+    seen: set[str] = set()
+    numbering = iter(numbers) if numbers is not None else iter(range(1 << 62))
+    for image in images:
+        hashes[next(numbering)] = image.sha256
+        if image.sha256 in seen:
+            continue
+        seen.add(image.sha256)
+        waiting.append(image)
+        if len(waiting) == IMAGE_ROWS:
+            yield _table("images", {name: [getattr(one, _IMAGE_FIELDS.get(name, name)) for one in waiting] for name in names})
+            waiting = []
+    if waiting:
+        yield _table("images", {name: [getattr(one, _IMAGE_FIELDS.get(name, name)) for one in waiting] for name in names})
+
+
+_IMAGE_FIELDS = {"bytes": "data"}
+
+
 def write_bundle(
-    folder: Path, model: dict[str, Any], attribution: str | None, images: list[BundleImage], texts: list[Text], parts: list[DictionaryPart],
-    made: dict[str, Any],
+    folder: Path, model: dict[str, Any], attribution: str | None, images: Iterable[BundleImage], texts: Sequence[Text] | Mapping[int, Text],
+    parts: Sequence[DictionaryPart], made: dict[str, Any], numbers: Iterable[int] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write every file and the manifest; answers the manifest. Only texts that some example shows are kept."""
+    """Write every file and the manifest; answers the manifest. Only texts that some example shows are kept.
+
+    Parameters
+    ----------
+    images : may be made one by one while they are written
+    numbers : each image's number, by which examples and texts name it; counted from 0 where left out
+    """
     grid = (int(model["grid"]["rows"]), int(model["grid"]["cols"]))
-    tables: dict[str, pa.Table] = {}
-    tables["images.parquet"] = _table(
-        "images",
-        {
-            "sha256": [i.sha256 for i in images], "bytes": [i.data for i in images], "mime": [i.mime for i in images], "width": [i.width for i in images],
-            "height": [i.height for i in images], "source": [i.source for i in images], "caption": [i.caption for i in images],
-        },
-    )  # fmt: skip
-    used = sorted({e.item for part in parts for bands in part.cache.examples for e in bands.get("text", [])})
+    files: dict[str, dict[str, Any]] = {}
+
+    def put(path: str, tables: Iterable[pa.Table], raw: tuple[str, ...] = ()) -> None:
+        rows = _write(tables, SCHEMAS[Path(path).stem], folder / path, raw)
+        files[path] = {"sha256": file_sha256(folder / path), "bytes": (folder / path).stat().st_size, "rows": rows}
+
+    hashes: dict[int, str] = {}
+    put("images.parquet", _image_tables(images, hashes, numbers), ("bytes",))
+    every = [Examples.of(part.cache.examples) for part in parts]
+    text = BANDS.index("text")
+    used = sorted({int(t) for examples in every for t in np.unique(examples.columns["item"][examples.columns["band"] == text])})
     text_ids = {item: number for number, item in enumerate(used)}
-    tables["texts.parquet"] = _table(
-        "texts",
-        {"id": list(range(len(used))), "tokens": [texts[t].tokens for t in used], "image": [images[texts[t].image].sha256 for t in used]},
-    )
+    shown = {"id": list(range(len(used))), "tokens": [texts[t].tokens for t in used], "image": [hashes[texts[t].image] for t in used]}
+    put("texts.parquet", [_table("texts", shown)])
     described = []
-    for part in parts:
+    for part, examples in zip(parts, every, strict=True):
         name = str(part.about["id"])
         described.append({**part.about, "folder": name})
-        tables[f"{name}/features.parquet"] = _table("features", _feature_columns(part.cache.stats))
-        tables[f"{name}/activations.parquet"] = _table("activations", _activation_columns(part.cache, images, text_ids, grid))
-        for kind, rows in (
-            ("explanations", part.explanations),
-            ("scores", part.scores),
-            ("neighbours", part.neighbours),
-            ("tokens", part.tokens),
-        ):
-            tables[f"{name}/{kind}.parquet"] = _records(kind, rows)
-    files = {}
-    for path, table in tables.items():
-        _write(table, folder / path, raw=("bytes",))
-        files[path] = {"sha256": file_sha256(folder / path), "bytes": (folder / path).stat().st_size, "rows": table.num_rows}
+        put(f"{name}/features.parquet", [_table("features", _feature_columns(part.cache.stats))])
+        put(f"{name}/activations.parquet", _activation_tables(examples, hashes, text_ids, grid))
+        for kind in ("explanations", "scores", "neighbours", "tokens"):
+            put(f"{name}/{kind}.parquet", [_records(kind, getattr(part, kind))])
     manifest = {"format": FORMAT, "model": model, "attribution": attribution, "dictionaries": described, "files": files, "made": made}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
@@ -239,7 +266,7 @@ def _check_dictionary(about: dict[str, Any], tables: dict[str, pa.Table], images
     features = tables[f"{name}/features.parquet"].column("index").to_pylist()
     if features != list(range(about["num_latents"])):
         raise FacetError(f"{name}/features.parquet does not hold every index from 0 to {about['num_latents'] - 1} in order.")
-    for row in tables[f"{name}/activations.parquet"].to_pylist():
+    for row in (row for batch in tables[f"{name}/activations.parquet"].to_batches(8192) for row in batch.to_pylist()):
         positions, values = np.frombuffer(row["positions"], "<u2"), np.frombuffer(row["values"], "<f2")
         size = row["rows"] * row["cols"]
         target = row["text"] in texts if row["band"] == "text" else row["image"] in images

@@ -16,6 +16,7 @@ from facet_worker.pipeline.settings import Section, Settings
 # In the order in which `run` does them.
 MODULES: dict[str, str] = {
     "train": "facet_worker.training.section",
+    "cache": "facet_worker.pipeline.cache_step",
     "explain": "facet_worker.explainers.section",
     "score": "facet_worker.scorers.section",
 }

@@ -1,0 +1,170 @@
+"""`facet-worker cache`: one pass over an image set, in shards, and from all of them what explorers and explainers read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from facet_worker.errors import FacetError
+from facet_worker.pipeline.pictures import Picture, read_set, set_sha256
+from facet_worker.pipeline.progress import Progress
+from facet_worker.pipeline.run_folder import Step
+from facet_worker.pipeline.settings import Count, Positive, Section, Settings
+from facet_worker.pipeline.steps import Context
+from facet_worker.pipeline.troubles import Troubles
+
+if TYPE_CHECKING:
+    from facet_worker.cache import FeatureCache
+    from facet_worker.feature_state import FeatureState, Keep
+    from facet_worker.pipeline.cache_shards import ShardMaker
+    from facet_worker.torch_engine import TorchEngine
+
+NAME = "cache"
+
+
+class CacheSection(Section):
+    """`[cache]`.
+
+    Attributes
+    ----------
+    top, band, random, text : how many examples of each kind a feature keeps
+    sample : on how many random pictures on which it fires the bands are drawn from
+    tokens : on how many random tokens co-activation is counted
+    prompt : words behind every picture; what is said of it ([images] `captions`) follows
+    shard : pictures in a shard; batch : pictures through the model together
+    side, quality : of the WebP copies in the bundle: at most so many pixels on the longer side
+    """
+
+    top: Positive = 5
+    band: Positive = 3
+    random: Count = 5
+    text: Positive = 5
+    sample: Positive = 32
+    tokens: Count = 65_536
+    prompt: str = ""
+    shard: Positive = 512
+    batch: Positive = 8
+    side: Positive = 512
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+
+    def keep(self) -> Keep:
+        from facet_worker.feature_state import Keep
+
+        return Keep(self.top, self.band, self.random, self.text, self.sample, self.tokens)
+
+
+SECTION = CacheSection
+
+
+def load_engine(settings: Settings, device: str | None = None) -> TorchEngine:
+    """The studied model with its dictionaries, each held against the model's own states."""
+    import torch
+
+    from facet_worker.torch_engine import TorchEngine
+
+    model = settings.shared.model
+    named = settings.path(model.path)
+    devices = model.devices or ["cuda" if torch.cuda.is_available() else "cpu"]
+    return TorchEngine.load(
+        named if named.is_dir() else model.path, settings.dictionaries(), model.revision, device or devices[0], model.dtype, model.id,
+        model.unchecked_dictionary,
+    )  # fmt: skip
+
+
+def _inputs(engine: TorchEngine, pictures: list[Picture]) -> dict[str, str]:
+    dictionaries = {f"dictionary {served.hook}": served.sae.sha256 for served in engine.served.values()}
+    return {"model": engine.sha256, **dictionaries, "images": set_sha256(pictures)}
+
+
+def shard_ranges(total: int, size: int) -> list[tuple[int, int]]:
+    """First and end of each shard."""
+    return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def _make(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], bounds: tuple[int, int]) -> Mapping[str, Any]:
+    from facet_worker.pipeline.cache_shards import save_state, save_texts
+
+    shard = maker.make(pictures[slice(*bounds)], bounds[0])
+
+    def saver(state: FeatureState) -> Any:
+        return lambda path: save_state(state, path)
+
+    files = {f"{hook}.safetensors": saver(state) for hook, state in shard.states.items()}
+    facts = {"first": bounds[0], "end": bounds[1], "read": next(iter(shard.states.values())).items}
+    return step.save_shard(
+        number, {**files, "texts.jsonl": lambda path: save_texts(shard.texts, path)}, seconds=shard.seconds, troubles=shard.troubles, facts=facts
+    )  # fmt: skip
+
+
+def merged(step: Step, hook: str, shards: int) -> FeatureState:
+    """The states of all shards of a hook added up; two are in memory at a time."""
+    from facet_worker.pipeline.cache_shards import load_state
+
+    total = load_state(step.shard_file(0, f"{hook}.safetensors"))
+    for number in range(1, shards):
+        total.merge(load_state(step.shard_file(number, f"{hook}.safetensors")))
+    return total
+
+
+def _report(cache: FeatureCache, read: int) -> dict[str, Any]:
+    stats = cache.stats
+    return {
+        "pictures": read, "features": len(stats.dead), "image_tokens": stats.image_tokens, "text_tokens": stats.text_tokens,
+        "never_fired": int(stats.dead.sum()), "always_on": int(stats.always_on.sum()), "sinks": int(stats.sink.sum()),
+    }  # fmt: skip
+
+
+def run(context: Context) -> dict[str, Any]:
+    """See `facet_worker.pipeline.steps`. `bundle` in the step's folder is what the steps after it read; the report has a hook's numbers under its name."""
+    from facet_worker.cache import finished
+    from facet_worker.pipeline.cache_bundle import CacheBundle, Found, neighbours
+    from facet_worker.pipeline.cache_shards import ShardMaker, load_texts
+
+    settings, section = context.settings, context.settings.section(NAME, CacheSection)
+    troubles = Troubles()
+    pictures = read_set(settings.images, settings.path(settings.images.path), troubles)
+    engine = load_engine(settings)
+    configuration = {**section.compared(), "dtype": settings.shared.model.dtype, "model": engine.model_id}
+    step = context.run.step(NAME, configuration, _inputs(engine, pictures), settings.shared.seed)
+    if step.finished:
+        return step.manifest
+    step.troubles.take(troubles)
+    maker = ShardMaker(engine, section.keep(), section.prompt, section.batch)
+    ranges = shard_ranges(len(pictures), section.shard)
+    there = step.shards(len(ranges))
+    progress = Progress("cache", " pictures", len(pictures), sum(end - first for i, (first, end) in enumerate(ranges) if i in there))
+
+    def make(number: int) -> Mapping[str, Any]:
+        record = _make(step, number, maker, pictures, ranges[number])
+        progress.advance(ranges[number][1] - ranges[number][0])
+        return record
+
+    records = step.run_shards(len(ranges), make)
+    progress.close()
+    read = sum(int(record["facts"]["read"]) for record in records)
+    if not read:
+        raise FacetError("No picture of the set could be read.", "file_invalid", fix=" ".join(_all_troubles(step, records).lines()))
+    texts: dict[int, list[int]] = {}
+    for number in range(len(ranges)):
+        texts |= load_texts(step.shard_file(number, "texts.jsonl"))
+    report: dict[str, Any] = {"pictures": read}
+    found: dict[str, Found] = {}
+    for hook, served in engine.served.items():
+        state = merged(step, served.hook, len(ranges))
+        cache = finished(state)
+        found[hook] = Found(served, cache, neighbours(state, served.sae, ~cache.stats.dead))
+        report[served.hook] = _report(cache, read)
+    bundle = CacheBundle(engine, settings.images.attribution, pictures, texts, section.side, section.quality)
+    command = {"command": f"facet-worker cache {settings.file.name}", "seed": settings.shared.seed}
+    files = bundle.write(step.folder / "bundle", list(found.values()), command)
+    return step.finish(report, files)
+
+
+def _all_troubles(step: Step, records: list[Mapping[str, Any]]) -> Troubles:
+    total = Troubles()
+    for record in records:
+        total.take(Troubles.of_json(record["troubles"]))
+    total.take(step.troubles)
+    return total
