@@ -228,6 +228,24 @@ def test_settings_and_processes_do_not_mix(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path: Path) -> None:
+    with serving(lambda *_: "x" * 5000) as endpoint:
+        store = Store(tmp_path)
+        one = asker(endpoint, store)
+        one.ask("a")
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(FacetError, match="disk under .* is full") as caught:
+            for i in range(9):
+                one.ask(f"{i}")
+        assert caught.value.code == "disk_full"
+        store.close()
+        store = Store(tmp_path)
+        assert asker(endpoint, store).ask("a").text == "x" * 5000
+        assert [question(body) for body in endpoint.bodies].count("a") == 1
+        store.close()
+
+
 def test_failures_are_forgotten_with_their_answers_only(tmp_path: Path) -> None:
     with serving(lambda *_: "yes") as endpoint:
         store = Store(tmp_path)
