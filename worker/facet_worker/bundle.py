@@ -133,7 +133,7 @@ def _feature_columns(stats: FeatureStats) -> dict[str, Any]:
     }
 
 
-def _binary(data: bytes, lengths: Sequence[int], width: int) -> pa.Array:
+def _binary(data: bytes, lengths: Any, width: int) -> pa.Array:
     """Stretches of `lengths` entries of `width` bytes each, as a column of bytes."""
     offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64) * width)]).astype(np.int32)
     return pa.Array.from_buffers(pa.binary(), len(lengths), [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)])

@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {
     "cache": "facet_worker.pipeline.cache_step",
     "explain": "facet_worker.explainers.section",
     "score": "facet_worker.scorers.section",
+    "publish": "facet_worker.pipeline.publish_step",
 }
 HELP: dict[str, str] = {
     "train": "train dictionaries on an image set's activations",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_states_out_of_range_cost_their_picture_alone(
 
     engine = load_engine(read_settings(configure(place, tiny_folder, "bad"), {"cache": CacheSection}))
     files = [(place / "images" / f"{n + 1}.png").read_bytes() for n in range(6)]
-    every = [Picture(f"{n}.png", "", lambda n=n: files[n], "a dog") for n in range(6)]
+    every = [Picture(f"{n}.png", "", partial(files.__getitem__, n), "a dog") for n in range(6)]
     maker = ShardMaker(engine, Keep(top=2), batch=6)
     alone = maker.make([every[n] for n in (0, 2, 4, 5)], 0)
     states = ModelSource.states
