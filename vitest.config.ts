@@ -23,6 +23,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     expect: { poll: { timeout: 30_000 } },
     setupFiles: ["components/test-patience.ts"],
-    env: { NEXT_TELEMETRY_DISABLED: "1", FACET_LOG_LEVEL: "silent" },
+    // A person's own worker is none of the tests' business.
+    env: { NEXT_TELEMETRY_DISABLED: "1", FACET_LOG_LEVEL: "silent", FACET_WORKER_URL: "", FACET_WORKER_TOKEN: "" },
   },
 });

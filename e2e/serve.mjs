@@ -23,7 +23,9 @@ await runMain(async () => {
   });
   // npm test has begun the log already, with the build.
   if (!process.env.FACET_GUARD_LOG) clearGuardLog();
-  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "", FACET_EMBEDDINGS_URL: "", ...guardedEnv };
+  // A person's own worker is none of the tests' business; e2e/worker.spec.ts names one of its own.
+  const worker = { FACET_WORKER_URL: process.env.FACET_E2E_WORKER_URL ?? "", FACET_WORKER_TOKEN: process.env.FACET_E2E_WORKER_TOKEN ?? "" };
+  const env = { FACET_DATA_DIR: values.data, DATABASE_URL: "", FACET_EMBEDDINGS_URL: "", ...worker, ...guardedEnv };
   await step("Database", ensurePrismaClient);
   await step("Build", (say) => ensureBuild(say, guardedEnv));
   await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));
