@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
 from facet_worker.arms import ArmRun, ArmSetting
 from facet_worker.batch import Served
@@ -23,23 +21,11 @@ from facet_worker.engine import Pixels, Tap
 from facet_worker.errors import FacetError
 from facet_worker.hooked_model import HookedModel
 from facet_worker.jobs import Asked, Job, Together, Told
+from facet_worker.loading import DTYPES, load_model
 from facet_worker.planning import ClampPlan, plan_clamps, sweep_points
 from facet_worker.prompting import Prompt, Prompter
 from facet_worker.reconstruction import measure, probe_messages, probe_picture, refusal
-from facet_worker.sae import file_sha256
 from facet_worker.sampling import draw_substitutes
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of a checkpoint's safetensors: of the file where it is one, else of the list of its files' hashes. Throws `file_invalid`."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise FacetError(f"The folder {folder.name!r} holds no safetensors; no other weights are loaded.", "file_invalid")
-    if len(files) == 1:
-        return file_sha256(files[0])
-    return hashlib.sha256("".join(f"{file_sha256(file)}  {file.name}\n" for file in files).encode()).hexdigest()
 
 
 class TorchEngine:
@@ -90,33 +76,18 @@ class TorchEngine:
         ------
         FacetError : `engine_unavailable` where a dictionary reconstructs the hook's states worse than their mean would, and what reading files throws.
         """
-        folder = Path(model)
-        if not folder.is_dir():
-            if revision is None:
-                raise FacetError(
-                    f"The hub's model {model} was named without a revision.", "invalid_request", fix="Pin it to a commit's hash."
-                )
-            from huggingface_hub import snapshot_download
-
-            folder = Path(snapshot_download(str(model), revision=revision, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.py", "*.gguf"]))
-        sha256 = weights_sha256(folder)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=_DTYPES[dtype], use_safetensors=True, trust_remote_code=False
-        )
-        # Pictures go through PIL, as in the app; a processor of videos, which some families bring along, has no such backend.
-        processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-        processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+        loaded = load_model(model, revision, device, dtype)
         saes: dict[str, Dictionary] = {}
         for named in dictionaries.items() if isinstance(dictionaries, Mapping) else ((None, source) for source in dictionaries):
-            sae = load_dictionary(named[1]).to(device, _DTYPES[dtype])
+            sae = load_dictionary(named[1]).to(device, DTYPES[dtype])
             hook = f"model.layers.{layer_of(named[0] or sae.hook or Path(named[1]).name)}"
             if hook in saes:
                 raise FacetError(f"Two dictionaries are for {hook}; a hook takes one.", "invalid_request", fix="Serve one of them.")
             saes[hook] = sae
         default_id = re.sub(r"[^\w.-]", "-", str(model).rstrip("/").split("/")[-1])
         if compiler is not None:
-            compile_blocks(loaded, compiler)
-        engine = cls(loaded.to(device), processor, saes, model_id or default_id, sha256)
+            compile_blocks(loaded.model, compiler)
+        engine = cls(loaded.model, loaded.processor, saes, model_id or default_id, loaded.sha256)
         engine.check_dictionaries(unchecked_dictionary)
         return engine
 
