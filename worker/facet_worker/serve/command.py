@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--grace", type=float, default=usual.grace_seconds, help="seconds for which answers may go on after SIGTERM (%(default)s)")
     add("--replicas", type=int, help="serve this many copies of the model by Ray Serve, behind one address (default: one, without Ray)")
     add("--cpus", type=float, help="with --replicas: cores for each (1)")
-    add("--gpus", type=float, help="with --replicas: GPUs for each (1 where --device is cuda, else 0)")
+    add("--gpus", type=float, help="with --replicas: GPUs for each (1 where there is one and --device is not cpu, else 0)")
+    add(
+        "--unchecked-dictionary",
+        action="store_true",
+        help="serve a dictionary even if it does not give back the model's states at its hook",
+    )
     add("--taps", action="store_true", help="show hidden states and logits, and take answers to write: for tests and measurements only")
 
 
@@ -82,15 +87,17 @@ def model_of(named: str) -> tuple[str, str | None]:
     return name, revision
 
 
-def dictionaries_of(named: list[str]) -> dict[str, Path]:
-    """Folders by their hook. Throws `not_found`, and `invalid_request` where two have one hook."""
-    found: dict[str, Path] = {}
+def dictionaries_of(named: list[str]) -> dict[str, Path | str]:
+    """Folders, or what SAELens publishes as `sae-lens:<release>/<id>`, by their hook. Throws `not_found`, and `invalid_request` where two have one hook."""
+    found: dict[str, Path | str] = {}
     for entry in named:
         hook, at, path = entry.partition("=") if not Path(entry).is_dir() else ("", "", entry)
-        folder = Path(path if at else entry)
-        if not folder.is_dir():
+        folder: Path | str = Path(path if at else entry)
+        if at and path.startswith("sae-lens:"):
+            folder = path
+        elif not Path(folder).is_dir():
             raise FacetError(f"There is no dictionary's folder {folder}.", "not_found", fix="Check the path.")
-        hook = hook or folder.resolve().name
+        hook = hook or Path(folder).resolve().name
         if hook in found:
             raise FacetError(f"Two dictionaries are for {hook}.", "invalid_request", fix="Give each a hook of its own: HOOK=PATH.")
         found[hook] = folder
@@ -133,7 +140,7 @@ def serve(options: argparse.Namespace) -> None:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = options.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
     concurrency = options.concurrency or (8 if device.startswith("cuda") else 1)
-    engine = TorchEngine.load(model, folders, revision, device, dtype, options.model_id)
+    engine = TorchEngine.load(model, folders, revision, device, dtype, options.model_id, options.unchecked_dictionary)
     host = EngineHost(engine, replace(settings, concurrency=concurrency))
 
     def ready() -> None:
@@ -152,7 +159,10 @@ def _serve_replicas(options: argparse.Namespace) -> None:
     from facet_worker.serve.cluster.options import GroupOptions
 
     if options.gpus is None:
-        options.gpus = 1.0 if options.device.startswith("cuda") else 0.0
+        import torch
+
+        # Ray shows a replica the GPUs that it reserved, and no others.
+        options.gpus = float(options.device.startswith("cuda") or (not options.device and torch.cuda.is_available()))
     group = GroupOptions.of_command(options)
 
     def ready(address: str, dictionaries: list[str]) -> None:

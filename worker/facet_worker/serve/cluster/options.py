@@ -40,6 +40,7 @@ class GroupOptions(BaseModel):
     request_mib: _Count = _USUAL.request_bytes // MIB
     image_megapixels: Annotated[float, Field(gt=0)] = _USUAL.image_pixels / 1e6
     grace: Annotated[float, Field(ge=0)] = _USUAL.grace_seconds
+    unchecked_dictionary: bool = False
     taps: bool = False
     replicas: _Count = 1
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -72,7 +73,9 @@ class GroupOptions(BaseModel):
         given = {name: value for name in cls.model_fields if (value := getattr(options, name, None)) is not None}
         model, revision = model_of(options.model)
         given["model"] = f"{model}@{revision}" if revision else str(Path(model).resolve())
-        given["dictionary"] = [f"{hook}={folder.resolve()}" for hook, folder in dictionaries_of(options.dictionary).items()]
+        given["dictionary"] = [
+            f"{hook}={named.resolve() if isinstance(named, Path) else named}" for hook, named in dictionaries_of(options.dictionary).items()
+        ]
         if options.token_file is not None:
             given["token_file"] = options.token_file.resolve()
         try:

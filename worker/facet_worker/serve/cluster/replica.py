@@ -34,7 +34,9 @@ class Replica:
         if device == "cpu":
             # Replicas on one machine share its cores; each would take all of them.
             torch.set_num_threads(max(1, int(group.cpus)))
-        engine = TorchEngine.load(model, dictionaries_of(group.dictionary), revision, device, dtype, group.model_id)
+        engine = TorchEngine.load(
+            model, dictionaries_of(group.dictionary), revision, device, dtype, group.model_id, group.unchecked_dictionary
+        )
         self.host = EngineHost(engine, group.settings())
         self.app = create_app(self.host)
         # A broken device ends the process, whose streams then end with an error; Ray starts another.
