@@ -68,8 +68,8 @@ def detection(
     if right[True] and right[False]:
         out.value = arithmetic.balanced_accuracy(right[True], right[False])
         out.values = [float(value) for part in right.values() for value in part]
-    elif not out.failures:
-        out.failures["there are not pictures of both kinds"] += 1
+    else:
+        out.why = "No pictures of both kinds, on which it fires and on which it does not, were found."
     if other is not None and out.value is not None:
         random = judge.verdicts([([picture], judge.shows(str(other.text), other.label)) for _, picture in loaded])
         told = {

@@ -12,7 +12,8 @@ from facet_worker.score import Score
 class Measured:
     """The measurements of one score. `values` and `baselines` one a picture or trial; `failures` those that failed, by cause.
 
-    `of` counts what was to be measured; `value` and `baseline` stand for the means where the score is none (balanced accuracy).
+    `of` counts what was to be measured; `value` and `baseline` stand for the means where the score is none (balanced accuracy);
+    `why` says what kept it from being measured where no single picture did.
     """
 
     values: list[float] = field(default_factory=list)
@@ -21,6 +22,7 @@ class Measured:
     asked: list[str] = field(default_factory=list)
     value: float | None = None
     baseline: float | None = None
+    why: str | None = None
 
     @property
     def of(self) -> int:
@@ -35,7 +37,7 @@ class Measured:
         if self.failures:
             failure = f"{self.failures.total()} of {self.of} {unit} failed: {causes}."
         elif value is None:
-            failure = "There was nothing to measure."
+            failure = self.why or "There was nothing to measure."
         n = len(self.values) if value is not None else 0
         return Score(index, explanation, metric, value, baseline, n, failure, method)
 
