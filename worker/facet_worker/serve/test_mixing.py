@@ -94,7 +94,12 @@ def test_goes_on_with_the_others_when_one_leaves(mixing: Worker, picture: Pixels
         rest = list(staying.lines())
         assert (rest[-2]["receipt"]["tokens"], rest[-1]["type"]) == (80, "done")
     mixing.until_idle()
+    # Also where nobody else is there to move on without it.
+    with closing(Asking(mixing, long_body(picture, 250))) as alone:
+        alone.read(2)
+    mixing.until_idle()
     assert mixing.host.mixer is not None
+    assert not mixing.host.mixer.together.jobs
     assert not mixing.host.mixer.together.batch.members
 
 
