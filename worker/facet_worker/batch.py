@@ -54,6 +54,8 @@ class KnownLatents:
     def __init__(self, sae: Dictionary, hidden: Tensor, rows: Tensor | list[int]) -> None:
         # Known here as well, so that no token waits for a look at the device.
         self.at = {row: i for i, row in enumerate(rows)} if isinstance(rows, list) else {}
+        if isinstance(rows, list) and not rows:
+            return
         index = torch.tensor(rows, dtype=torch.long, device=hidden.device) if isinstance(rows, list) else rows
         self.place = torch.full((len(hidden),), -1, dtype=torch.long, device=hidden.device)
         self.place[index] = torch.arange(len(index), device=hidden.device)
@@ -198,8 +200,9 @@ class Batch:
         members, sae = [self.members[row] for row in rows], served.sae
 
         def change(hidden: Tensor) -> Tensor:
-            index = torch.tensor(rows, device=hidden.device)
-            own = hidden[index, 0]
+            every = len(rows) == len(hidden)
+            index = torch.arange(len(rows)) if every else torch.tensor(rows, device=hidden.device)
+            own = hidden[:, 0] if every else hidden[index, 0]
             known = _known(sae, own, members)
             parts = []
             for at, member in enumerate(members):
@@ -213,6 +216,8 @@ class Batch:
                     indices, values = known.only(at)(index)
                     before = (indices[0], values[0])
                     events[rows[at]]["features"] = active_features(before, (after[0][i], after[1][i]), members[at].listed)
+            if every:
+                return given[:, None]
             out = hidden.clone()
             out[index, 0] = given
             return out

@@ -25,25 +25,29 @@ class Quiet:
         self.floor = sae.threshold.float() if sae.threshold is not None and sae.activation in ("jumprelu", "batchtopk") else None
         if self.floor is not None and len(self.floor) > 1:
             self.floor = self.floor[features]
-        self.rows, self.bias = self._rows(features)
+        self.rows, self.bias, self.lengths = self._rows(features)
+        self.longest = self.lengths.max()
+        self.centre = sae.b_dec.float() if sae.subtract_b_dec else None
         self.recent: list[Tensor] = []
-        self.others: tuple[Tensor, Tensor] | None = None
+        self.others: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        return self.sae.w_enc[features].float(), self.sae.b_enc[features].float()
+    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows = self.sae.w_enc[features].float()
+        return rows, self.sae.b_enc[features].float(), rows.norm(dim=-1)
 
     def surely(self, state: Tensor) -> bool:
         """Whether all of the features are inactive at a hidden state [1, D], float32."""
-        x = state - self.sae.b_dec.float() if self.sae.subtract_b_dec else state
-        margin = _MARGIN * x.norm() * self.rows.norm(dim=-1)
+        x = state if self.centre is None else state - self.centre
+        doubt = _MARGIN * x.norm()
+        margin = doubt * self.lengths
         pre = F.linear(x, self.rows, self.bias)[0]
         open_ = pre > (-margin if self.floor is None else self.floor - margin)
         if not bool(open_.any()):
             return True
         if self.sae.activation != "topk" or self.others is None:
             return False
-        others = F.linear(x, *self.others)[0]
-        above = others > (pre[open_].max() + margin.max() + _MARGIN * x.norm() * self.others[0].norm(dim=-1))
+        rows, bias, lengths = self.others
+        above = F.linear(x, rows, bias)[0] > pre[open_].max() + doubt * (self.longest + lengths)
         return int(above.sum()) >= (self.sae.k or 0)
 
     def learn(self, indices: Tensor) -> None:

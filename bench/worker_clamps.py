@@ -1,0 +1,244 @@
+"""What clamps cost in the worker: tokens a second with 0, 1, 8 and 64 clamps in mode `delta`, first token, memory, 1 and 8 streams.
+
+    .venv/bin/python bench/worker_clamps.py demo                      the embedded model
+    .venv/bin/python bench/worker_clamps.py 1b                        a random Llama of 1.1 billion parameters, float32 on the processor
+    .venv/bin/python bench/worker_clamps.py 8b --device cuda          a random LLaVA-NeXT of 8 billion in bfloat16 with 131,072 × 4,096 latents
+
+All cases write a token each in turn, beginning with another one every time, so that whatever else the machine does falls on all alike; a ratio is the
+median over tokens of no clamps' time by the case's. `--out FILE` writes the numbers as JSON. Clamps cover the prompt and every generated token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "worker"))
+
+from facet_worker.dictionaries import Dictionary  # noqa: E402
+from facet_worker.engine import Tap  # noqa: E402
+from facet_worker.engine_checks import ask  # noqa: E402
+from facet_worker.jobs import Asked, Together  # noqa: E402
+from facet_worker.torch_engine import TorchEngine  # noqa: E402
+
+COUNTS = (0, 1, 8, 64)
+WORDS = ["<pad>", "<unk>", "<s>", "</s>", "<image>", "what", "is", "it", "?", "a", "b", "c"]
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{% for p in m['content'] if p['type'] == 'image' %}<image>{% endfor %}"
+    "{% for p in m['content'] if p['type'] == 'text' %} {{ p['text'] }}{% endfor %}{% endfor %}"
+)
+
+
+def tokenizer() -> Any:
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in WORDS[:5]])
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=made, **names, extra_special_tokens={"image_token": "<image>"})
+
+
+def random_model(size: str, device: str) -> tuple[Any, Any, Dictionary, int]:
+    """A model, its processor, a dictionary, and the block that it is for."""
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextImageProcessorPil,
+        LlavaNextProcessor,
+        LlavaProcessor,
+        SiglipImageProcessorPil,
+    )
+
+    common: dict[str, Any] = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0, "max_position_embeddings": 8192}
+    dtype = torch.bfloat16 if size == "8b" else torch.float32
+    if size == "8b":
+        text = LlamaConfig(
+            vocab_size=128_320, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8,
+            rope_theta=500_000.0, **common,
+        )  # fmt: skip
+        vision = CLIPVisionConfig(
+            hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336, patch_size=14, projection_dim=768
+        )  # fmt: skip
+        pinpoints = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
+        config: Any = LlavaNextConfig(vision_config=vision, text_config=text, image_token_index=4, image_grid_pinpoints=pinpoints)
+        kind: Any = LlavaNextForConditionalGeneration
+        images: Any = LlavaNextImageProcessorPil(size={"shortest_edge": 336}, crop_size=336, image_grid_pinpoints=pinpoints)
+        processor: Any = LlavaNextProcessor(
+            images,
+            tokenizer(),
+            patch_size=14,
+            vision_feature_select_strategy="default",
+            num_additional_image_tokens=1,
+            chat_template=TEMPLATE,
+        )
+        latents, layer, k = 131_072, 24, 256
+    else:
+        text = LlamaConfig(
+            vocab_size=32_000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32, num_key_value_heads=4, **common
+        )  # fmt: skip
+        vision = CLIPVisionConfig(
+            hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=8, projection_dim=64
+        )  # fmt: skip
+        config = LlavaConfig(
+            vision_config=vision, text_config=text, image_token_index=4, image_seq_length=64, vision_feature_select_strategy="default"
+        )  # fmt: skip
+        kind, images = LlavaForConditionalGeneration, SiglipImageProcessorPil(size={"height": 64, "width": 64})
+        processor = LlavaProcessor(
+            images,
+            tokenizer(),
+            patch_size=8,
+            vision_feature_select_strategy="default",
+            num_additional_image_tokens=1,
+            chat_template=TEMPLATE,
+        )
+        latents, layer, k = 32_768, 15, 64
+    torch.manual_seed(0)
+    model = filled(kind, config, device, dtype)
+    w = torch.randn(latents, text.hidden_size, device=device, dtype=dtype)
+    w /= w.norm(dim=1, keepdim=True)
+    return model, processor, Dictionary(w, torch.zeros(latents), w, torch.zeros(text.hidden_size), "topk", k), layer
+
+
+def filled(kind: Any, config: Any, device: str, dtype: torch.dtype) -> Any:
+    """A model of the class with weights from one small block of random numbers: drawing billions takes minutes."""
+    with torch.device("meta"):
+        model = kind(config)
+    model = model.to(dtype).to_empty(device=device)
+    # A length that no row divides, so that rows differ.
+    block = 0.02 * torch.randn(1_048_573, device=device, dtype=dtype)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim == 1:
+                p.fill_(0.0 if name.endswith("bias") else 1.0)
+            else:
+                p.view(-1).copy_(block.repeat(-(-p.numel() // len(block)))[: p.numel()])
+    # What is no parameter was made on no device, without numbers.
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if hasattr(child, "inv_freq"):
+                setattr(module, name, type(child)(child.config).to(device))
+        if isinstance(getattr(module, "position_ids", None), torch.Tensor):
+            module.position_ids = torch.arange(module.position_ids.shape[-1], device=device)[None]
+    return model
+
+
+def open_engine(size: str, device: str) -> TorchEngine:
+    if size == "demo":
+        return TorchEngine.load(ROOT / "demo/model", [ROOT / "demo/dictionaries/model.layers.1"], device=device, model_id="demo")
+    model, processor, sae, layer = random_model(size, device)
+    return TorchEngine(model, processor, {f"model.layers.{layer}": sae}, size, "0" * 64)
+
+
+def wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+class Case:
+    """One or several streams with so many clamps, open until closed."""
+
+    def __init__(self, engine: TorchEngine, clamps: int, streams: int, tokens: int, device: str) -> None:
+        self.times: list[float] = []
+        self.processor: list[float] = []
+        self.device = device
+        picture = np.random.default_rng(1).integers(0, 256, (672, 672, 3), dtype=np.uint8)
+        features = np.random.default_rng(2).permutation(engine.served[engine.dictionaries()[0]].sae.num_latents)[:clamps]
+        listed = [{"feature": int(f), "op": "set", "value": 4.0, "scope": {"type": "all"}} for f in features]
+        asked = ask(engine, listed, controls=[], text="what is it ?", alternatives=0, sampling={"maxTokens": tokens})
+        self.together = Together(engine.hooked)
+        force = {"steered": [5 + i % 7 for i in range(tokens)]}
+        for i in range(streams):
+            self.together.add(i, engine.job(Asked(asked, [picture], tap=Tap(force=force))))
+        self.steps = iter(self._steps())
+
+    def _steps(self) -> Iterator[None]:
+        while self.together.jobs:
+            wait(self.device)
+            start, used = time.perf_counter(), time.process_time()
+            for _ in self.together.step():
+                pass
+            wait(self.device)
+            self.times.append(1e3 * (time.perf_counter() - start))
+            self.processor.append(1e3 * (time.process_time() - used))
+            yield
+
+
+def measure(engine: TorchEngine, streams: int, tokens: int, device: str) -> dict[str, Any]:
+    cases = {n: Case(engine, n, streams, tokens, device) for n in COUNTS}
+    for i in range(tokens):
+        for n in (*COUNTS[i % len(COUNTS) :], *COUNTS[: i % len(COUNTS)]):
+            next(cases[n].steps, None)
+    # The first step reads the prompt; the last writes a token that does not enter the model.
+    table = {}
+    for n, case in cases.items():
+        ratios = {
+            name: statistics.median(a / b for a, b in zip(base[2:-1], own[2:-1], strict=True))
+            for name, base, own in (("clock", cases[0].times, case.times), ("processor", cases[0].processor, case.processor))
+        }
+        usual = statistics.median(case.times[2:-1])
+        table[str(n)] = {
+            "firstTokenMs": round(case.times[0], 1),
+            "tokenMs": round(usual, 2),
+            "tokensPerSecond": round(1e3 * streams / usual, 2),
+            "ratio": {name: round(value, 3) for name, value in ratios.items()},
+        }
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("size", choices=["demo", "1b", "8b"])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--tokens", type=int, default=40)
+    parser.add_argument("--streams", type=int, nargs="*", default=None, help="1 and 8 on a GPU, 1 elsewhere")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    cuda = args.device.startswith("cuda")
+    engine = open_engine(args.size, args.device)
+    found: dict[str, Any] = {
+        "model": args.size,
+        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
+        "dtype": str(engine.hooked.dtype),
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "parameters": sum(p.numel() for p in engine.hooked.model.parameters()),
+        "latents": next(iter(engine.served.values())).sae.num_latents,
+        "tokens": args.tokens,
+        "streams": {},
+    }
+    if cuda or args.size == "demo":
+        measure(engine, 1, 4, args.device)
+    for streams in args.streams or ([1, 8] if cuda else [1]):
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        found["streams"][str(streams)] = measure(engine, streams, args.tokens, args.device)
+        peak = torch.cuda.max_memory_allocated() if cuda else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found["streams"][str(streams)]["peakMiB"] = peak >> 20
+    print(json.dumps(found, indent=2))
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
