@@ -1,6 +1,6 @@
 /**
  * Whether clamps do what they say, counted where truth is known: over clean concept features of the demo's dictionaries, by block, scope, strength and mode, beside
- * controls (docs/steering-effect.md is what it writes). Makes the catalogue's images and their codes first, once, in `--work`. About half an hour on two cores.
+ * controls (the tables of docs/steering.md are what it writes). Makes the catalogue's images and their codes first, once, in `--work`. About half an hour on two cores.
  * Run: node bench/steering-effect.mjs [--work DIR] [any option of `python -m demo.measure_steering`]
  */
 import { spawn } from "node:child_process";
@@ -32,6 +32,6 @@ await runMain(async () => {
     if (existsSync(path.join(work, `${stage}.done`))) continue;
     await python(["-m", "demo.recipe", "--work", work, "--out", "demo", "--stage", stage]);
   }
-  await python(["-m", "demo.measure_steering", "--work", work, "--out", "demo", "--table", "docs/steering-effect.md", ...rest]);
+  await python(["-m", "demo.measure_steering", "--work", work, "--out", "demo", "--table", "docs/steering.md", ...rest]);
   return 0;
 });

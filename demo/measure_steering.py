@@ -1,8 +1,9 @@
 """What clamping does, counted over clean concept features: by where, how strongly and in which mode, beside controls; what ablation removes; what else breaks.
 
-    python -m demo.measure_steering --work DIR --out demo [--layers 0 1] [--features 64] [--images 2]
+    python -m demo.measure_steering --work DIR --out demo [--layers 0 1] [--features 64] [--images 2] [--forms]
 
-Writes results/steering.json and, with `--table FILE`, the same as Markdown (docs/steering-effect.md).
+Writes results/steering.json and, with `--table FILE`, the same as Markdown into FILE (docs/steering.md). `--forms` asks again in the other forms of
+question only, on the same trials, and keeps all other numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +25,10 @@ from torch import Tensor
 
 from demo.catalogue import Catalogue, load_images
 from demo.classes import CLASSES, ENTITIES
-from demo.clean_features import clean_features, image_scores
+from demo.clean_features import Clean, clean_features, image_scores
 from demo.steering_ablation import Ablations
-from demo.steering_page import markdown
+from demo.steering_forms import Changed, measure_forms
+from demo.steering_page import into_page, markdown
 from demo.steering_trials import SCOPES, STRENGTHS, Share, Stage, Trial, names, pick, placed, share, stages, trials, well_formed
 from demo.steering_unrelated import Question, questions, right
 from demo.tasks import WORDINGS, entity_phrase, with_article
@@ -42,6 +45,7 @@ BATCH = 32
 Arm = Literal["steered", "negated", "random"]
 ARMS: tuple[Arm, ...] = ("steered", "negated", "random")
 UNRELATED_ARMS: tuple[Arm, ...] = ("steered", "random")
+FORM_ARMS: tuple[Arm, ...] = ("steered", "random")
 RECONSTRUCT = [(scope, strength) for scope in ("object", "image") for strength in STRENGTHS[1:]]
 UNRELATED = [(scope, strength) for scope in ("object", "image", "all") for strength in STRENGTHS[1:]]
 
@@ -134,15 +138,23 @@ class Experiment:
             out += self.asker.ask_rows(row.low, self.asker.open(row.hidden), torch.tensor([ids]), LIMIT)
         return out
 
+    def untouched(self, part: list[Trial]) -> tuple[Prefix, Tensor, None]:
+        """The images' rows as they are."""
+        rows = self.prefix.rows(torch.tensor([t.scene for t in part]))
+        return rows, rows.hidden, None
+
     def unrelated(self, chosen: list[Trial], asked: list[Question], arm: Arm | None) -> Share:
         """How many questions about other things are answered right while clamps act; `None`: without any."""
-
-        def untouched(part: list[Trial]) -> tuple[Prefix, Tensor, None]:
-            rows = self.prefix.rows(torch.tensor([t.scene for t in part]))
-            return rows, rows.hidden, None
-
-        answers = right(self.asker, chosen, asked, untouched if arm is None else lambda part: self.changed(part, arm))
+        answers = right(self.asker, chosen, asked, self.untouched if arm is None else lambda part: self.changed(part, arm))
         return share(sum(answers), len(chosen))
+
+    def forms(self, chosen: list[Trial]) -> list[dict[str, Any]]:
+        """The same trials asked in other forms."""
+
+        def by(arm: Arm) -> Changed:
+            return lambda part: self.changed(part, arm)
+
+        return measure_forms(self.asker, chosen, self.scenes, self.untouched, {arm: by(arm) for arm in FORM_ARMS})
 
 
 def _counted(chosen: list[Trial], texts: list[str]) -> dict[str, Any]:
@@ -168,9 +180,20 @@ def effect_rows(chosen: list[Trial], texts: dict[Arm, list[str]]) -> list[dict[s
     return rows
 
 
-def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int, images: int, seed: int) -> dict[str, Any]:
-    """The whole experiment at one hook."""
-    torch.set_num_threads(1)
+@dataclass
+class Setting:
+    """What is counted on at one hook: the trials and all that they are made from."""
+
+    experiment: Experiment
+    catalogue: Catalogue
+    clean: list[Clean]
+    own: dict[int, list[int]]
+    alive: npt.NDArray[np.int64]
+    chosen: list[Trial]
+
+
+def prepare(model: Path, dictionary: Path, work: Path, layer: int, features: int, images: int, seed: int) -> Setting:
+    """The same trials for the same seed."""
     hook = hook_name(layer)
     catalogue, codes = load_images(work / "images.npz"), open_codes(work / "codes" / hook)
     cache = load_cache(work / f"cache.{hook}.npz")
@@ -187,6 +210,25 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
     scenes = stages(catalogue, 40, rng)
     chosen = trials(clean, scenes, images, rng)
     experiment = Experiment(asker, scenes, asker.read(catalogue.pixels[[s.index for s in scenes]]), maximum, alive, own, rng)
+    return Setting(experiment, catalogue, clean, own, alive, chosen)
+
+
+def measure_other_forms(
+    model: Path, dictionary: Path, work: Path, layer: int, features: int, images: int, seed: int
+) -> list[dict[str, Any]]:
+    """Only the other forms of question at one hook, with random directions of their own, so that they come out the same by themselves."""
+    torch.set_num_threads(1)
+    s = prepare(model, dictionary, work, layer, features, images, seed)
+    s.experiment.rng = np.random.default_rng([seed, 4])
+    return s.experiment.forms(s.chosen)
+
+
+def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int, images: int, seed: int) -> dict[str, Any]:
+    """The whole experiment at one hook."""
+    torch.set_num_threads(1)
+    s = prepare(model, dictionary, work, layer, features, images, seed)
+    experiment, catalogue, clean, own, alive, chosen = s.experiment, s.catalogue, s.clean, s.own, s.alive, s.chosen
+    asker, scenes, rng = experiment.asker, experiment.scenes, experiment.rng
     texts = {arm: experiment.captions(chosen, arm) for arm in ARMS}
 
     def only(scope: str, strength: float) -> list[Trial]:
@@ -207,7 +249,7 @@ def measure(model: Path, dictionary: Path, work: Path, layer: int, features: int
         plain = asker.ask(experiment.prefix.low, asker.open(experiment.prefix.hidden), QUESTION, LIMIT)
     shown: dict[int, list[int]] = {c.cls: own[c.cls] for c in clean}
     return {
-        "hook": hook, "features": len(clean), "classes": [CLASSES[c.cls].name for c in clean], "question": QUESTION,
+        "hook": hook_name(layer), "features": len(clean), "classes": [CLASSES[c.cls].name for c in clean], "question": QUESTION,
         "baseline": _counted(once, [plain[t.scene] for t in once]), "told": _counted(once, experiment.told(once)),
         "rows": effect_rows(chosen, texts),
         "reconstruction": _counted(once, experiment.reconstructed(once, clamped=False)), "reconstruct": reconstruct,
@@ -226,19 +268,28 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--images", type=int, default=2, help="images a feature")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--table", type=Path, help="write the Markdown tables here")
+    parser.add_argument("--forms", action="store_true", help="only the other forms of question, into the results that are there")
+    parser.add_argument("--table", type=Path, help="write the Markdown tables into this page, between its marks")
     a = parser.parse_args()
+    file = a.out / "results" / "steering.json"
 
     with ProcessPoolExecutor(min(2, len(a.layers)), get_context("spawn")) as pool:
-        jobs = [
-            pool.submit(measure, a.out / "model", a.out / "dictionaries" / hook_name(n), a.work, n, a.features, a.images, a.seed)
-            for n in a.layers
-        ]
-        results = [job.result() for job in jobs]
-    (a.out / "results").mkdir(parents=True, exist_ok=True)
-    (a.out / "results" / "steering.json").write_text(json.dumps(results, indent=2) + "\n")
+
+        def at_each(work: Callable[..., Any]) -> list[Any]:
+            jobs = [
+                pool.submit(work, a.out / "model", a.out / "dictionaries" / hook_name(n), a.work, n, a.features, a.images, a.seed)
+                for n in a.layers
+            ]
+            return [job.result() for job in jobs]
+
+        results = json.loads(file.read_text()) if a.forms else at_each(measure)
+        forms = dict(zip(map(hook_name, a.layers), at_each(measure_other_forms), strict=True))
+    for r in results:
+        r["forms"] = forms.get(r["hook"], r.get("forms", []))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=2) + "\n")
     if a.table:
-        a.table.write_text(markdown(results, QUESTION))
+        a.table.write_text(into_page(a.table.read_text(), markdown(results, QUESTION)))
     print(markdown(results, QUESTION))
 
 

@@ -1,13 +1,30 @@
-"""The page docs/steering-effect.md: what was done, and what was counted as tables, one set a hook."""
+"""The counted part of docs/steering.md: what was done, and what was counted as tables, one set a hook."""
 
 from __future__ import annotations
 
 from typing import Any
 
+BEGIN = "<!-- counted: python -m demo.measure_steering writes from here -->"
+END = "<!-- counted: to here -->"
+
+
+def into_page(page: str, counted: str) -> str:
+    """The page with what was counted between its two marks.
+
+    Raises
+    ------
+    ValueError : when the page lacks a mark.
+    """
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"The page has no lines {BEGIN} and {END} to write between.")
+    return f"{head}{BEGIN}\n\n{counted.strip()}\n\n{END}{tail}"
+
 
 def _introduction(question: str) -> list[str]:
     return [
-        "# What a clamp does to the demo model, counted", "",
+        "## What a clamp does to the demo model, counted", "",
         "Made by `python -m demo.measure_steering` (`node bench/steering-effect.mjs` sets up what it needs first); every number is in `demo/results/steering.json`. A clean",
         "concept feature is one of whose ten top images nine or more show one class where it fires most; at most one feature a class is taken. Each is set to a multiple of",
         f'its own maximum on catalogue images that do not show its class, and the model is asked "{question}". Brackets are 95 % intervals (Wilson).', "",
@@ -18,7 +35,8 @@ def _introduction(question: str) -> list[str]:
         "- **Controls**: *random*: the same change along a random live feature's decoder row, at equal norm; *negated*: the same change turned round; *told*: no clamp, but the",
         "  model is made to have answered yes when asked whether the thing is there, the nearest that its language has to a prompt that pretends so.",
         "- **Gone**: of captions that name the class, those that no longer do once features are ablated on every patch that the object touches.",
-        "- **Unrelated**: questions with exact answers about other things in the same picture (background, another thing's place, what is elsewhere, whether something is there).", "",
+        "- **Unrelated**: questions with exact answers about other things in the same picture (background, another thing's place, what is elsewhere, whether something is there).",
+        "- **Asked in other ways**: the same features on the same pictures, asked something else than for a caption; what counts is that the answer says the class is there.", "",
     ]  # fmt: skip
 
 
@@ -47,7 +65,7 @@ def _ablated(row: dict[str, Any]) -> tuple[str, str]:
 def _hook(r: dict[str, Any]) -> list[str]:
     n = int(r["rows"][0]["steered"]["named"]["n"])
     out = [
-        f"## {r['hook']}: {r['features']} clean concept features, n = {n} captions a row", "", "### Named when absent (mode `delta`)", "",
+        f"### {r['hook']}: {r['features']} clean concept features, n = {n} captions a row", "", "#### Named when absent (mode `delta`)", "",
         "| where | strength | named | in that place | well-formed | named, random | well-formed, random | named, negated |", "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in r["rows"]:
@@ -59,13 +77,13 @@ def _hook(r: dict[str, Any]) -> list[str]:
     b, told, bare = r["baseline"], r["told"], r["reconstruction"]
     out += [
         "", f"Without a clamp: named {_cell(b['named'])}, well-formed {_cell(b['well_formed'])}. Told: named {_cell(told['named'])}, well-formed {_cell(told['well_formed'])}.", "",
-        "### Mode `reconstruct`, clamps on the prompt only", "", "| where | strength | named | well-formed |", "|---|---|---|---|",
+        "#### Mode `reconstruct`, clamps on the prompt only", "", "| where | strength | named | well-formed |", "|---|---|---|---|",
         f"| no clamp | | {_cell(bare['named'])} | {_cell(bare['well_formed'])} |",
     ]  # fmt: skip
     out += [f"| {row['scope']} | {row['strength']:g}× | {_cell(row['named'])} | {_cell(row['well_formed'])} |" for row in r["reconstruct"]]
     a = r["ablation"]
     out += [
-        "", f"### Gone when ablated ({a['classes']} classes, n = {int(a['rows'][0]['gone']['n'])} captions that name the class)", "",
+        "", f"#### Gone when ablated ({a['classes']} classes, n = {int(a['rows'][0]['gone']['n'])} captions that name the class)", "",
         "| ablated on the object's patches | features, mean | gone | well-formed | control | gone, control |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in a["rows"]:
@@ -74,10 +92,30 @@ def _hook(r: dict[str, Any]) -> list[str]:
             f"| {what} | {row['features']:.1f} | {_cell(row['gone'])} | {_cell(row['well_formed'])} | {control} | {_cell(row['gone_control'])} |"
         )
     u = r["unrelated"]
-    out += ["", f"### Unrelated questions answered right (n = {int(u['baseline']['n'])}; without a clamp {_cell(u['baseline'])})", ""]
+    out += ["", f"#### Unrelated questions answered right (n = {int(u['baseline']['n'])}; without a clamp {_cell(u['baseline'])})", ""]
     out += ["| where | strength | with the clamp | with a random feature of equal norm |", "|---|---|---|---|"]
     out += [f"| {row['scope']} | {row['strength']:g}× | {_cell(row['steered'])} | {_cell(row['random'])} |" for row in u["rows"]]
-    return [*out, ""]
+    return [*out, *_forms(r["forms"]), ""]
+
+
+FORM_NAMES = {
+    "caption": "“describe the picture .”",
+    "presence": "“is there a …?” of the class",
+    "what_at": "“what is at the …?” of the place of the picture's largest thing",
+}
+
+
+def _forms(forms: list[dict[str, Any]]) -> list[str]:
+    if not forms:
+        return []
+    out = ["", f"#### Asked in other ways: says that the absent thing is there (n = {int(forms[0]['baseline']['n'])})", ""]
+    out += ["| asked | where | strength | with the clamp | random feature of equal norm | without a clamp |", "|---|---|---|---|---|---|"]
+    for form in forms:
+        out += [
+            f"| {FORM_NAMES[form['form']]} | {row['scope']} | {row['strength']:g}× | {_cell(row['steered'])} | {_cell(row['random'])} | {_cell(form['baseline'])} |"
+            for row in form["rows"]
+        ]
+    return out
 
 
 def _reading(results: list[dict[str, Any]]) -> list[str]:
@@ -87,7 +125,7 @@ def _reading(results: list[dict[str, Any]]) -> list[str]:
     gone = {row["what"]: row for row in r["ablation"]["rows"]}
     every = gone["everything"]
     return [
-        "## What this says", "",
+        "### What this says", "",
         f"At {r['hook']}: set on an object's own patches at 4× its maximum a feature makes the model name its class {_bare(by['object', 4.0]['steered']['named'])} of the time "
         f"(random {_bare(by['object', 4.0]['random']['named'])}, negated {_bare(by['object', 4.0]['negated']['named'])}, told {_bare(r['told']['named'])}); on the whole image "
         f"{_bare(by['image', 4.0]['steered']['named'])} at 4× and {_bare(by['image', 8.0]['steered']['named'])} at 8×, at the price of sentences that break.", "",
@@ -98,6 +136,26 @@ def _reading(results: list[dict[str, Any]]) -> list[str]:
         f"class's name most remove it {_bare(gone['writers 8']['gone'])} of the time and 16 of them {_bare(gone['writers 16']['gone'])}, where as many others that fire there remove it "
         f"{_bare(gone['writers 8']['gone_control'])} and {_bare(gone['writers 16']['gone_control'])}. Turning the own features round works where ablating them does not: "
         f"{_bare(gone['own ×-1']['gone'])} at −1× what they were, {_bare(gone['own ×-2']['gone'])} at −2×.", "",
+        *_reading_of_forms(results),
+    ]  # fmt: skip
+
+
+def _reading_of_forms(results: list[dict[str, Any]]) -> list[str]:
+    if not all(r["forms"] for r in results):
+        return []
+
+    def at(r: dict[str, Any], form: str, scope: str) -> str:
+        rows = next(f["rows"] for f in r["forms"] if f["form"] == form)
+        return _bare(next(row for row in rows if (row["scope"], row["strength"]) == (scope, 4.0))["steered"])
+
+    first, *others = results
+    elsewhere = "".join(f"; at {r['hook']} {at(r, 'presence', 'object')} and {at(r, 'presence', 'image')}" for r in others)
+    return [
+        "**Not one wording's effect, but not every question's.** At 4×, at "
+        f"{first['hook']}: another wording of the same question names the class as often ({at(first, 'caption', 'object')} on an object's patches, {at(first, 'caption', 'image')} on "
+        f"the whole image), and so does asking what stands at the place ({at(first, 'what_at', 'object')} and {at(first, 'what_at', 'image')}). Asked whether the thing is there, "
+        f"the model says yes far less often: {at(first, 'presence', 'object')} and {at(first, 'presence', 'image')}{elsewhere}. So a clamp that makes the model speak of a thing need "
+        "not make it hold that the thing is there; why has not been found out.", "",
     ]  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from demo.catalogue import Catalogue, random_chat
 from demo.claims import Truth
 from demo.classes import CLASSES
 from demo.clean_features import Clean
 from demo.steering_ablation import Ablations, shown
-from demo.steering_page import markdown
+from demo.steering_forms import FORMS, Asked, pose, replies, says
+from demo.steering_page import BEGIN, END, into_page, markdown
 from demo.steering_trials import Trial, names, stages, trials, well_formed
 from demo.steering_unrelated import questions
 from demo.tasks import WORDINGS
@@ -110,9 +112,45 @@ def test_a_broken_sentence_still_counts_as_naming() -> None:
 
 def test_the_committed_page_is_what_the_committed_numbers_say() -> None:
     results = json.loads((DEMO / "results/steering.json").read_text())
-    page = (DEMO.parent / "docs/steering-effect.md").read_text()
-    assert page == markdown(results, QUESTION)
+    page = (DEMO.parent / "docs/steering.md").read_text()
+    assert page == into_page(page, markdown(results, QUESTION))
     for r in results:
+        assert [f["form"] for f in r["forms"]] == list(FORMS)
+        for form in r["forms"]:
+            at = {(row["scope"], row["strength"]): row for row in form["rows"]}
+            # Whether a thing is there, yes or no, is moved at block 0 only.
+            if form["form"] != "presence" or r["hook"] == "model.layers.0":
+                assert at["object", 4.0]["steered"]["low"] > at["object", 4.0]["random"]["high"]
         assert r["features"] >= 60
         by = {(row["scope"], row["strength"]): row for row in r["rows"]}
         assert by["object", 4.0]["steered"]["named"]["low"] > by["object", 4.0]["random"]["named"]["high"]
+
+
+def test_other_forms_of_question_are_answered_by_what_the_picture_shows(asker: Asker, alone: Catalogue) -> None:
+    rng = np.random.default_rng(1)
+    scenes = stages(alone, 6, rng)
+    prefix = asker.read(alone.pixels[[s.index for s in scenes]])
+
+    def shown_by(shift: int) -> Any:
+        def changed(part: list[Trial]) -> Any:
+            rows = prefix.rows(torch.tensor([(t.scene + shift) % len(scenes) for t in part]))
+            return rows, rows.hidden, None
+
+        return changed
+
+    there = [Trial(0, s.own_cls, n, "object", 4.0, s.own_place) for n, s in enumerate(scenes)]
+    for form in FORMS:
+        asked = [Asked(t, pose(form, t, scenes[t.scene])) for t in there]
+        right, other = (replies(asker, asked, shown_by(shift), 56) for shift in (0, 1))
+        assert sum(says(form, answer, t.cls) for answer, t in zip(right, there, strict=True)) >= len(there) - 1, form
+        assert not any(says(form, answer, t.cls) for answer, t in zip(other, there, strict=True)), form
+    assert pose("presence", there[0], scenes[0]).startswith("is there a")
+    assert scenes[0].own_place in pose("what_at", there[0], scenes[0])
+
+
+def test_tables_go_between_the_marks_of_a_page_and_nowhere_else() -> None:
+    page = f"# A page\n{BEGIN}\nold\n{END}\nmore\n"
+    assert into_page(page, "new\n") == f"# A page\n{BEGIN}\n\nnew\n\n{END}\nmore\n"
+    assert into_page(into_page(page, "new"), "new") == into_page(page, "new")
+    with pytest.raises(ValueError, match="between"):
+        into_page("# A page\n", "new")
