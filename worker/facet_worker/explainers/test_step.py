@@ -18,6 +18,7 @@ import torch
 from facet_worker.__main__ import main
 from facet_worker.bundle import SCHEMAS
 from facet_worker.endpoint.false_endpoint import question, serving
+from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.scorers.tiny_vision import write_clip, write_detector, write_segmenter
 from facet_worker.small_bundle import HOOK, write_small_bundle
 
@@ -33,9 +34,7 @@ def answer(body: dict[str, Any], _: int) -> str:
 def pipeline(folder: Path, url: str, more: str = "") -> Path:
     """A file that explains and scores the small bundle by an endpoint."""
     file = folder / "pipeline.toml"
-    endpoint = f'url = "{url}"\nmodel = "explainer"\nkey_env = "SOME_KEY"\nattempts = 2\nfirst_wait_s = 0.01\n'.replace(
-        "first_wait_s = 0.01\n", ""
-    )
+    endpoint = f'url = "{url}"\nmodel = "explainer"\nkey_env = "SOME_KEY"\nattempts = 2\n'
     file.write_text(
         f'run = "run"\n[model]\npath = "nowhere"\n[explain]\nexplainers = ["top-images"]\nbundle = "bundle"\n[explain.endpoint]\n{endpoint}{more}\n'
         f'[score]\nmetrics = ["consistency", "detection"]\nbundle = "bundle"\n[score.endpoint]\n{endpoint}'
@@ -70,6 +69,19 @@ def test_explains_and_scores_by_an_endpoint_and_stores_no_key(tmp_path: Path, mo
     assert "explain: done" in said.err
     assert "sk-secret-3" not in said.err + said.out
     assert all(b"sk-secret-3" not in path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
+
+
+def test_reads_what_the_cache_of_the_same_run_found(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "run") as folder:
+        step = folder.step("cache", {}, {})
+        write_small_bundle(step.folder / "bundle")
+        step.finish({}, [])
+    with serving(answer) as endpoint:
+        file = pipeline(tmp_path, endpoint.url)
+        file.write_text(file.read_text().replace('bundle = "bundle"\n', ""))
+        assert main(["run", str(file)]) == 0
+    assert pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet").num_rows == 4
+    assert pq.read_table(tmp_path / "run/score" / HOOK / "scores.parquet").num_rows == 6
 
 
 def test_goes_on_after_kill_9_and_asks_nothing_twice(tmp_path: Path) -> None:
