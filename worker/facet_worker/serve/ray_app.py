@@ -63,13 +63,25 @@ def start_ray(needed: float, **more: Any) -> None:
         return
     # Only this process and its children know it; Ray would else write one into the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray.init(
-        num_cpus=max(os.cpu_count() or 1, int(needed + 1)),
-        include_dashboard=False,
-        object_store_memory=256 << 20,
-        log_to_driver=False,
+    settings: dict[str, Any] = {
+        "num_cpus": max(os.cpu_count() or 1, int(needed + 1)),
+        "include_dashboard": False,
+        "object_store_memory": 256 << 20,
+        "log_to_driver": False,
         **more,
-    )
+    }
+    for left in (2, 1, 0):
+        try:
+            ray.init(**settings)
+            return
+        except Exception as error:
+            # Ray gives its own processes 30 s to appear, which a machine that is busy may not keep.
+            ray.shutdown()
+            if left == 0:
+                said = str(error).splitlines()[0][:300]
+                raise FacetError(
+                    f"Ray did not start on this machine: {said}", "engine_unavailable", fix="See the logs in Ray's folder."
+                ) from error
 
 
 def serve_replicas(args: GroupOptions, host: str, port: int, ready: Callable[[str, list[str]], None], name: str = NAME) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -104,7 +105,8 @@ class Gateway:
             return EventStream(parts, _as_it_came(server_sent), "text/event-stream", refused=refused, alive=b":\n\n")
         if tell:
             return EventStream(parts, _as_it_came(ndjson), refused=refused)
-        return EventStream(_joined(parts), _as_it_came(ndjson), "application/json", refused=refused)
+        kind = CONTENT_TYPE_LATEST if path == "/metrics" else "application/json"
+        return EventStream(_joined(parts), _as_it_came(ndjson), kind, refused=refused)
 
     async def _kept_answer(self, path: str) -> bytes:
         if path not in self.kept:

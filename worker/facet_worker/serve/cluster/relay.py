@@ -81,6 +81,8 @@ async def relay(ask: Callable[[], Parts], waiting: Waiting, tell: bool) -> Async
     try:
         parts = asked = ask()
         first = asyncio.ensure_future(asked.__anext__())
+        # Whoever leaves while it waits asks for its outcome no more.
+        first.add_done_callback(lambda done: done.cancelled() or done.exception())
         while not (await asyncio.wait({first}, timeout=_TOLD_EVERY))[0]:
             position = waiting.line.index(ticket)
             if tell and position != told:

@@ -153,6 +153,15 @@ class Stream(threading.Thread):
             time.sleep(0.01)
 
 
+def both_busy(group: Group, long: dict[str, Any]) -> list[Stream]:
+    """A stream on each replica, one after the other: while a replica still ends what its client left, two at once are one more than may wait."""
+    streams = []
+    for _ in range(2):
+        streams.append(Stream(group, long))
+        streams[-1].until(20)
+    return streams
+
+
 def test_answers_as_one_process_does(group: Group, request_of: Any, picture: dict[str, Any]) -> None:
     from facet_worker.engine_checks import ask, run
     from facet_worker.serve.images import Picture
@@ -178,6 +187,9 @@ def test_says_what_it_serves_and_lets_in_who_has_the_token(group: Group) -> None
     assert info["dictionaries"][0]["dictionary"]["ref"] == f"facet-emoji/{HOOK}"
     assert group.client.get("/v1/models").json()["data"][0]["id"] == f"facet-emoji/{HOOK}"
     assert group.health() == {"status": "ok", "replicas": {"RUNNING": 2}, "waiting": 0}
+    metrics = group.client.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=")
+    assert "facet_running 0.0" in metrics.text
     for path in ("/info", "/v1/models", "/v1/generate", "/metrics"):
         stranger = httpx.get(f"{group.url}{path}", timeout=30)
         assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthorized")
@@ -213,9 +225,7 @@ def test_chats(group: Group, picture: dict[str, Any]) -> None:
 
 
 def test_says_busy_when_all_run_and_the_queue_is_full_and_goes_on_when_a_client_leaves(group: Group, long: Any, request_of: Any) -> None:
-    running = [Stream(group, long) for _ in range(2)]
-    for stream in running:
-        stream.until(20)
+    running = both_busy(group, long)
     waiting = Stream(group, request_of())
     waiting.until(1)
     assert waiting.events == [{"type": "queued", "position": 0}]
@@ -239,7 +249,7 @@ def test_says_busy_when_all_run_and_the_queue_is_full_and_goes_on_when_a_client_
 
 def test_ends_the_stream_of_a_replica_that_dies_with_an_error_and_replaces_it(group: Group, long: Any, request_of: Any) -> None:
     before = group.replicas()
-    streams = [Stream(group, long) for _ in range(2)]
+    streams = both_busy(group, long)
     for stream in streams:
         stream.until(100)
     victim = min(before)
