@@ -24,6 +24,7 @@ CELLS = 1024  # cells of an image whose sums are kept apart, to find features of
 _SUMS = ("image_count", "text_count", "images", "image_sum", "text_sum", "lead_sum")
 _PEAKS = ("image_max", "text_max", "lead_max")
 _KEPT = ("top", "sampled", "texts")
+_PACKED = ("cell_sum", "histogram")
 
 
 @dataclass(frozen=True)
@@ -172,13 +173,15 @@ class FeatureState:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return sum(int(array.nbytes) for array in self.arrays().values())
+        """Bytes of all arrays in memory."""
+        wide = int(self.cell_sum.nbytes) + int(self.histograms.counts.nbytes)
+        packed = {key: array for key, array in self.arrays().items() if key.partition(".")[0] not in _PACKED}
+        return wide + sum(int(array.nbytes) for array in packed.values())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Everything as plain arrays, for a file; equal states give equal arrays."""
-        out: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in (*_SUMS, *_PEAKS, "cell_sum")}
-        out |= {"histogram": self.histograms.counts, "exponent": self.histograms.exponent}
+        """Everything as plain arrays, for a file; equal states give equal arrays. What few images leave mostly empty takes little room."""
+        out: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in (*_SUMS, *_PEAKS)}
+        out |= {"exponent": self.histograms.exponent} | _packed("cell_sum", self.cell_sum) | _packed("histogram", self.histograms.counts)
         for name in _KEPT:
             out |= {f"{name}.{column}": array for column, array in getattr(self, name).arrays().items()}
         out |= {f"tokens.{column}": array for column, array in self.tokens.arrays().items()}
@@ -189,9 +192,10 @@ class FeatureState:
     def of_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> FeatureState:
         latents, image_tokens, text_tokens, items, *keep = (int(number) for number in arrays["numbers"])
         state = cls(latents, Keep(*keep))
-        for name in (*_SUMS, *_PEAKS, "cell_sum"):
+        for name in (*_SUMS, *_PEAKS):
             setattr(state, name, arrays[name])
-        state.histograms.counts, state.histograms.exponent = arrays["histogram"], arrays["exponent"]
+        state.cell_sum, state.histograms.counts = _unpacked("cell_sum", arrays), _unpacked("histogram", arrays)
+        state.histograms.exponent = arrays["exponent"]
         for name in _KEPT:
             own = {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{name}.")}
             setattr(state, name, Kept.of_arrays(latents, getattr(state, name).keep, own))
@@ -200,6 +204,24 @@ class FeatureState:
         )
         state.image_tokens, state.text_tokens, state.items = image_tokens, text_tokens, items
         return state
+
+
+def _packed(name: str, array: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """The array, or where and what its values are, whichever is smaller."""
+    at = np.flatnonzero(array)
+    if len(at) * (array.itemsize + 8) >= array.nbytes:
+        return {name: array}
+    kind = np.uint32 if array.size < 1 << 32 else np.int64
+    return {f"{name}.shape": np.array(array.shape, np.int64), f"{name}.at": at.astype(kind), f"{name}.value": array.reshape(-1)[at]}
+
+
+def _unpacked(name: str, arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    if name in arrays:
+        return arrays[name]
+    value = arrays[f"{name}.value"]
+    out = np.zeros(tuple(arrays[f"{name}.shape"]), value.dtype)
+    out.reshape(-1)[arrays[f"{name}.at"]] = value
+    return out
 
 
 def _maps(entries: Entries, fixed: Ints, latents: int, items: Ints, grid: tuple[int, int]) -> tuple[Maps, Ints]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from facet_worker.batch import Served
 from facet_worker.dictionaries import Dictionary
 from facet_worker.errors import FacetError
 from facet_worker.feature_state import TEXT_LIMIT, FeatureState, Keep
+from facet_worker.pipeline.paper_layout import Activations
 from facet_worker.pipeline.pictures import Picture, pixels_of
 from facet_worker.pipeline.troubles import Troubles
 from facet_worker.planning import Layout
@@ -33,12 +34,14 @@ Codes = tuple[np.ndarray, np.ndarray]
 
 @dataclass
 class Shard:
-    """What a stretch gave: a state by hook, the token ids of each text that was read (as far as an example shows them), and troubles."""
+    """What a stretch gave: a state by hook, the token ids of each text that was read (as far as an example shows them), troubles, and every activation
+    by hook, where that was asked for."""
 
     states: dict[str, FeatureState]
     texts: dict[int, list[int]]
     troubles: Troubles
     seconds: float
+    every: dict[str, list[Activations]] = field(default_factory=dict)
 
 
 def save_state(state: FeatureState, path: Path) -> None:
@@ -68,10 +71,11 @@ class ShardMaker:
     ----------
     prompt : words behind every picture, before what is said of it
     batch : pictures that go through the model together, where their inputs have the same shapes
+    every : also give every activation on pictures
     """
 
-    def __init__(self, engine: TorchEngine, keep: Keep, prompt: str = "", batch: int = 8) -> None:
-        self.engine, self.keep, self.prompt, self.batch = engine, keep, prompt, batch
+    def __init__(self, engine: TorchEngine, keep: Keep, prompt: str = "", batch: int = 8, every: bool = False) -> None:
+        self.engine, self.keep, self.prompt, self.batch, self.every = engine, keep, prompt, batch, every
         self.served: dict[str, Served] = {served.hook: served for served in engine.served.values()}
         nothing = Example("", lambda: np.zeros((1, 1, 3), np.uint8))
         self.source = ModelSource(engine.hooked.model, engine.prompter.processor, list(self.served), [nothing], "both", 0)
@@ -128,7 +132,10 @@ class ShardMaker:
                 shard.texts[item] = ids[torch.cat([lead, words])][:TEXT_LIMIT].tolist()
         for hook, every in codes.items():
             state = shard.states[hook]
-            state.add_images(items, (grid.rows, grid.cols), *_stacked([every[row][1] for row in good]))
+            cells = _stacked([every[row][1] for row in good])
+            state.add_images(items, (grid.rows, grid.cols), *cells)
+            if self.every:
+                shard.every.setdefault(hook, []).append(Activations.of_codes(items, *cells))
             for row, item in zip(good, items.tolist(), strict=True):
                 before, _, behind = every[row]
                 state.add_lead(*before, times=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -35,6 +36,7 @@ class CacheSection(Section):
     prompt : words behind every picture; what is said of it ([images] `captions`) follows
     shard : pictures in a shard; batch : pictures through the model together
     side, quality : of the WebP copies in the bundle: at most so many pixels on the longer side
+    paper_layout : also write every activation on pictures as the paper's tools do, under `activations/<hook>/`
     """
 
     top: Positive = 5
@@ -48,6 +50,7 @@ class CacheSection(Section):
     batch: Positive = 8
     side: Positive = 512
     quality: Annotated[int, Field(ge=1, le=100)] = 80
+    paper_layout: bool = False
 
     def keep(self) -> Keep:
         from facet_worker.feature_state import Keep
@@ -85,6 +88,7 @@ def shard_ranges(total: int, size: int) -> list[tuple[int, int]]:
 
 def _make(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], bounds: tuple[int, int]) -> Mapping[str, Any]:
     from facet_worker.pipeline.cache_shards import save_state, save_texts
+    from facet_worker.pipeline.paper_layout import save_sorted
 
     shard = maker.make(pictures[slice(*bounds)], bounds[0])
 
@@ -92,6 +96,10 @@ def _make(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], b
         return lambda path: save_state(state, path)
 
     files = {f"{hook}.safetensors": saver(state) for hook, state in shard.states.items()}
+    if maker.every:
+        files |= {
+            f"{hook}.every.safetensors": partial(save_sorted, shard.every.get(hook, []), s.latents) for hook, s in shard.states.items()
+        }
     facts = {"first": bounds[0], "end": bounds[1], "read": next(iter(shard.states.values())).items}
     return step.save_shard(
         number, {**files, "texts.jsonl": lambda path: save_texts(shard.texts, path)}, seconds=shard.seconds, troubles=shard.troubles, facts=facts
@@ -121,6 +129,7 @@ def run(context: Context) -> dict[str, Any]:
     from facet_worker.cache import finished
     from facet_worker.pipeline.cache_bundle import CacheBundle, Found, neighbours
     from facet_worker.pipeline.cache_shards import ShardMaker, load_texts
+    from facet_worker.pipeline.paper_layout import write_files
 
     settings, section = context.settings, context.settings.section(NAME, CacheSection)
     troubles = Troubles()
@@ -131,7 +140,7 @@ def run(context: Context) -> dict[str, Any]:
     if step.finished:
         return step.manifest
     step.troubles.take(troubles)
-    maker = ShardMaker(engine, section.keep(), section.prompt, section.batch)
+    maker = ShardMaker(engine, section.keep(), section.prompt, section.batch, section.paper_layout)
     ranges = shard_ranges(len(pictures), section.shard)
     there = step.shards(len(ranges))
     progress = Progress("cache", " pictures", len(pictures), sum(end - first for i, (first, end) in enumerate(ranges) if i in there))
@@ -159,6 +168,10 @@ def run(context: Context) -> dict[str, Any]:
     bundle = CacheBundle(engine, settings.images.attribution, pictures, texts, section.side, section.quality)
     command = {"command": f"facet-worker cache {settings.file.name}", "seed": settings.shared.seed}
     files = bundle.write(step.folder / "bundle", list(found.values()), command)
+    if section.paper_layout:
+        for served in engine.served.values():
+            every = [step.shard_file(number, f"{served.hook}.every.safetensors") for number in range(len(ranges))]
+            files += write_files(every, served.sae.num_latents, step.folder / "activations" / served.hook)
     return step.finish(report, files)
 
 

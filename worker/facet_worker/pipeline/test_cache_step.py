@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file
 
 from facet_worker.bundle import check_bundle
 from facet_worker.cache import build_caches
 from facet_worker.checkpoint import Checkpoint
 from facet_worker.errors import FacetError
 from facet_worker.feature_state import Keep
-from facet_worker.harvest import Item
+from facet_worker.harvest import Harvester, Item
 from facet_worker.pipeline.cache_shards import NOT_FINITE, TOO_LARGE, ShardMaker
 from facet_worker.pipeline.cache_step import CacheSection, run
 from facet_worker.pipeline.pictures import TWICE, UNREADABLE, Picture
@@ -121,6 +122,23 @@ def test_however_it_is_cut_it_is_the_same(place: Path, tiny_folder: Path) -> Non
         assert one["max_activation"] == pytest.approx(other["max_activation"], rel=2e-3)
     wanted = [(row["index"], row["band"], row["rank"], row["image"], row["text"]) for row in made["one"][f"{HOOK}/activations"]]
     assert [(row["index"], row["band"], row["rank"], row["image"], row["text"]) for row in made["wide"][f"{HOOK}/activations"]] == wanted
+
+
+def test_every_activation_in_the_papers_files(
+    place: Path, tiny_folder: Path, tiny: Checkpoint, tiny_sae: TopKSae, pictures: npt.NDArray[np.uint8]
+) -> None:
+    """Read back they are the dense maps, picture by picture, whatever the shards."""
+    _, folder = cached(configure(place, tiny_folder, "paper", "shard = 5\npaper_layout = true"))
+    files = sorted((folder / "activations" / HOOK).iterdir())
+    assert [file.name for file in files] == ["0_63.safetensors"]
+    found = load_file(files[0])
+    locations, activations = found["locations"], found["activations"]
+    assert (locations.dtype, activations.dtype, locations.shape) == (np.int64, np.float32, (len(activations), 3))
+    assert (np.diff(locations[:, 0]) >= 0).all()
+    dense = np.zeros((12, 16, 64), np.float32)
+    dense[tuple(locations.T)] = activations
+    hidden = Harvester(tiny, [1]).run([Item(p) for p in pictures])[1]
+    np.testing.assert_allclose(dense, tiny_sae.activations(hidden.image).numpy(), atol=2e-4)
 
 
 def test_killed_by_sigkill_it_goes_on_and_ends_as_unbroken(place: Path, tiny_folder: Path) -> None:
