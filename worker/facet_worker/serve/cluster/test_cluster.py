@@ -27,6 +27,10 @@ HOOK = "model.layers.1"
 TOKEN = "a secret"
 
 
+# For what comes in a moment, on a machine that may be busy: only a failure takes so long.
+PATIENCE = 180.0
+
+
 def processes() -> dict[int, tuple[int, str]]:
     """Parent and command line of every process."""
     found = {}
@@ -45,7 +49,7 @@ class Group:
 
     def __init__(self, folder: Path, url: str, process: subprocess.Popen[str]) -> None:
         self.folder, self.process = folder, process
-        self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
+        self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE)
         self.url = url
 
     def replicas(self) -> set[int]:
@@ -62,7 +66,7 @@ class Group:
         return {pid for pid, (_, line) in all_of.items() if line.startswith("ray::ServeReplica:facet:Replica") and ours(pid)}
 
     def health(self) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=30).json()
+        answer: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=PATIENCE).json()
         return answer
 
 
@@ -88,7 +92,7 @@ def group() -> Iterator[Group]:
         # Killed at once, it would leave Ray's own processes behind.
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
     shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +150,7 @@ class Stream(threading.Thread):
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]
 
-    def until(self, number: int, seconds: float = 20) -> None:
+    def until(self, number: int, seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while len(self.lines) < number:
             assert time.monotonic() < deadline, f"{len(self.lines)} lines, the last {self.lines[-1:]}"
@@ -191,7 +195,7 @@ def test_says_what_it_serves_and_lets_in_who_has_the_token(group: Group) -> None
     assert metrics.headers["content-type"].startswith("text/plain; version=")
     assert "facet_running 0.0" in metrics.text
     for path in ("/info", "/v1/models", "/v1/generate", "/metrics"):
-        stranger = httpx.get(f"{group.url}{path}", timeout=30)
+        stranger = httpx.get(f"{group.url}{path}", timeout=PATIENCE)
         assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthorized")
     assert len(group.replicas()) == 2
 
@@ -236,15 +240,13 @@ def test_says_busy_when_all_run_and_the_queue_is_full_and_goes_on_when_a_client_
     assert group.health()["waiting"] == 1
     assert group.client.get("/info").status_code == 200
     running[0].leave.set()
-    left = time.monotonic()
-    waiting.until(5, 5)
-    # What left had seconds to go: its replica was free at once.
-    assert time.monotonic() - left < 5
+    waiting.until(5)
+    # What left had as long to go as the other, which is still at it: its replica was free at once.
     assert running[1].is_alive()
-    waiting.join(20)
+    waiting.join(PATIENCE)
     assert waiting.events[-1] == {"type": "done"}
     running[1].leave.set()
-    running[1].join(10)
+    running[1].join(PATIENCE)
 
 
 def test_ends_the_stream_of_a_replica_that_dies_with_an_error_and_replaces_it(group: Group, long: Any, request_of: Any) -> None:
@@ -254,7 +256,7 @@ def test_ends_the_stream_of_a_replica_that_dies_with_an_error_and_replaces_it(gr
         stream.until(100)
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while all(stream.is_alive() for stream in streams):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -266,10 +268,10 @@ def test_ends_the_stream_of_a_replica_that_dies_with_an_error_and_replaces_it(gr
     # Others go on: the stream on the other replica to its end, and new requests behind it.
     assert other.is_alive()
     assert group.client.post("/v1/generate", json=request_of()).text.splitlines()[-1] == '{"type":"done"}'
-    other.join(60)
+    other.join(PATIENCE)
     assert other.events[-1] == {"type": "done"}
     assert sum(event["type"] == "receipt" for event in other.events) == 10
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while group.health().get("replicas") != {"RUNNING": 2} or len(group.replicas()) != 2:
         assert time.monotonic() < deadline, group.health()
         time.sleep(0.2)
@@ -281,7 +283,7 @@ def test_ends_when_told_to_and_leaves_nothing_behind(group: Group) -> None:
     assert not (group.folder / ".ray").exists()
     group.client.close()
     group.process.send_signal(signal.SIGTERM)
-    assert group.process.wait(60) == 0
+    assert group.process.wait(PATIENCE) == 0
     assert not group.replicas()
 
 
@@ -289,5 +291,5 @@ def test_says_why_a_group_does_not_start() -> None:
     command = [sys.executable, "-m", "facet_worker", "serve", "--replicas", "2", "--host", "0.0.0.0", "--port", "0"]
     env = {name: value for name, value in os.environ.items() if name != "FACET_WORKER_TOKEN"} | {"PYTHONPATH": str(ROOT / "worker")}
     given = [*command, "--model", "demo/model", "--dictionary", f"demo/dictionaries/{HOOK}"]
-    ended = subprocess.run(given, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(given, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.returncode, "no token is set" in ended.stderr) == (2, True)
