@@ -10,7 +10,7 @@ import { RemoteEngine } from "./remote-engine";
 const patience = { connectMs: 3_000, infoMs: 20_000, runMs: 60_000, freshMs: 5_000, retryMs: 0 };
 const running = new Map<EngineUnderTest, RunningWorker>();
 
-async function create({ bound }: { concurrency: number; bound: number }): Promise<EngineUnderTest> {
+async function create({ concurrency, bound }: { concurrency: number; bound: number }): Promise<EngineUnderTest> {
   const { model, dictionaries } = await manifestOf();
   const [dictionary] = dictionaries;
   if (!dictionary) throw new Error("engine.json names no dictionary.");
@@ -18,7 +18,7 @@ async function create({ bound }: { concurrency: number; bound: number }): Promis
     model: folder,
     modelId: model.id,
     dictionaries: [path.join(folder, dictionary.folder)],
-    more: ["--taps", "--queue", String(bound)],
+    more: ["--taps", "--concurrency", String(concurrency), "--queue", String(bound)],
   });
   const local = await localSubject({ concurrency: 1, bound: 1 });
   const engine = new RemoteEngine(new Worker({ url: new URL(worker.url), token: undefined }, patience), local.dictionary);
