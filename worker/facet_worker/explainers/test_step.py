@@ -88,7 +88,7 @@ def test_goes_on_after_kill_9_and_asks_nothing_twice(tmp_path: Path) -> None:
     write_small_bundle(tmp_path / "bundle", features=14, images=80)
 
     def slow(body: dict[str, Any], number: int) -> str:
-        time.sleep(0.1)
+        time.sleep(0.3)
         return answer(body, number)
 
     with serving(slow) as endpoint:
