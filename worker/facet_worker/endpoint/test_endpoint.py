@@ -235,9 +235,13 @@ def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path: Path) -> None:
         one.ask("a")
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(FacetError, match="disk under .* is full") as caught:
+
+        def ask_often() -> None:
             for i in range(9):
                 one.ask(f"{i}")
+
+        with pytest.raises(FacetError, match=r"disk under .* is full") as caught:
+            ask_often()
         assert caught.value.code == "disk_full"
         store.close()
         store = Store(tmp_path)
