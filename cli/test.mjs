@@ -76,6 +76,9 @@ async function prepared(name, work, optional) {
   }
 }
 
+// Where Python may not keep what it compiled, every process that a test starts compiles PyTorch anew: 15 seconds each.
+delete process.env.PYTHONDONTWRITEBYTECODE;
+
 const node = process.execPath;
 
 /**
