@@ -13,6 +13,7 @@ from facet_worker.bundle import SCHEMAS
 from facet_worker.catalogue import Catalogue
 from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
+from facet_worker.pipeline.cache_step import load_engine
 from facet_worker.pipeline.files import read_json, written
 from facet_worker.pipeline.steps import Context
 from facet_worker.studied import StudiedModel
@@ -45,12 +46,7 @@ class Models:
         """With the catalogue's dictionary. Throws what loading throws, and `version_mismatch` where it is another one than that of the catalogue."""
         settings = self.context.settings
         if self._engine is None:
-            model = settings.shared.model
-            named = settings.path(model.path)
-            self._engine = TorchEngine.load(
-                named if named.is_dir() else model.path, settings.dictionaries(), model.revision, (model.devices or ["cpu"])[0], model.dtype, model.id,
-                model.unchecked_dictionary,
-            )  # fmt: skip
+            self._engine = load_engine(settings)
         ref = f"{self._engine.model_id}/{catalogue.dictionary}"
         found = self._engine.info(ref)["dictionary"]["sha256"]
         if found != catalogue.sha256:

@@ -7,13 +7,12 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from facet_worker.catalogue import Catalogue, FeatureRecord
 from facet_worker.endpoint.asker import EndpointAsker
-from facet_worker.endpoint.limits import CostLimitReached
+from facet_worker.endpoint.side_by_side import Stop, side_by_side
 from facet_worker.endpoint.store import Store
 from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
@@ -154,29 +153,10 @@ class ExplainRun:
     def _ask(self, wanted: Collection[int] | None) -> None:
         """Phase 2: everything that the endpoint is asked, so many features at a time as it may get requests."""
         many = self.asker.settings.concurrency if self.asker else 1
-        with ThreadPoolExecutor(many) as pool:
-            under_way: set[Future[None]] = set()
-            try:
-                for record in self.catalogue.features(wanted):
-                    if self._stop is not None:
-                        break
-                    under_way.add(pool.submit(self._feature, record))
-                    if len(under_way) >= 2 * many:
-                        under_way = self._settle(under_way)
-                while under_way:
-                    under_way = self._settle(under_way)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        side_by_side(self.catalogue.features(wanted), self._feature, many, lambda: self._stop is not None, self._end)
 
-    def _settle(self, under_way: set[Future[None]]) -> set[Future[None]]:
-        done, rest = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in done:
-            error = future.exception()
-            if isinstance(error, CostLimitReached | FacetError):
-                self._stop = self._stop or error
-            elif error is not None:
-                raise error
-        return rest
+    def _end(self, why: Stop) -> None:
+        self._stop = self._stop or why
 
     def _feature(self, record: FeatureRecord) -> None:
         for method in self.settings.methods:

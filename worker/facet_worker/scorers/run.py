@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 
 from facet_worker.catalogue import Catalogue, FeatureRecord
 from facet_worker.endpoint.asker import EndpointAsker
-from facet_worker.endpoint.limits import CostLimitReached
+from facet_worker.endpoint.side_by_side import Stop, side_by_side
 from facet_worker.endpoint.store import Store
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
@@ -213,30 +212,16 @@ class ScoreRun:
     def _side_by_side(self, wanted: Collection[int] | None, metrics: list[str]) -> None:
         assert self.tools.asker is not None
         many = self.tools.asker.settings.concurrency
-        with ThreadPoolExecutor(many) as pool:
-            under_way: set[Future[None]] = set()
-            try:
-                for record in self._records(wanted):
-                    if self._stop is not None:
-                        break
-                    under_way.add(pool.submit(self._score, record, metrics))
-                    self.tick()
-                    if len(under_way) >= 2 * many:
-                        under_way = self._settle(under_way)
-                while under_way:
-                    under_way = self._settle(under_way)
-            finally:
-                pool.shutdown(cancel_futures=True)
 
-    def _settle(self, under_way: set[Future[None]]) -> set[Future[None]]:
-        done, rest = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in done:
-            error = future.exception()
-            if isinstance(error, CostLimitReached | FacetError):
-                self._stop = self._stop or error
-            elif error is not None:
-                raise error
-        return rest
+        def records() -> Iterator[FeatureRecord]:
+            for record in self._records(wanted):
+                yield record
+                self.tick()
+
+        side_by_side(records(), lambda record: self._score(record, metrics), many, lambda: self._stop is not None, self._end)
+
+    def _end(self, why: Stop) -> None:
+        self._stop = self._stop or why
 
     def _score(self, record: FeatureRecord, metrics: Sequence[str]) -> None:
         for metric in metrics:
