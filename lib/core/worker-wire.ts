@@ -12,8 +12,9 @@ export const wireProtocol = 1;
 /** A picture's file. `sha256` is what receipts name; it need not be that of `data`, which may be the same pixels in another format. */
 export const wireImageSchema = z.strictObject({
   sha256: sha256Schema,
-  // Not zod's own base64, whose pattern is too slow, or too deep, for megabytes: whoever decodes it refuses what is none.
-  data: z.string().max(limits.requestBytes),
+  // Not zod's own base64, whose pattern is too slow, or too deep, for megabytes: whoever decodes it refuses what is none. No length either: the worker
+  // bounds the whole body, and says so as `too_large`; a photograph without loss may be larger than the file that was uploaded.
+  data: z.string(),
 });
 
 /** For tests and measurements; refused by a worker that was not started with `--taps`. */

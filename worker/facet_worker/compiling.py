@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 import torch
 
 from facet_worker.decoder import decoder_blocks
+from facet_worker.errors import FacetError
 
 # Prompt, first token and any token; each of these once more where several rows run side by side, with room to spare.
 _GRAPHS_A_BLOCK = 12
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler that inductor writes for a processor with: CXX where it is set, else what is on the path."""
+    named = os.environ.get("CXX", "")
+    return next((found for name in ([named] if named else ["c++", "g++", "clang++"]) if (found := shutil.which(name))), None)
+
+
+def check_compiler(device: str) -> None:
+    """Throws `engine_unavailable` where `inductor` could not compile for the device; it would else fail with the first request."""
+    if device.startswith("cuda") or find_compiler() is not None:
+        return
+    raise FacetError(
+        "Compiling for a processor takes a C++ compiler, and there is none here.",
+        "engine_unavailable",
+        fix="Install one (g++ or clang++), name it in CXX, or start without --compile.",
+    )
 
 
 def compile_blocks(model: Any, backend: str = "inductor") -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from torch import nn
 
 from facet_worker import torch_engine
 from facet_worker.checkpoint import Checkpoint
-from facet_worker.compiling import compile_blocks
+from facet_worker.compiling import check_compiler, compile_blocks, find_compiler
 from facet_worker.dictionaries import Dictionary
 from facet_worker.engine_checks import ask, run
 from facet_worker.errors import FacetError
@@ -26,7 +24,7 @@ from facet_worker.sae import TopKSae
 from facet_worker.torch_engine import TorchEngine
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 70, 3), dtype=np.uint8)
-COMPILER = next((found for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name and (found := shutil.which(name))), None)
+COMPILER = find_compiler()
 EVERYWHERE = [{"feature": 5, "op": "set", "value": 9.0, "scope": {"type": "all"}}]
 ON_TOKENS = [{"feature": 7, "op": "add", "value": 6.0, "scope": {"type": "generated"}}]
 
@@ -91,6 +89,14 @@ def test_compiles_while_loading_where_it_is_asked_to(tiny_folder: Path, tiny_sae
     for compiler in (None, "inductor"):
         TorchEngine.load(tiny_folder, [tmp_path / "model.layers.0"], unchecked_dictionary=True, compiler=compiler)
     assert asked == [("LlavaForConditionalGeneration", "inductor")]
+
+
+def test_says_what_is_missing_where_nothing_could_compile(monkeypatch: Any) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(FacetError, match="C\\+\\+ compiler") as caught:
+        check_compiler("cpu")
+    assert caught.value.code == "engine_unavailable"
+    check_compiler("cuda:0")
 
 
 def test_a_hook_that_a_compiled_model_passes_by_is_caught() -> None:

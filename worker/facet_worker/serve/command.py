@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="serve a dictionary even if it does not give back the model's states at its hook",
     )
+    add("--compile", action="store_true", help="compile the decoder's blocks with torch.compile; the first requests then take longer")
     add("--taps", action="store_true", help="show hidden states and logits, and take answers to write: for tests and measurements only")
 
 
@@ -133,6 +134,7 @@ def serve(options: argparse.Namespace) -> None:
     listening = bind(options.host, options.port, token)
     import torch
 
+    from facet_worker.compiling import check_compiler
     from facet_worker.serve.host import EngineHost
     from facet_worker.torch_engine import TorchEngine
 
@@ -140,7 +142,10 @@ def serve(options: argparse.Namespace) -> None:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = options.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
     concurrency = options.concurrency or (8 if device.startswith("cuda") else 1)
-    engine = TorchEngine.load(model, folders, revision, device, dtype, options.model_id, options.unchecked_dictionary)
+    if options.compile:
+        check_compiler(device)
+    compiler = "inductor" if options.compile else None
+    engine = TorchEngine.load(model, folders, revision, device, dtype, options.model_id, options.unchecked_dictionary, compiler)
     host = EngineHost(engine, replace(settings, concurrency=concurrency))
 
     def ready() -> None:

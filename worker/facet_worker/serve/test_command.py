@@ -146,3 +146,27 @@ def test_takes_no_empty_token_for_none(capsys: pytest.CaptureFixture[str], monke
 def test_does_not_start_with_a_hook_that_attaches_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--model", MODEL, "--dictionary", f"model.layers.99={DICTIONARY}", "--port", "0", "--device", "cpu"]) == 2
     assert "model.layers.99" in capsys.readouterr().err
+
+
+def test_compiles_where_asked_and_says_what_that_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process; the model is not loaded where nothing could compile it, and is loaded with the compiler where something can."""
+    asked: list[object] = []
+
+    class Stop(Exception):
+        pass
+
+    def load(*given: object) -> None:
+        asked.append(given[-1])
+        raise Stop
+
+    monkeypatch.setattr("facet_worker.torch_engine.TorchEngine.load", load)
+    command = ["serve", "--model", MODEL, "--dictionary", DICTIONARY, "--port", "0", "--device", "cpu"]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert main([*command, "--compile"]) == 2
+    assert "C++ compiler" in capsys.readouterr().err
+    assert asked == []
+    monkeypatch.setenv("CXX", sys.executable)
+    for more in ([], ["--compile"]):
+        with pytest.raises(Stop):
+            main([*command, *more])
+    assert asked == [None, "inductor"]

@@ -41,6 +41,7 @@ class GroupOptions(BaseModel):
     image_megapixels: Annotated[float, Field(gt=0)] = _USUAL.image_pixels / 1e6
     grace: Annotated[float, Field(ge=0)] = _USUAL.grace_seconds
     unchecked_dictionary: bool = False
+    compile: bool = False
     taps: bool = False
     replicas: _Count = 1
     cpus: Annotated[float, Field(gt=0)] = 1

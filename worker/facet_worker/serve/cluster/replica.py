@@ -21,6 +21,7 @@ class Replica:
         """Loads the model. `options`: of `GroupOptions`. Throws what keeps it from starting, which Ray then says in its status."""
         import torch
 
+        from facet_worker.compiling import check_compiler
         from facet_worker.serve.app import create_app
         from facet_worker.serve.command import dictionaries_of, model_of
         from facet_worker.serve.host import EngineHost
@@ -34,9 +35,10 @@ class Replica:
         if device == "cpu":
             # Replicas on one machine share its cores; each would take all of them.
             torch.set_num_threads(max(1, int(group.cpus)))
-        engine = TorchEngine.load(
-            model, dictionaries_of(group.dictionary), revision, device, dtype, group.model_id, group.unchecked_dictionary
-        )
+        if group.compile:
+            check_compiler(device)
+        folders, compiler = dictionaries_of(group.dictionary), "inductor" if group.compile else None
+        engine = TorchEngine.load(model, folders, revision, device, dtype, group.model_id, group.unchecked_dictionary, compiler)
         self.host = EngineHost(engine, group.settings())
         self.app = create_app(self.host)
         # A broken device ends the process, whose streams then end with an error; Ray starts another.
