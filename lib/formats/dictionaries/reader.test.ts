@@ -1,4 +1,4 @@
-/** Against what the tools' own packages computed (worker/make_fixtures/dictionaries.py), number by number. */
+/** Against what the tools' own packages computed (worker/make_fixtures/dictionaries.py, own.py), number by number. */
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -75,6 +75,9 @@ describe.each<[string, string, Record<string, unknown>, string | null]>([
   ["dictionary-learning-jumprelu", "dictionary_learning", { ...dl, activation: "jumprelu" }, "EleutherAI-pythia-70m-deduped"],
   ["dictionary-learning-matryoshka", "dictionary_learning", { ...dl, activation: "batchtopk" }, "EleutherAI-pythia-70m-deduped"],
   ["adapter", "PEFT adapter", { ...resid(24), num_latents: 40, activation: "topk", k: 2 }, "llava-hf-llama3-llava-next-8b-hf"],
+  ["own-batchtopk", "facet-worker", { ...resid(6), num_latents: 40, width: 16, activation: "batchtopk", k: 2, subtract_b_dec: true }, null],
+  ["own-jumprelu", "facet-worker", { ...resid(6), num_latents: 40, activation: "jumprelu", k: null, subtract_b_dec: false }, null],
+  ["own-gated", "facet-worker", { ...resid(6), num_latents: 40, activation: "gated" }, null],
 ])("%s", (name, format, facts, model) => {
   it("is recognised, with what its files say", async () => {
     const part = await readOne(path.join(fixtures, name));
@@ -117,6 +120,6 @@ describe("a folder of several dictionaries", () => {
   });
 
   it("every fixture is tested", async () => {
-    expect((await readdir(fixtures)).length).toBe(24);
+    expect((await readdir(fixtures)).length).toBe(27);
   });
 });

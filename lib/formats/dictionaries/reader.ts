@@ -11,15 +11,16 @@ import { adapter } from "./adapter";
 import { dictionaryLearning } from "./dictionary-learning";
 import { gemmaScope, gemmaScope2 } from "./gemma-scope";
 import { type Format, type Found, type Layout, runSettings, type Settings } from "./layout";
+import { own, ownSettings } from "./own";
 import { isPickle, refuseWeights } from "./pickle";
 import { saeLens } from "./sae-lens";
 import { sampleFile } from "./sample";
 import { sparsify } from "./sparsify";
 import { type LoadedWeights, loadWeights } from "./weights";
 
-const formats: Format[] = [sparsify, dictionaryLearning, gemmaScope, gemmaScope2, adapter, saeLens];
+const formats: Format[] = [own, sparsify, dictionaryLearning, gemmaScope, gemmaScope2, adapter, saeLens];
 
-const settingsFiles = ["cfg.json", "config.json", "adapter_config.json"];
+const settingsFiles = [ownSettings, "cfg.json", "config.json", "adapter_config.json"];
 const pickles = /\.(?:pt|pth|bin|pkl|pickle|npy)$/;
 /** How deep dictionaries may lie under a folder that is given: Gemma Scope's do three levels down. */
 const deepest = 4;

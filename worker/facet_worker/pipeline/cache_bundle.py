@@ -39,6 +39,7 @@ class Found:
     served: Served
     cache: FeatureCache
     neighbours: pa.Table
+    tokens: pa.Table
 
 
 def neighbours(state: FeatureState, sae: Dictionary, alive: Any) -> pa.Table:
@@ -122,7 +123,7 @@ class CacheBundle:
             "image_size": model["imageSize"],
             "grid": model["grid"],
         }
-        parts = [DictionaryPart(self._about(one), one.cache, [], [], one.neighbours, []) for one in found]
+        parts = [DictionaryPart(self._about(one), one.cache, [], [], one.neighbours, one.tokens) for one in found]
         texts = {number: self._text(number) for number in self.texts if number in set(numbers)}
         about = {**made, "versions": versions(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
         with disk_errors(folder):

@@ -130,6 +130,7 @@ def run(context: Context) -> dict[str, Any]:
     from facet_worker.pipeline.cache_bundle import CacheBundle, Found, neighbours
     from facet_worker.pipeline.cache_shards import ShardMaker, load_texts
     from facet_worker.pipeline.paper_layout import write_files
+    from facet_worker.pipeline.vocabulary import token_table
 
     settings, section = context.settings, context.settings.section(NAME, CacheSection)
     troubles = Troubles()
@@ -163,7 +164,9 @@ def run(context: Context) -> dict[str, Any]:
     for hook, served in engine.served.items():
         state = merged(step, served.hook, len(ranges))
         cache = finished(state)
-        found[hook] = Found(served, cache, neighbours(state, served.sae, ~cache.stats.dead))
+        alive = ~cache.stats.dead
+        tokens = token_table(engine.hooked.model, engine.prompter.codec, served.sae, alive)
+        found[hook] = Found(served, cache, neighbours(state, served.sae, alive), tokens)
         report[served.hook] = _report(cache, read)
     bundle = CacheBundle(engine, settings.images.attribution, pictures, texts, section.side, section.quality)
     command = {"command": f"facet-worker cache {settings.file.name}", "seed": settings.shared.seed}

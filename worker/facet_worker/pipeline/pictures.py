@@ -77,36 +77,47 @@ def _of_folder(folder: Path, captions: bool) -> Iterator[Picture]:
 
 
 class _Rows:
-    """A Parquet file's pictures, of which one row group is held at a time."""
+    """A Parquet file's pictures, of which one row group is held at a time: `image` of {bytes, path}, or a bundle's `bytes` and `source`."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             self.file = pq.ParquetFile(path)
-            kind = self.file.schema_arrow.field("image").type
-        except (OSError, KeyError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException) as error:
             raise FacetError(
                 f"{path.name} is no Parquet file with a column `image`.", "file_invalid", fix="Its values are {bytes, path}."
             ) from error
-        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-            raise FacetError(f"The column `image` of {path.name} holds no {{bytes, path}}.", "file_invalid")
-        self.captioned = "caption" in self.file.schema_arrow.names
+        self._names = self.file.schema_arrow.names
+        self._struct = "image" in self._names
+        if self._struct:
+            kind = self.file.schema_arrow.field("image").type
+            if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+                raise FacetError(f"The column `image` of {path.name} holds no {{bytes, path}}.", "file_invalid")
+        elif "bytes" not in self._names:
+            raise FacetError(f"{path.name} has no column `image`.", "file_invalid", fix="Its values are {bytes, path}.")
         self._held: tuple[int, Any] = (-1, None)
+
+    def __reduce__(self) -> tuple[type[_Rows], tuple[Path]]:
+        """Another process opens the file itself."""
+        return _Rows, (self.path,)
 
     def bytes_of(self, group: int, row: int) -> bytes:
         if self._held[0] != group:
-            self._held = group, self.file.read_row_group(group, ["image"]).column("image")
-        return self._held[1][row].as_py()["bytes"] or b""
+            column = "image" if self._struct else "bytes"
+            self._held = group, self.file.read_row_group(group, [column]).column(column)
+        value = self._held[1][row].as_py() or b""
+        return bytes(value.get("bytes") or b"") if isinstance(value, dict) else bytes(value)
 
     def pictures(self, captions: bool) -> Iterator[Picture]:
+        wanted = [name for name in ("image",) if self._struct] or [name for name in ("bytes", "source") if name in self._names]
+        if captions and "caption" in self._names:
+            wanted.append("caption")
         for group in range(self.file.num_row_groups):
-            wanted = ["image", "caption"] if captions and self.captioned else ["image"]
-            table = self.file.read_row_group(group, wanted)
-            said = table.column("caption").to_pylist() if len(wanted) > 1 else [None] * table.num_rows
-            for row in range(table.num_rows):
-                value = table.column("image")[row].as_py() or {}
+            for row, found in enumerate(self.file.read_row_group(group, wanted).to_pylist()):
+                value = (found["image"] or {}) if self._struct else {"bytes": found["bytes"], "path": found.get("source")}
                 name = value.get("path") or f"row {group}.{row}"
                 digest = hashlib.sha256(value.get("bytes") or b"").hexdigest()
-                yield Picture(name, digest, partial(self.bytes_of, group, row), (said[row] or "").strip())
+                yield Picture(name, digest, partial(self.bytes_of, group, row), (found.get("caption") or "").strip())
 
 
 def read_set(section: ImagesSection, path: Path, troubles: Troubles) -> list[Picture]:

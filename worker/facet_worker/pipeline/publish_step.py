@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from facet_worker.errors import FacetError
+from facet_worker.hashing import file_sha256
 from facet_worker.pipeline.files import disk_errors, read_json, write_json
-from facet_worker.pipeline.run_folder import RunFolder
+from facet_worker.pipeline.run_folder import RunFolder, Step
 from facet_worker.pipeline.settings import Section
 from facet_worker.pipeline.steps import Context
 
@@ -26,9 +30,9 @@ class PublishSection(Section):
 SECTION = PublishSection
 
 
-def _made(run: RunFolder, name: str) -> Path | None:
-    """A step's folder where it is finished; None where it was never begun. Throws `not_found` where it is under way."""
-    return run.made(name).folder if (run.folder / name / "manifest.json").is_file() else None
+def _made(run: RunFolder, name: str) -> dict[str, Any] | None:
+    """A step's manifest where it is finished; None where it was never begun. Throws `not_found` where it is under way."""
+    return run.made(name).manifest if (run.folder / name / "manifest.json").is_file() else None
 
 
 def _link(source: Path, target: Path) -> None:
@@ -40,27 +44,58 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _take(part: Path, manifest: dict[str, Any], path: str, source: Path) -> None:
+def _take(part: Path, manifest: dict[str, Any], path: str, source: Path, wanted: str | None) -> None:
+    """A step's own table in the place of the cache's empty one. Throws `not_found` where it is not the one that the step finished with."""
     import pyarrow.parquet as pq
 
-    from facet_worker.hashing import file_sha256
-
+    digest = file_sha256(source)
+    if digest != wanted:
+        step = source.parent.parent.name
+        raise FacetError(f"{source} is not as the step left it.", "not_found", fix=f"Run `facet-worker {step}` again, which goes on.")
     (part / path).unlink()
     _link(source, part / path)
     rows = pq.ParquetFile(source).metadata.num_rows
-    manifest["files"][path] = {"sha256": file_sha256(source), "bytes": source.stat().st_size, "rows": rows}
+    manifest["files"][path] = {"sha256": digest, "bytes": source.stat().st_size, "rows": rows}
 
 
-def _measured(run: RunFolder, manifest: dict[str, Any]) -> None:
-    """What training measured on held-out data, into the dictionaries' metrics."""
+def _trained(run: RunFolder, manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By dictionary what training measured on held-out pictures, of those that were trained in this run: the weights' hashes tell."""
+    from facet_worker.decoder import layer_of
+
     train = _made(run, "train")
-    report = run.made("train").report if train else {}
+    if train is None:
+        return {}
+    weights = {
+        (PurePosixPath(path).parent.name, digest) for path, digest in train["files"].items() if path.endswith("safetensors")
+    }  # fmt: skip
+    by_layer = {layer_of(hook): found for hook, found in train["report"].items() if isinstance(found, dict)}
+    return {
+        entry["id"]: by_layer[entry["layer"]]
+        for entry in manifest["dictionaries"]
+        if (entry["id"], entry["sha256"]) in weights and entry["layer"] in by_layer
+    }
+
+
+def _measured(entry: dict[str, Any], found: dict[str, Any]) -> None:
+    """Into the dictionary's metrics: what it explains and the loss that it recovers. How many fire and how many never do is the whole set's, which `cache` counted."""
+    for name in ("explained_variance", "fvu", "loss_recovered"):
+        if isinstance(found.get(name), (int, float)):
+            entry["metrics"][name] = found[name]
+    entry["held_out"] = found
+
+
+def _same_explanations(run: RunFolder, manifest: dict[str, Any]) -> None:
+    """Throws `invalid_request` for scores of other explanations than those of the run."""
+    scored = run.made("score").manifest["inputs"]
     for entry in manifest["dictionaries"]:
-        found = report.get(entry["id"]) or report.get("dictionaries", {}).get(entry["id"]) or {}
-        metrics = {**found, **found.get("metrics", {})} if isinstance(found, dict) else {}
-        for name in ("explained_variance", "fvu", "loss_recovered"):
-            if isinstance(metrics.get(name), (int, float)):
-                entry["metrics"][name] = metrics[name]
+        own = run.folder / "explain" / entry["id"] / "explanations.parquet"
+        wanted = scored.get(f"{entry['id']}/explanations")
+        if wanted is not None and own.is_file() and file_sha256(own) != wanted:
+            raise FacetError(
+                f"The scores of {entry['id']} are of other explanations than the run has now.",
+                "invalid_request",
+                fix=f"Score them: remove {run.folder / 'score'} and run `facet-worker score`.",
+            )
 
 
 def _row(entry: dict[str, Any], files: dict[str, Any]) -> str:
@@ -99,19 +134,50 @@ def card(manifest: dict[str, Any], section: PublishSection) -> str:
     return "\n".join([*head, *body])
 
 
+def _swap(part: Path, target: Path, old: Path) -> None:
+    """The new bundle in the place of the old one, which is there until the new one is whole."""
+    if target.is_dir():
+        target.replace(old)
+    part.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recovered(target: Path, old: Path) -> None:
+    """After a process that was killed between the two renames."""
+    if old.is_dir() and not target.is_dir():
+        old.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _stands(step: Step, target: Path) -> bool:
+    """Whether the bundle that is there is the finished step's own."""
+    wanted = step.manifest["files"].get(f"{target.name}/manifest.json")
+    return (target / "manifest.json").is_file() and file_sha256(target / "manifest.json") == wanted
+
+
 def run(context: Context) -> dict[str, Any]:
-    """See `facet_worker.pipeline.steps`. The bundle is `bundle` in the step's folder. Throws `not_found` before `cache` is finished."""
+    """See `facet_worker.pipeline.steps`. The bundle is `bundle` in the step's folder; where the steps before it made something else since, it is made anew.
+
+    Raises
+    ------
+    FacetError : `not_found` before `cache` is finished and while another step is under way, `invalid_request` for scores of other explanations.
+    """
     section, folder = context.settings.section(NAME, PublishSection), context.run
     source = folder.made("cache").folder / "bundle"
-    steps = [name for name in ("explain", "score") if _made(folder, name)]
-    inputs = {name: folder.fingerprint(name) for name in ("cache", *steps)}
-    step = folder.step(NAME, section.compared(), inputs, context.settings.shared.seed)
-    if step.finished:
-        return step.manifest
-    part, target = step.folder / ".bundle.part", step.folder / "bundle"
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.rmtree(target, ignore_errors=True)
     manifest = read_json(source / "manifest.json")
+    steps = {name: made for name in ("explain", "score") if (made := _made(folder, name))}
+    trained = _trained(folder, manifest)
+    if "score" in steps:
+        _same_explanations(folder, manifest)
+    inputs = {name: folder.fingerprint(name) for name in ("cache", *steps)}
+    if trained:
+        inputs["train"] = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+    step = folder.step(NAME, section.compared(), inputs, context.settings.shared.seed, anew=True)
+    part, target, old = (step.folder / name for name in (".bundle.part", "bundle", ".bundle.old"))
+    _recovered(target, old)
+    if step.finished and _stands(step, target):
+        return step.manifest
+    shutil.rmtree(part, ignore_errors=True)
     with disk_errors(target):
         for path in manifest["files"]:
             _link(source / path, part / path)
@@ -119,11 +185,14 @@ def run(context: Context) -> dict[str, Any]:
             for entry in manifest["dictionaries"]:
                 made = folder.folder / name / entry["id"] / f"{table}.parquet"
                 if name in steps and made.is_file():
-                    _take(part, manifest, f"{entry['folder']}/{table}.parquet", made)
-        _measured(folder, manifest)
+                    wanted = steps[name]["files"].get(f"{entry['id']}/{table}.parquet")
+                    _take(part, manifest, f"{entry['folder']}/{table}.parquet", made, wanted)
+        for entry in manifest["dictionaries"]:
+            if entry["id"] in trained:
+                _measured(entry, trained[entry["id"]])
         write_json(part / "manifest.json", manifest)
         (part / "README.md").write_text(card(manifest, section), "utf-8")
-        part.replace(target)
+        _swap(part, target, old)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     report = {"bundle": str(target.relative_to(folder.folder)), "bytes": sum(path.stat().st_size for path in files)}
     return step.finish(report, files)

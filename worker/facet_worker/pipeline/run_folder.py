@@ -222,13 +222,14 @@ class RunFolder:
             (folder / ".holder").unlink(missing_ok=True)
             lock.release()
 
-    def step(self, name: str, configuration: Json, inputs: Json, seed: int = 0) -> Step:
+    def step(self, name: str, configuration: Json, inputs: Json, seed: int = 0, *, anew: bool = False) -> Step:
         """Begins a step, or goes on with it.
 
         Parameters
         ----------
         configuration : every setting that the result depends on; leave out where things lie and which device works
         inputs : SHA-256 of everything that is read, by name
+        anew : begin again where it was made otherwise; what is there stays, and its manifest too, until the step is finished
 
         Raises
         ------
@@ -249,6 +250,8 @@ class RunFolder:
                 fix="Give another run folder.",
             )
         changed = differences({key: made[key] for key in asked}, asked)
+        if changed and anew:
+            return Step(folder, name, {"format": FORMAT, "step": name, **asked, "versions": versions(), "begun": _now()})
         if changed:
             raise FacetError(
                 f"The run folder {self.folder} has a {name} that was made otherwise: {'; '.join(_short(changed))}.",

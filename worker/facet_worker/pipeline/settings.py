@@ -44,7 +44,7 @@ class ModelSection(Section):
 
 
 class ImagesSection(Section):
-    """`[images]`: a folder of pictures (those in folders below count too) or a Parquet file with a column `image` of {bytes, path}.
+    """`[images]`: a folder of pictures (those in folders below count too), a Parquet file with a column `image` of {bytes, path}, or a bundle's images.parquet.
 
     `limit` 0 takes all; `captions` reads what is said of each: a text file of the picture's name beside it, or the column `caption`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 from facet_worker import __main__ as program
 from facet_worker.bundle import SCHEMAS, check_bundle
 from facet_worker.errors import FacetError
+from facet_worker.pipeline import publish_step
 from facet_worker.pipeline.cache_step import CacheSection
 from facet_worker.pipeline.publish_step import SECTION, run
 from facet_worker.pipeline.run_folder import RunFolder
@@ -96,7 +98,11 @@ def test_datasets_finds_every_table_by_the_card(published: Path, monkeypatch: py
     assert sum(features[3]["hist_counts"]) == features[3]["active_tokens"]
 
 
-def test_explanations_and_scores_of_the_run_come_in_and_the_cache_stays_as_it_was(published: Path, tmp_path: Path) -> None:
+def _no_room(*_: object) -> str:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_explanations_come_in_anew_and_the_cache_stays_as_it_was(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = published.parents[2]
     before = (base / "run/cache/bundle" / HOOK / "explanations.parquet").read_bytes()
     with RunFolder.open(base / "run") as folder:
@@ -111,9 +117,27 @@ def test_explanations_and_scores_of_the_run_come_in_and_the_cache_stays_as_it_wa
             run(Context(settings, folder))
         pq.write_table(pa.Table.from_pylist([row], SCHEMAS["explanations"]), file)
         step.finish({}, [file])
-        with pytest.raises(FacetError, match=r"inputs\.explain was not set"):
-            run(Context(settings, folder))
+        old = (published / "manifest.json").read_bytes()
+        # A full disk at the last moment: the old bundle stays whole.
+        with monkeypatch.context() as full:
+            full.setattr(publish_step, "card", _no_room)
+            with pytest.raises(FacetError, match="no room"):
+                run(Context(settings, folder))
+        assert (published / "manifest.json").read_bytes() == old
+        made = run(Context(settings, folder))
+        assert run(Context(settings, folder)) == made
+        # Killed between the two renames, it takes the old one up again before it goes on.
+        published.replace(published.with_name(".bundle.old"))
+        assert run(Context(settings, folder)) == made
+        # What a step's own process has not finished is not taken.
+        rows = file.read_bytes()
+        file.unlink()
+        file.write_bytes(rows[:-1])
         (folder.folder / "publish" / "manifest.json").unlink()
+        with pytest.raises(FacetError, match="not as the step left it"):
+            run(Context(settings, folder))
+        assert check_bundle(published)
+        file.write_bytes(rows)
         run(Context(settings, folder))
     assert check_bundle(published)["files"][f"{HOOK}/explanations.parquet"]["rows"] == 1
     assert pd.read_parquet(published / HOOK / "explanations.parquet").text.tolist() == ["Dogs."]
