@@ -8,18 +8,18 @@ BEGIN = "<!-- counted: python -m demo.measure_steering writes from here -->"
 END = "<!-- counted: to here -->"
 
 
-def into_page(page: str, counted: str) -> str:
-    """The page with what was counted between its two marks.
+def into_page(page: str, counted: str, begin_mark: str = BEGIN, end_mark: str = END) -> str:
+    """The page with what was counted between two marks.
 
     Raises
     ------
     ValueError : when the page lacks a mark.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = page.partition(begin_mark)
+    _, end, tail = rest.partition(end_mark)
     if not begin or not end:
-        raise ValueError(f"The page has no lines {BEGIN} and {END} to write between.")
-    return f"{head}{BEGIN}\n\n{counted.strip()}\n\n{END}{tail}"
+        raise ValueError(f"The page has no lines {begin_mark} and {end_mark} to write between.")
+    return f"{head}{begin_mark}\n\n{counted.strip()}\n\n{end_mark}{tail}"
 
 
 def _introduction(question: str) -> list[str]:
@@ -155,7 +155,7 @@ def _reading_of_forms(results: list[dict[str, Any]]) -> list[str]:
         f"{first['hook']}: another wording of the same question names the class as often ({at(first, 'caption', 'object')} on an object's patches, {at(first, 'caption', 'image')} on "
         f"the whole image), and so does asking what stands at the place ({at(first, 'what_at', 'object')} and {at(first, 'what_at', 'image')}). Asked whether the thing is there, "
         f"the model says yes far less often: {at(first, 'presence', 'object')} and {at(first, 'presence', 'image')}{elsewhere}. So a clamp that makes the model speak of a thing need "
-        "not make it hold that the thing is there; why has not been found out.", "",
+        "not make it hold that the thing is there: a question after one thing is answered by what its words read in the lowest blocks (*Where a question is answered*, above).", "",
     ]  # fmt: skip
 
 

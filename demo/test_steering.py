@@ -19,6 +19,10 @@ from demo.steering_forms import FORMS, Asked, pose, replies, says
 from demo.steering_page import BEGIN, END, into_page, markdown
 from demo.steering_trials import Trial, names, stages, trials, well_formed
 from demo.steering_unrelated import questions
+from demo.steering_where_read import BEGIN as READ_BEGIN
+from demo.steering_where_read import END as READ_END
+from demo.steering_where_read import draw_pairs, measure_block
+from demo.steering_where_read import markdown as where_read
 from demo.tasks import WORDINGS
 from demo.world import MODEL_PX, Scene, render, sample_scene
 from facet_worker.checkpoint import load_checkpoint
@@ -154,3 +158,21 @@ def test_tables_go_between_the_marks_of_a_page_and_nowhere_else() -> None:
     assert into_page(into_page(page, "new"), "new") == into_page(page, "new")
     with pytest.raises(ValueError, match="between"):
         into_page("# A page\n", "new")
+
+
+def test_a_question_after_a_thing_is_settled_by_the_lowest_blocks_and_one_after_a_place_is_not(asker: Asker) -> None:
+    pairs = draw_pairs(12, 0)
+    assert all(p.own.sum() >= 4 and p.without.objects != p.with_it.objects for p in pairs)
+    lowest = measure_block(asker, pairs)
+    third = measure_block(Asker(asker.checkpoint, 2, asker.sae), pairs)
+    for block in (lowest, third):
+        assert (block["neither"]["yes"]["share"], block["neither"]["named"]["share"]) == (0, 0)
+        assert min(block["both"]["yes"]["share"], block["both"]["named"]["share"], block["above"]["named"]["share"]) > 0.9
+    assert lowest["above"]["yes"]["share"] > 0.9 > 0.1 > lowest["below"]["yes"]["share"]
+    assert third["below"]["yes"]["share"] > 0.9 > 0.1 > third["above"]["yes"]["share"]
+
+
+def test_the_page_says_where_a_question_is_read_as_it_was_counted() -> None:
+    page = (DEMO.parent / "docs/steering.md").read_text()
+    results = json.loads((DEMO / "results/where_read.json").read_text())
+    assert page == into_page(page, where_read(results), READ_BEGIN, READ_END)
