@@ -42,6 +42,8 @@ export const routes = {
   image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
   /** The whole request is in `r` (see lib/core/steer-link). */
   steer: (params: Record<string, string | number | undefined> = {}) => `/steer${query(params)}`,
+  /** The request is in `r` as the sandbox's, what is looked at in further keys (see lib/core/trace-link). */
+  trace: (params: Record<string, string | number | undefined> = {}) => `/trace${query(params)}`,
   /** Saved experiments, searched by `q`. */
   experiments: (params: { q?: string } = {}) => `/x${query(params)}`,
   experiment: (id: string) => `/x/${part(id)}`,
