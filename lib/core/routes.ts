@@ -66,6 +66,7 @@ export const routes = {
     images: (params: Record<string, string | number | undefined> = {}) => `/api/images${query(params)}`,
     analyse: () => "/api/analyse",
     steer: () => "/api/steer",
+    attribute: () => "/api/attribute",
     experiments: (params: Record<string, string | number | undefined> = {}) => `/api/experiments${query(params)}`,
     experiment: (id: string) => `/api/experiments/${part(id)}`,
     /** A picture that shows the experiment, or the feature, where a link to it is unfurled: 1200 × 630, PNG. */

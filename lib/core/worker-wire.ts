@@ -3,6 +3,7 @@
  * JSON Schema made from it (`npm run wire`) is what the Python worker validates against.
  */
 import { z } from "zod";
+import { attributionRequestSchema } from "./attribution";
 import { errorTable } from "./errors";
 import { analyseRequestSchema, armSchema, generateRequestSchema, limits, sha256Schema } from "./protocol";
 
@@ -45,13 +46,23 @@ export const wireAnalyseSchema = z.strictObject({
   image: wireImageSchema,
 });
 
+/** `POST /v1/attribute`; `images` and `units` as for `/v1/generate`. */
+export const wireAttributeSchema = z.strictObject({
+  protocol: z.literal(wireProtocol),
+  request: attributionRequestSchema,
+  images: wireGenerateSchema.shape.images,
+  units: wireGenerateSchema.shape.units,
+});
+
 /** Every file that the Python side reads, by its name: JSON Schema of the bodies with their defaults, and the table of errors. */
 export function wireFiles(): Record<string, unknown> {
   const schemas = {
     "generate-request": generateRequestSchema,
     "analyse-request": analyseRequestSchema,
+    "attribute-request": attributionRequestSchema,
     generate: wireGenerateSchema,
     analyse: wireAnalyseSchema,
+    attribute: wireAttributeSchema,
   };
   const files = Object.entries(schemas).map(([name, schema]) => [`${name}.schema.json`, z.toJSONSchema(schema, { io: "input" })]);
   return { ...Object.fromEntries(files), "errors.json": errorTable };

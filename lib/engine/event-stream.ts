@@ -1,22 +1,23 @@
 import { asFacetError, FacetError } from "@/lib/core/errors";
-import type { EngineEvent } from "@/lib/core/protocol";
+
+type Failure = { type: "error"; error: ReturnType<FacetError["toJSON"]> };
 
 /**
  * Waits for an engine's first event, so that what is refused at once is thrown here and can be answered with a status. Later failures end the stream with
  * an `error` event; `onError` is told of them. When `signal` aborts, the engine's run is ended whether or not anybody reads on: a response
  * that is dropped unread would otherwise hold its place in the line for good.
  */
-export async function openEventStream(
-  events: AsyncIterable<EngineEvent>,
+export async function openEventStream<E>(
+  events: AsyncIterable<E>,
   onError: (error: FacetError) => void,
   signal: AbortSignal,
-): Promise<AsyncGenerator<EngineEvent, void, void>> {
+): Promise<AsyncGenerator<E | Failure, void, void>> {
   const iterator = events[Symbol.asyncIterator]();
   const end = () => {
     iterator.return?.().catch(() => {});
   };
   signal.addEventListener("abort", end, { once: true });
-  let first: IteratorResult<EngineEvent>;
+  let first: IteratorResult<E>;
   try {
     first = await iterator.next();
   } catch (error) {
