@@ -15,7 +15,7 @@ export default defineConfig({
       // What only a real server shows: cli/test.mjs starts one.
       ...(process.env.FACET_TEST_DATABASE_URL ? ["{cli,lib}/**/*.server-test.ts"] : []),
       // What a real Python worker is needed for, which the tests start themselves: cli/test.mjs makes its environment.
-      ...(process.env.FACET_TEST_WORKER ? ["lib/**/*.worker-test.ts"] : []),
+      ...(process.env.FACET_TEST_WORKER ? ["{cli,lib}/**/*.worker-test.ts"] : []),
     ],
     exclude: ["**/node_modules/**", "lib/generated/**"],
     // Slow machines: a database is made in some tests.

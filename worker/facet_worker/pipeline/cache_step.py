@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,7 @@ class CacheSection(Section):
     prompt : words behind every picture; what is said of it ([images] `captions`) follows
     shard : pictures in a shard; batch : pictures through the model together
     side, quality : of the WebP copies in the bundle: at most so many pixels on the longer side
+    workers : processes that make shards side by side, each with the model on a device of its own; left out, one for each of [model] `devices`
     paper_layout : also write every activation on pictures as the paper's tools do, under `activations/<hook>/`
     """
 
@@ -48,6 +50,7 @@ class CacheSection(Section):
     prompt: str = ""
     shard: Positive = 512
     batch: Positive = 8
+    workers: Positive | None = None
     side: Positive = 512
     quality: Annotated[int, Field(ge=1, le=100)] = 80
     paper_layout: bool = False
@@ -61,19 +64,26 @@ class CacheSection(Section):
 SECTION = CacheSection
 
 
-def load_engine(settings: Settings, device: str | None = None) -> TorchEngine:
-    """The studied model with its dictionaries, each held against the model's own states."""
+def devices_of(settings: Settings) -> list[str]:
+    """Those that the file names, else the one that there is."""
     import torch
 
+    return settings.shared.model.devices or ["cuda" if torch.cuda.is_available() else "cpu"]
+
+
+def load_engine(settings: Settings, device: str | None = None) -> TorchEngine:
+    """The studied model with its dictionaries, each held against the model's own states."""
     from facet_worker.torch_engine import TorchEngine
 
     model = settings.shared.model
     named = settings.path(model.path)
-    devices = model.devices or ["cuda" if torch.cuda.is_available() else "cpu"]
-    return TorchEngine.load(
+    devices = devices_of(settings)
+    engine = TorchEngine.load(
         named if named.is_dir() else model.path, settings.dictionaries(), model.revision, device or devices[0], model.dtype, model.id,
         model.unchecked_dictionary,
     )  # fmt: skip
+    engine.name = model.name or engine.name
+    return engine
 
 
 def _inputs(engine: TorchEngine, pictures: list[Picture]) -> dict[str, str]:
@@ -86,7 +96,14 @@ def shard_ranges(total: int, size: int) -> list[tuple[int, int]]:
     return [(first, min(first + size, total)) for first in range(0, total, size)]
 
 
-def _make(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], bounds: tuple[int, int]) -> Mapping[str, Any]:
+def shard_maker(engine: TorchEngine, section: CacheSection) -> ShardMaker:
+    from facet_worker.pipeline.cache_shards import ShardMaker
+
+    return ShardMaker(engine, section.keep(), section.prompt, section.batch, section.paper_layout)
+
+
+def make_shard(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], bounds: tuple[int, int]) -> Mapping[str, Any]:
+    """Puts the pictures between the bounds through the model and writes what came of them; answers the shard's record."""
     from facet_worker.pipeline.cache_shards import save_state, save_texts
     from facet_worker.pipeline.paper_layout import save_sorted
 
@@ -104,6 +121,47 @@ def _make(step: Step, number: int, maker: ShardMaker, pictures: list[Picture], b
     return step.save_shard(
         number, {**files, "texts.jsonl": lambda path: save_texts(shard.texts, path)}, seconds=shard.seconds, troubles=shard.troubles, facts=facts
     )  # fmt: skip
+
+
+def _shards(
+    settings: Settings, section: CacheSection, step: Step, engine: TorchEngine, pictures: list[Picture], ranges: list[tuple[int, int]]
+) -> list[Mapping[str, Any]]:
+    """Makes every shard that is missing, here or with several workers; answers all records in order."""
+    from facet_worker.pipeline import cache_workers
+
+    there = step.shards(len(ranges))
+    missing = [number for number in range(len(ranges)) if number not in there]
+    progress = Progress("cache", " pictures", len(pictures), sum(ranges[number][1] - ranges[number][0] for number in there))
+    devices = devices_of(settings)
+    workers = cache_workers.workers_of(section, devices)
+    maker = shard_maker(engine, section)
+
+    def make(number: int) -> Mapping[str, Any]:
+        record = make_shard(step, number, maker, pictures, ranges[number])
+        progress.advance(ranges[number][1] - ranges[number][0])
+        return record
+
+    try:
+        if workers == 1 or len(missing) < 2:
+            return step.run_shards(len(ranges), make)
+        with _aside(engine):
+            for number in cache_workers.make_shards(settings, step, pictures, ranges, missing, devices, workers):
+                progress.advance(ranges[number][1] - ranges[number][0])
+        return step.run_shards(len(ranges), make)
+    finally:
+        progress.close()
+
+
+@contextmanager
+def _aside(engine: TorchEngine) -> Iterator[None]:
+    """This process's copy of the model makes room on the device for a worker's; the dictionaries come back, the model need not."""
+    places = {hook: (served.sae.w_dec.device, served.sae.w_dec.dtype) for hook, served in engine.served.items()}
+    engine.hooked.model.to("cpu")
+    for served in engine.served.values():
+        served.sae.to("cpu", served.sae.w_dec.dtype)
+    yield
+    for hook, served in engine.served.items():
+        served.sae.to(*places[hook])
 
 
 def merged(step: Step, hook: str, shards: int) -> FeatureState:
@@ -128,7 +186,7 @@ def run(context: Context) -> dict[str, Any]:
     """See `facet_worker.pipeline.steps`. `bundle` in the step's folder is what the steps after it read; the report has a hook's numbers under its name."""
     from facet_worker.cache import finished
     from facet_worker.pipeline.cache_bundle import CacheBundle, Found, neighbours
-    from facet_worker.pipeline.cache_shards import ShardMaker, load_texts
+    from facet_worker.pipeline.cache_shards import load_texts
     from facet_worker.pipeline.paper_layout import write_files
     from facet_worker.pipeline.vocabulary import token_table
 
@@ -136,23 +194,13 @@ def run(context: Context) -> dict[str, Any]:
     troubles = Troubles()
     pictures = read_set(settings.images, settings.path(settings.images.path), troubles)
     engine = load_engine(settings)
-    configuration = {**section.compared(), "dtype": settings.shared.model.dtype, "model": engine.model_id}
+    configuration = {**section.compared("workers"), "dtype": settings.shared.model.dtype, "model": engine.model_id}
     step = context.run.step(NAME, configuration, _inputs(engine, pictures), settings.shared.seed)
     if step.finished:
         return step.manifest
     step.troubles.take(troubles)
-    maker = ShardMaker(engine, section.keep(), section.prompt, section.batch, section.paper_layout)
     ranges = shard_ranges(len(pictures), section.shard)
-    there = step.shards(len(ranges))
-    progress = Progress("cache", " pictures", len(pictures), sum(end - first for i, (first, end) in enumerate(ranges) if i in there))
-
-    def make(number: int) -> Mapping[str, Any]:
-        record = _make(step, number, maker, pictures, ranges[number])
-        progress.advance(ranges[number][1] - ranges[number][0])
-        return record
-
-    records = step.run_shards(len(ranges), make)
-    progress.close()
+    records = _shards(settings, section, step, engine, pictures, ranges)
     read = sum(int(record["facts"]["read"]) for record in records)
     if not read:
         raise FacetError("No picture of the set could be read.", "file_invalid", fix=" ".join(_all_troubles(step, records).lines()))

@@ -16,6 +16,8 @@ from facet_worker.pipeline.troubles import Troubles
 RETRIES = ("explain", "score")
 """Steps whose failures can be tried again on request."""
 
+CAUSES_TOLD = 20
+
 
 def add_commands(commands: Any) -> None:
     """Subcommands into an argparse `add_subparsers()`."""
@@ -34,8 +36,11 @@ def _say(line: str) -> None:
 
 def _told(name: str, manifest: dict[str, Any], anew: bool) -> None:
     _say(f"{name}: {'done' if anew else 'was done already'}, {manifest['seconds_in_shards'] or manifest['seconds']:,.1f} s of work")
-    for line in Troubles.of_json(manifest["troubles"]).lines():
+    lines = Troubles.of_json(manifest["troubles"]).lines()
+    for line in lines[:CAUSES_TOLD]:
         _say(f"  {line}")
+    if len(lines) > CAUSES_TOLD:
+        _say(f"  {len(lines) - CAUSES_TOLD:,} further causes are in {name}/manifest.json.")
     for key, value in manifest["report"].items():
         if not isinstance(value, (dict, list)):
             _say(f"  {key}: {value:,}" if isinstance(value, int) else f"  {key}: {value}")

@@ -146,9 +146,9 @@ def test_killed_by_sigkill_it_goes_on_and_ends_as_unbroken(place: Path, tiny_fol
     cached(whole)
     broken = configure(place, tiny_folder, "broken", "shard = 1\nbatch = 1", "captions = true")
     shards = place / "runs/broken/cache/shards"
-    program = "import sys, time, facet_worker.__main__ as m, facet_worker.pipeline.cache_step as c\nmake = c._make\n"
+    program = "import sys, time, facet_worker.__main__ as m, facet_worker.pipeline.cache_step as c\nmake = c.make_shard\n"
     # Slow, so that the kill falls into the middle of the work.
-    program += "c._make = lambda *a: (time.sleep(0.3), make(*a))[1]\nsys.exit(m.main(['cache', sys.argv[1]]))"
+    program += "c.make_shard = lambda *a: (time.sleep(0.3), make(*a))[1]\nsys.exit(m.main(['cache', sys.argv[1]]))"
     process = subprocess.Popen([sys.executable, "-c", program, str(broken)], stderr=subprocess.PIPE)
     while len(list(shards.glob("*.json")) if shards.is_dir() else []) < 4:
         assert process.poll() is None, process.stderr and process.stderr.read()
