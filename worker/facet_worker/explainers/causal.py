@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
 from facet_worker.explainers.outcome import CAUSAL, Outcome, explained, failed
 from facet_worker.explainers.prompts import Unread, quoted
-from facet_worker.studied import Said, Steered, SteerJob, StudiedModel
+from facet_worker.studied import Said, Steered
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)
 LEAST = 2
@@ -56,14 +55,12 @@ def choose(found: Steered) -> Said | Unread:
 
 def prompt_of(question: str, strengths: Sequence[float]) -> str:
     """Provenance: what was asked and what was done to the model."""
-    return f"{question} (an empty picture; the feature set on all of it to {', '.join(f'{v:g}' for v in strengths)} times its maximum)"
+    return f"{question} ({conditions(strengths)})"
 
 
-def steer(
-    model: StudiedModel, features: Sequence[tuple[int, float]], picture: Pixels, question: str, strengths: Sequence[float]
-) -> list[Any]:
-    """What the model says about the empty picture with each (feature, maximum) set, a `Steered` or a `FacetError` each."""
-    return list(model.steered([SteerJob(index, unit, tuple(strengths), picture, question) for index, unit in features]))
+def conditions(strengths: Sequence[float]) -> str:
+    """What was done to the model."""
+    return f"an empty picture; the feature set on all of it to {', '.join(f'{v:g}' for v in strengths)} times its maximum"
 
 
 def to_json(found: Steered) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class ExplainSection(Section):
     pictures : how many of a feature's top pictures are shown
     strengths : in units of a feature's maximum; question : what the studied model is asked about the empty picture; answer_tokens : at most
     refine : ask for short labels and concept classes; refiner : another model at the endpoint for it
+    looks : who looks at the top pictures for `top-images`: the endpoint, or the studied model, one picture at a time
+    vocabulary : a file of what the studied model can name, by which its answers are read; labels then come from it and are asked of nobody
+    also : further questions to the studied model; wordings : how many of its answers under one condition have to stand for a label
     batch : how many features are steered at a time
     """
 
@@ -40,6 +43,10 @@ class ExplainSection(Section):
     answer_tokens: Annotated[int, Field(ge=1, le=256)] = 48
     refine: bool = True
     refiner: str | None = None
+    looks: Literal["endpoint", "studied"] = "endpoint"
+    vocabulary: str | None = None
+    also: list[Name] = Field(default_factory=list)
+    wordings: Positive = 1
     batch: Positive = 8
 
 

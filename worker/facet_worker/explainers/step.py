@@ -12,6 +12,7 @@ from facet_worker.errors import FacetError
 from facet_worker.explainers.outcome import TOP_IMAGES
 from facet_worker.explainers.run import ExplainReport, ExplainRun, ExplainSettings
 from facet_worker.explainers.section import ExplainSection
+from facet_worker.explainers.vocabulary import Vocabulary
 from facet_worker.pipeline.files import write_json
 from facet_worker.pipeline.progress import Progress
 from facet_worker.pipeline.run_folder import Step
@@ -26,11 +27,13 @@ def explain(context: Context, section: ExplainSection) -> dict[str, Any]:
     found = catalogues(context, section.bundle, section.dictionaries)
     configuration = {**section.compared("endpoint", "bundle", "batch", "explainers", "dictionaries", "features")}
     configuration["explainer"] = section.endpoint.model if section.endpoint else None
+    vocabulary = Vocabulary.load(context.settings.path(section.vocabulary)) if section.vocabulary else None
+    configuration["vocabulary"] = vocabulary.sha256 if vocabulary else None
     step = context.run.step(STEP, configuration, {c.dictionary: c.sha256 for c in found}, context.settings.shared.seed)
     models = Models(context, section.answer_tokens, section.batch)
     reports, files = {}, []
     for catalogue in found:
-        report, rows = _one(context, section, step, catalogue, models)
+        report, rows = _one(context, section, step, catalogue, models, vocabulary)
         reports[catalogue.dictionary] = report.to_json()
         files.append(write_rows("explanations", rows, step.folder / catalogue.dictionary / "explanations.parquet"))
         write_json(step.folder / catalogue.dictionary / "report.json", report.to_json())
@@ -42,8 +45,11 @@ def explain(context: Context, section: ExplainSection) -> dict[str, Any]:
     return step.finish(reports, files)
 
 
-def _one(context: Context, section: ExplainSection, step: Step, catalogue: Catalogue, models: Models) -> tuple[ExplainReport, list[Any]]:
-    studied = models.studied(catalogue) if set(section.explainers) - {TOP_IMAGES} else None
+def _one(
+    context: Context, section: ExplainSection, step: Step, catalogue: Catalogue, models: Models, vocabulary: Vocabulary | None
+) -> tuple[ExplainReport, list[Any]]:  # fmt: skip
+    looks = section.looks == "studied"
+    studied = models.studied(catalogue) if looks or set(section.explainers) - {TOP_IMAGES} else None
     store = Store(step.folder / catalogue.dictionary)
     asker = None
     try:
@@ -51,6 +57,7 @@ def _one(context: Context, section: ExplainSection, step: Step, catalogue: Catal
         settings = ExplainSettings(
             tuple(section.explainers), section.pictures, section.max_tokens, tuple(section.strengths), section.question,
             models.side() if studied else ExplainSettings.side, section.refine, section.refiner,
+            vocabulary, tuple(section.also), section.wordings, looks,
         )  # fmt: skip
         wanted = None if section.features is None else frozenset(section.features)
         total = len(catalogue.indices(wanted))

@@ -16,7 +16,7 @@ from facet_worker.errors import FacetError
 from facet_worker.explainers import causal
 from facet_worker.explainers.masking import masked, upsampled
 from facet_worker.explainers.prompts import Unread, read_explanation, read_refinement
-from facet_worker.studied import Said, Steered, StudiedModel, blank
+from facet_worker.studied import Said, Steered, SteerJob, StudiedModel, blank
 from facet_worker.torch_engine import TorchEngine
 
 ROOT = Path(__file__).parents[3]
@@ -115,7 +115,8 @@ def test_the_studied_model_names_the_features_that_are_set_on_an_empty_picture(d
     causes = [row for row in rows if row["method"] == "causal" and row["text"] and row["concept"] == "object"]
     known = [row for row in causes if " " not in row["label"]][:4]
     assert len(known) == 4
-    found = causal.steer(demo, [(r["index"], units[r["index"]]) for r in known], blank(96), "what is this ?", (2.0, 4.0, 8.0))
+    jobs = [SteerJob(r["index"], units[r["index"]], (2.0, 4.0, 8.0), blank(96), "what is this ?") for r in known]
+    found = demo.steered(jobs)
     outcomes = [
         causal.explain(r["index"], said, demo.name, "what?", "2026-01-01T00:00:00+00:00") for r, said in zip(known, found, strict=True)
     ]
@@ -125,7 +126,7 @@ def test_the_studied_model_names_the_features_that_are_set_on_an_empty_picture(d
 
 
 def test_a_clamp_that_the_engine_refuses_is_that_features_failure_alone(demo: StudiedModel) -> None:
-    good, refused = causal.steer(demo, [(1, 1.0), (999_999, 1.0)], blank(96), "what do you see ?", (2.0, 4.0))
+    good, refused = demo.steered([SteerJob(index, 1.0, (2.0, 4.0), blank(96), "what do you see ?") for index in (1, 999_999)])
     assert isinstance(good, Steered)
     assert isinstance(refused, FacetError)
     outcome = causal.explain(999_999, refused, "m", "what?", "2026-01-01T00:00:00+00:00")

@@ -188,3 +188,28 @@ def test_the_embedded_model_is_explained_and_scored_offline(tmp_path: Path) -> N
     assert scores[17, "detection"]["value"] in (0, 0.25, 0.5, 0.75, 1)
     assert scores[17, "clip"]["n"] == 2
     assert scores[17, "monosemanticity"]["value"] is not None
+
+
+def test_the_embedded_model_looks_at_its_own_pictures_and_a_vocabulary_gives_the_labels(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    words = {
+        "phrases": {"crown": ["crown", "things"], "lion": ["lion", "animals"], "grey": ["grey background"]},
+        "labels": {name: {"concept": "object", "asked": None} for name in ("crown", "things", "lion", "animals", "grey background")},
+    }
+    (tmp_path / "words.json").write_text(json.dumps(words))
+    file = tmp_path / "pipeline.toml"
+    file.write_text(
+        f'run = "run"\n[model]\npath = "{ROOT}/demo/model"\nid = "facet-emoji"\n[[dictionaries]]\npath = "{ROOT}/demo/dictionaries/model.layers.0"\n'
+        f'[explain]\nbundle = "{ROOT}/demo/bundle"\ndictionaries = ["model.layers.0"]\nfeatures = [4, 17]\nexplainers = ["causal", "top-images"]\n'
+        'strengths = [4.0, 8.0]\npictures = 3\nquestion = "what is this ?"\nalso = ["name the object ."]\nwordings = 2\nlooks = "studied"\n'
+        'vocabulary = "words.json"\nanswer_tokens = 6\n'
+    )
+    assert main(["explain", str(file)]) == 0
+    rows = pq.read_table(tmp_path / "run/explain/model.layers.0/explanations.parquet").to_pylist()
+    labels = {(row["index"], row["method"]): row["label"] for row in rows}
+    assert len(labels) == len(rows) == 4
+    assert (labels[4, "causal"], labels[17, "causal"]) == ("crown", "lion")
+    for row in rows:
+        assert row["author"] == "facet-emoji"
+        assert (row["label"] is None) == (row["failure"] is not None) == (row["text"] is None)
+        assert "the narrowest of the vocabulary" in row["prompt"]

@@ -37,13 +37,14 @@ def consistency(
     def question(of: Explanation) -> str:
         return FITS.format(text=of.text) if judge.together else judge.shows(str(of.text), of.label)
 
-    for verdict in judge.verdicts([(part, question(row)) for part in sets]):
+    # Both explanations at once: a model that reads a picture reads it for all questions about it.
+    both = [row] if other is None else [row, other]
+    verdicts = judge.verdicts([(part, question(of)) for of in both for part in sets])
+    for verdict in verdicts[: len(sets)]:
         _note(out, verdict)
         if verdict.yes is not None:
             out.values.append(float(verdict.yes))
-    if other is not None:
-        random = judge.verdicts([(part, question(other)) for part in sets])
-        out.baselines = [float(verdict.yes) for verdict in random if verdict.yes is not None]
+    out.baselines = [float(verdict.yes) for verdict in verdicts[len(sets) :] if verdict.yes is not None]
     return out
 
 
@@ -59,7 +60,9 @@ def detection(
                 loaded.append((fires, pictures.load(sha)))
             except FacetError:
                 out.failures["the picture cannot be read"] += 1
-    verdicts = judge.verdicts([([picture], judge.shows(str(row.text), row.label)) for _, picture in loaded])
+    both = [row] if other is None else [row, other]
+    every = judge.verdicts([([picture], judge.shows(str(of.text), of.label)) for of in both for _, picture in loaded])
+    verdicts, random = every[: len(loaded)], every[len(loaded) :]
     right: dict[bool, list[bool]] = {True: [], False: []}
     for (fires, _), verdict in zip(loaded, verdicts, strict=True):
         _note(out, verdict)
@@ -71,7 +74,6 @@ def detection(
     else:
         out.why = "No pictures of both kinds, on which it fires and on which it does not, were found."
     if other is not None and out.value is not None:
-        random = judge.verdicts([([picture], judge.shows(str(other.text), other.label)) for _, picture in loaded])
         told = {
             kind: [v.yes == kind for (f, _), v in zip(loaded, random, strict=True) if f == kind and v.yes is not None]
             for kind in (True, False)

@@ -26,8 +26,8 @@ class Embeds(Protocol):
     def text(self, words: str) -> npt.NDArray[np.float32]: ...
 
 
-FindsLabel = Callable[[Image.Image, str], npt.NDArray[np.bool_]]
-"""Where a label is in a picture [height, width]; see `facet_worker.scorers.vision.Grounder.mask`."""
+FindsLabel = Callable[[str, Image.Image, str], npt.NDArray[np.bool_]]
+"""Where a label is in a picture (its hash, itself) [height, width]: as a detector finds it (`facet_worker.scorers.vision.Grounder.mask`), or as is known."""
 
 
 def readable(maps: Sequence[ActivationMap], pictures: Pictures, out: Measured) -> list[tuple[ActivationMap, Image.Image]]:
@@ -68,8 +68,8 @@ def overlap(record: FeatureRecord, pictures: Pictures, finds: FindsLabel, label:
         square = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
         active = upsampled(one.values) >= SILENT
         try:
-            value = arithmetic.iou(active, finds(square, label))
-            other_value = None if other is None else arithmetic.iou(active, finds(square, other))
+            value = arithmetic.iou(active, finds(one.image, square, label))
+            other_value = None if other is None else arithmetic.iou(active, finds(one.image, square, other))
         except FacetError as error:
             out.failures[str(error).rstrip(".")] += 1
             continue
@@ -79,17 +79,25 @@ def overlap(record: FeatureRecord, pictures: Pictures, finds: FindsLabel, label:
     return out
 
 
-def monosemanticity(
-    record: FeatureRecord, pictures: Pictures, embed: Callable[[str, Image.Image], npt.NDArray[np.float32]], random: Sequence[str]
-) -> Measured:
-    """Of its stored pictures, weighted by mean activation; baseline: the same weights on as many random pictures, by hash in `random`."""
+def monosemanticity(record: FeatureRecord, embed: Callable[[str], npt.NDArray[np.float32]], random: Sequence[str]) -> Measured:
+    """Of its stored pictures, weighted by mean activation; baseline: the same weights on as many random pictures, by hash in `random`.
+
+    `embed` answers a picture's embedding by its hash, or throws `FacetError` where it cannot be read.
+    """
     out = Measured()
-    found = readable(list(record.shown().values()), pictures, out)
-    weights = np.array([one.mean for one, _ in found])
+    found: list[npt.NDArray[np.float32]] = []
+    kept: list[float] = []
+    for one in record.shown().values():
+        try:
+            found.append(embed(one.image))
+            kept.append(one.mean)
+        except FacetError:
+            out.failures["the picture cannot be read"] += 1
+    weights = np.array(kept)
     if len(found) < 2:
         return out
     try:
-        out.value = arithmetic.monosemanticity(np.stack([embed(one.image, picture) for one, picture in found]), weights)
+        out.value = arithmetic.monosemanticity(np.stack(found), weights)
     except ValueError as error:
         out.failures[str(error)] += len(found)
         return out
@@ -99,7 +107,7 @@ def monosemanticity(
         if len(others) == len(found):
             break
         try:
-            others.append(embed(sha, pictures.load(sha)))
+            others.append(embed(sha))
         except FacetError:
             continue
     if len(others) == len(found) and out.value is not None:

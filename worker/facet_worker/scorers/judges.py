@@ -13,6 +13,7 @@ from facet_worker.endpoint.asker import EndpointAsker
 from facet_worker.endpoint.settings import AskFailed
 from facet_worker.errors import FacetError
 from facet_worker.explainers.prompts import quoted
+from facet_worker.explainers.vocabulary import Vocabulary
 from facet_worker.studied import StudiedModel, pixels_of
 
 SHOWS = "Does this picture show the following?\n{text}\nAnswer with yes or no, and nothing else."
@@ -55,6 +56,8 @@ class Judge(Protocol):
 
     def shows(self, text: str, label: str | None) -> str: ...
 
+    def can_ask(self, label: str | None) -> bool: ...
+
 
 class EndpointJudge:
     """An OpenAI-compatible endpoint."""
@@ -66,6 +69,9 @@ class EndpointJudge:
 
     def shows(self, text: str, label: str | None) -> str:
         return SHOWS.format(text=text)
+
+    def can_ask(self, label: str | None) -> bool:
+        return True
 
     def verdicts(self, asked: Sequence[tuple[Sequence[Image.Image], str]]) -> list[Verdict]:
         """Throws what ends a run: `CostLimitReached`, `FacetError`."""
@@ -80,15 +86,24 @@ class EndpointJudge:
 
 
 class StudiedJudge:
-    """The studied model itself, one picture a question. `question` has a place for {label}."""
+    """The studied model itself, one picture a question. `question` has a place for {label}; a `vocabulary` says how it names each, if it can."""
 
     together = False
 
-    def __init__(self, model: StudiedModel, question: str = SHOWS_SHORT) -> None:
-        self.model, self.question, self.name = model, question, model.name
+    def __init__(self, model: StudiedModel, question: str = SHOWS_SHORT, vocabulary: Vocabulary | None = None) -> None:
+        self.model, self.question, self.vocabulary, self.name = model, question, vocabulary, model.name
 
     def shows(self, text: str, label: str | None) -> str:
-        return self.question.format(label=label or text)
+        named = label or text
+        if self.vocabulary is not None and self.can_ask(label):
+            named = str(self.vocabulary.labels[named].asked)
+        return self.question.format(label=named)
+
+    def can_ask(self, label: str | None) -> bool:
+        """Whether there are words to ask it by."""
+        if self.vocabulary is None:
+            return True
+        return label in self.vocabulary.labels and self.vocabulary.labels[label].asked is not None
 
     def verdicts(self, asked: Sequence[tuple[Sequence[Image.Image], str]]) -> list[Verdict]:
         found = self.model.answers([(pixels_of(pictures[0]), question) for pictures, question in asked])

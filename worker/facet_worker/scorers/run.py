@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from facet_worker.catalogue import Catalogue, FeatureRecord
 from facet_worker.endpoint.asker import EndpointAsker
@@ -70,16 +69,22 @@ class Tools:
     judge: Judge | None = None
     studied: StudiedModel | None = None
     asker: EndpointAsker | None = None
+    embedder: Embeds | None = None
+
+    @property
+    def embeds(self) -> Embeds | None:
+        """What compares pictures for monosemanticity: CLIP, where nothing else is given."""
+        return self.embedder or self.clip
 
     def of(self, metric: str) -> Any:
         return {
-            CLIP: self.clip, MONOSEMANTICITY: self.clip, IOU: self.finds, CONSISTENCY: self.judge, DETECTION: self.judge, STEER: self.studied,
+            CLIP: self.clip, MONOSEMANTICITY: self.embeds, IOU: self.finds, CONSISTENCY: self.judge, DETECTION: self.judge, STEER: self.studied,
         }[metric]  # fmt: skip
 
     def names(self) -> dict[str, str]:
         return {
             "clip": self.clip.name if self.clip else "", "finder": self.finder, "judge": self.judge.name if self.judge else "",
-            "studied": self.studied.name if self.studied else "",
+            "studied": self.studied.name if self.studied else "", "embeds": self.embeds.name if self.embeds else "",
         }  # fmt: skip
 
 
@@ -154,7 +159,7 @@ class ScoreRun:
             "another feature's explanation",
             DETECTION: f"balanced accuracy of {names['judge']} in telling {s.on} pictures on which it fires, others than the explainer saw where there are, from "
             f"{s.off} random ones {'on which it does not' if self.tools.studied else 'of which no activation is stored'}; baseline: another feature's explanation",
-            MONOSEMANTICITY: f"mean cosine of its stored pictures ({names['clip']}), weighted by its activations; baseline: the same weights on random pictures",
+            MONOSEMANTICITY: f"mean cosine of its stored pictures ({names['embeds']}), weighted by its activations; baseline: the same weights on random pictures",
             STEER: f"share of pictures without it on which {names['studied']} names the label once it is set to {s.strength:g} times its maximum on all of the "
             "picture; baseline: another feature set likewise",
         }
@@ -248,13 +253,15 @@ class ScoreRun:
             return impossible(record.index, row.method, metric, method, why), []
         # Each score has its own chance, whatever is scored beside it.
         rng = np.random.default_rng([self.settings.seed, METRICS.index(metric), record.index])
-        found = self._measured(metric, record, row, self._other(row, rng), rng)
+        found = self._measured(metric, record, row, self._other(metric, row, rng), rng)
         unit = "verdicts" if metric == CONSISTENCY else "pictures"
         return found.row(record.index, row.method, metric, method, unit), found.asked
 
     def _impossible(self, metric: str, record: FeatureRecord, row: Explanation) -> str | None:
         if metric in (IOU, STEER) and not row.label:
             return "The explanation has no label."
+        if metric in (CONSISTENCY, DETECTION) and self.tools.judge is not None and not self.tools.judge.can_ask(row.label):
+            return "The judge has no words to be asked about this label."
         if metric != STEER and not record.top:
             return "It fires on no picture."
         if metric == DETECTION and self.tools.studied is None:
@@ -265,8 +272,13 @@ class ScoreRun:
             return "It has no maximum to set it by."
         return None
 
-    def _other(self, row: Explanation, rng: np.random.Generator) -> Explanation | None:
-        others = [other for label, other in self._others if label != row.label and other.index != row.index]
+    def _other(self, metric: str, row: Explanation, rng: np.random.Generator) -> Explanation | None:
+        judge = self.tools.judge if metric in (CONSISTENCY, DETECTION) else None
+        others = [
+            other
+            for label, other in self._others
+            if label != row.label and other.index != row.index and (judge is None or judge.can_ask(label))
+        ]
         return others[int(rng.integers(len(others)))] if others else None
 
     def _measured(
@@ -282,7 +294,7 @@ class ScoreRun:
             return by_pictures.overlap(record, pictures, t.finds, words, others, s.pictures)
         if metric == MONOSEMANTICITY:
             random = self._silent(record, 2 * len(record.shown()) + 8, rng)
-            return by_pictures.monosemanticity(record, pictures, self._embedded, random)
+            return by_pictures.monosemanticity(record, self._embedded, random)
         if metric == CONSISTENCY:
             assert t.judge is not None
             return by_judge.consistency(record, pictures, t.judge, row, other, s.pictures)
@@ -345,10 +357,10 @@ class ScoreRun:
                 continue
         return out
 
-    def _embedded(self, sha: str, picture: Image.Image) -> npt.NDArray[np.float32]:
-        assert self.tools.clip is not None
+    def _embedded(self, sha: str) -> npt.NDArray[np.float32]:
+        assert self.tools.embeds is not None
         if sha not in self._held:
-            self._held[sha] = self.tools.clip.images([picture])[0]
+            self._held[sha] = self.tools.embeds.images([self.catalogue.pictures.load(sha)])[0]
             if len(self._held) > EMBEDDINGS_HELD:
                 self._held.popitem(last=False)
         return self._held[sha]

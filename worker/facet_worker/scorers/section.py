@@ -26,7 +26,7 @@ class ScoreSection(Section):
     pictures : a feature's top pictures, for `clip`, `iou` and `consistency`; shown : how many the explainers saw, `detection` asks about others
     on, off : pictures of `detection` on which a feature fires, and does not
     trials : pictures of `steer`; strength : in units of the feature's maximum; question : what the clamped model is asked
-    shows : what the studied model is asked as a judge, with a place for {label}
+    shows : what the studied model is asked as a judge, with a place for {label}; vocabulary : how its question names each label, and which it can be asked
     """
 
     metrics: Annotated[list[Metric], Field(min_length=1)]
@@ -48,6 +48,7 @@ class ScoreSection(Section):
     strength: Above = 4.0
     question: Name = "What do you see in this image?"
     shows: Annotated[str, Field(pattern=r"\{label\}")] = "is there a {label} ?"
+    vocabulary: str | None = None
     answer_tokens: Annotated[int, Field(ge=1, le=256)] = 48
     batch: Positive = 8
 

@@ -9,6 +9,7 @@ from facet_worker.endpoint.asker import EndpointAsker
 from facet_worker.endpoint.store import Store
 from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
+from facet_worker.explainers.vocabulary import Vocabulary
 from facet_worker.pipeline.files import write_json
 from facet_worker.pipeline.progress import Progress
 from facet_worker.pipeline.run_folder import Step
@@ -29,10 +30,11 @@ def score(context: Context, section: ScoreSection) -> dict[str, Any]:
     found = catalogues(context, section.bundle, section.dictionaries)
     places = {c.dictionary: _explanations_of(context, c) for c in found}
     configuration = {**section.compared("endpoint", "bundle", "batch", "metrics", "dictionaries", "features", "device")}
+    work = _Work(context, section)
+    configuration["vocabulary"] = work.vocabulary.sha256 if work.vocabulary else None
     configuration["judge_model"] = section.endpoint.model if section.endpoint else None
     inputs = {f"{c.dictionary}/explanations": file_sha256(places[c.dictionary]) for c in found}
     step = context.run.step(STEP, configuration, {**{c.dictionary: c.sha256 for c in found}, **inputs}, context.settings.shared.seed)
-    work = _Work(context, section)
     reports, files = {}, []
     for catalogue in found:
         report, rows = work.one(step, catalogue, read_explanations(places[catalogue.dictionary]))
@@ -69,6 +71,7 @@ class _Work:
         self.models = Models(context, section.answer_tokens, section.batch)
         wants = set(section.metrics)
         path = context.settings.path
+        self.vocabulary = Vocabulary.load(path(section.vocabulary)) if section.vocabulary else None
         self.clip: Clip | None = None
         self.grounder: Grounder | None = None
         if wants & {CLIP, MONOSEMANTICITY}:
@@ -97,12 +100,14 @@ class _Work:
             judge: Judge | None = None
             if self.judged and s.judge == "studied":
                 assert studied is not None
-                judge = StudiedJudge(studied, s.shows)
+                judge = StudiedJudge(studied, s.shows, self.vocabulary)
             elif self.judged and s.endpoint is not None:
                 asker = EndpointAsker(s.endpoint.settings(), store)
                 judge = EndpointJudge(asker)
             finder = self.grounder
-            tools = Tools(self.clip, finder.mask if finder else None, finder.name if finder else "", judge, studied, asker)
+            tools = Tools(
+                self.clip, (lambda _, picture, label: finder.mask(picture, label)) if finder else None, finder.name if finder else "", judge, studied, asker
+            )  # fmt: skip
             settings = ScoreSettings(
                 tuple(s.metrics), s.pictures, s.shown, s.on, s.off, s.trials, s.strength, s.question,
                 self.models.side() if studied else ScoreSettings.side, seed=self.context.settings.shared.seed,

@@ -52,7 +52,7 @@ def go(
 ) -> tuple[list[Score], ScoreReport]:
     store = Store(folder / "run")
     asker = EndpointAsker(EndpointSettings(endpoint.url, "judge", attempts=1, **more), store)
-    finds = lambda picture, label: np.ones(picture.size[::-1], np.bool_)  # noqa: E731
+    finds = lambda sha, picture, label: np.ones(picture.size[::-1], np.bool_)  # noqa: E731
     tools = Tools(Colours(), finds, "everything", EndpointJudge(asker), Model(), asker)
     try:
         run = ScoreRun(Catalogue(folder / "bundle"), rows, ScoreSettings(metrics, off=4, side=16), tools, store)

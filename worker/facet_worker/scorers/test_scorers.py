@@ -20,8 +20,10 @@ from facet_worker.endpoint.store import Store
 from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
 from facet_worker.explainers.masking import upsampled
+from facet_worker.explainers.vocabulary import Label, Vocabulary
 from facet_worker.scorers import by_judge, by_pictures, by_steering
 from facet_worker.scorers.judges import EndpointJudge, StudiedJudge, read_verdict
+from facet_worker.scorers.run import ScoreRun, ScoreSettings, Tools
 from facet_worker.small_bundle import write_small_bundle
 from facet_worker.studied import StudiedModel, blank, pixels_of
 from facet_worker.torch_engine import TorchEngine
@@ -71,7 +73,7 @@ def test_clip_score_over_the_top_pictures_that_can_be_read(small: Catalogue, fir
 def test_overlap_of_the_upsampled_map_with_where_the_label_is(small: Catalogue, first: FeatureRecord) -> None:
     asked: list[tuple[tuple[int, int], str]] = []
 
-    def finds(picture: Image.Image, label: str) -> npt.NDArray[np.bool_]:
+    def finds(sha: str, picture: Image.Image, label: str) -> npt.NDArray[np.bool_]:
         asked.append((picture.size, label))
         if label == "fails":
             raise FacetError("The detector's boxes are not finite.", "engine_failed")
@@ -95,13 +97,13 @@ def test_overlap_of_the_upsampled_map_with_where_the_label_is(small: Catalogue, 
 def test_monosemanticity_over_the_stored_pictures(small: Catalogue, first: FeatureRecord) -> None:
     colours = Colours()
 
-    def embed(_: str, picture: Image.Image) -> npt.NDArray[np.float32]:
-        return colours.images([picture])[0]
+    def embed(sha: str) -> npt.NDArray[np.float32]:
+        return colours.images([small.pictures.load(sha)])[0]
 
     same = [sha for sha in small.pictures.hashes if sha not in first.shown()][:1] * 9
-    found = by_pictures.monosemanticity(first, small.pictures, embed, same)
+    found = by_pictures.monosemanticity(first, embed, same)
     shown = [m for m in first.shown().values() if m.rank != 3]
-    vectors = np.stack([embed("", small.pictures.load(m.image)) for m in shown]).astype(np.float64)
+    vectors = np.stack([embed(m.image) for m in shown]).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     pairs = [(a.mean * b.mean, float(vectors[i] @ vectors[j])) for i, a in enumerate(shown) for j, b in enumerate(shown) if i != j]
     assert found.value == pytest.approx(sum(w * s for w, s in pairs) / sum(w for w, _ in pairs), rel=1e-6)
@@ -161,6 +163,9 @@ def test_one_kind_of_picture_alone_is_no_detection(small: Catalogue) -> None:
         def shows(self, text: str, label: str | None) -> str:
             return text
 
+        def can_ask(self, label: str | None) -> bool:
+            return True
+
         def verdicts(self, asked: Sequence[Any]) -> list[Any]:
             return [read_verdict("yes") for _ in asked]
 
@@ -169,6 +174,27 @@ def test_one_kind_of_picture_alone_is_no_detection(small: Catalogue) -> None:
     )
     assert (made.value, made.n) == (None, 0)
     assert made.failure == "No pictures of both kinds, on which it fires and on which it does not, were found."
+
+
+def test_a_judge_with_a_vocabulary_is_asked_in_its_own_words_or_not_at_all(small: Catalogue) -> None:
+    class Parrot(StudiedModel):
+        def __init__(self) -> None:
+            self.name, self.batch = "parrot", 1
+
+        def answers(self, asked: Sequence[tuple[Any, str]], max_tokens: int = 16) -> list[str | FacetError]:
+            return ["yes" if question == "is there an owl ?" else "no" for _, question in asked]
+
+    known = Vocabulary({"owl": ("owl", "animals")}, {"owl": Label("owl", "object", "an owl"), "animals": Label("animals", "object")})
+    judge = StudiedJudge(Parrot(), "is there {label} ?", known)
+    run = ScoreRun(
+        small, [row(0, "owl"), row(1, "animals")], ScoreSettings(("consistency",)), Tools(judge=judge), Store(small.folder / "run")
+    )
+    scores, _ = run.run()
+    run.store.close()
+    assert [(one.index, one.value, one.n, one.failure) for one in scores] == [
+        (0, 1.0, 4, "1 of 5 verdicts failed: the picture cannot be read."),
+        (1, None, 0, "The judge has no words to be asked about this label."),
+    ]
 
 
 @pytest.fixture(scope="module")
