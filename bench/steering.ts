@@ -3,9 +3,9 @@
  * against the uncut one; a sweep of 7 strengths against 7 runs. Every round measures all cases in turn, so that whatever else the machine does falls on
  * all alike; ratios are medians over rounds, by processor time (of all threads) and by the clock.
  *
- *   npx tsx bench/steering.ts [--rounds 20] [--uncut FOLDER] [--out bench/results/steering.json]
+ *   npx tsx bench/steering.ts [--rounds 20] [--uncut FOLDER] [--tokens] [--out bench/results/steering.json]
  *
- * FOLDER holds the uncut graph; write it with
+ * With `--tokens` only the runs that write their tokens in turn. FOLDER holds the uncut graph; write it with
  *   .venv/bin/python -c "from pathlib import Path; from facet_worker.checkpoint import load_checkpoint; from facet_worker.export_onnx import export_whole; export_whole(load_checkpoint(Path('demo/model')), Path('FOLDER'))"
  */
 import { writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ import { createEngines, readManifest } from "@/lib/engine/registry";
 import { env } from "@/lib/env";
 
 const { values: args } = parseArgs({
-  options: { rounds: { type: "string", default: "20" }, uncut: { type: "string" }, out: { type: "string" } },
+  options: { rounds: { type: "string", default: "20" }, uncut: { type: "string" }, out: { type: "string" }, tokens: { type: "boolean" } },
 });
 const tokens = 48;
 const warmUps = 2;
@@ -172,7 +172,7 @@ const cases: Record<string, () => Promise<Sample>> = {
 };
 if (args.uncut) cases.uncut = await uncutRunner(args.uncut);
 
-/** Runs that write their tokens in turn, one token of each, so that what a token costs is compared within milliseconds. */
+/** Runs that write their tokens in turn, some of each, so that what a token costs is compared within milliseconds. */
 const inTurn: Record<string, GenerateRequest> = {
   none: requestWith(0, "all"),
   "none again": requestWith(0, "all"),
@@ -182,40 +182,56 @@ const inTurn: Record<string, GenerateRequest> = {
   "none, reconstruct": requestWith(0, "all", { mode: "reconstruct" }),
   "8 clamps, reconstruct": requestWith(8, "image", { mode: "reconstruct" }),
 };
+/** Tokens that a run writes before the next one's turn. */
+const turnLength = 8;
 
 interface TokenTimes {
   clock: number[];
   processor: number[];
 }
 
-/** Times of each token after the first, by run; in every round all runs have an equal share of each place in the turn. */
+/**
+ * Of each round, the time of a token after the first, by run; tokens that are told together were made together, so only their sum is a time. In every round all
+ * runs have an equal share of each place in the turn.
+ */
 async function tokensInTurn(): Promise<Map<string, TokenTimes>> {
   const runs = Object.entries(inTurn);
   const times = new Map(runs.map(([name]): [string, TokenTimes] => [name, { clock: [], processor: [] }]));
   for (let round = -1; round < rounds; round++) {
-    const open = runs.map(([name, request]) => ({ name, events: served.generate(request, options)[Symbol.asyncIterator]() }));
+    const open = runs.map(([name, request]) => ({
+      name,
+      events: served.generate(request, options)[Symbol.asyncIterator](),
+      clock: 0,
+      processor: 0,
+    }));
     for (const { events } of open) {
       for (let event = await events.next(); !event.done && event.value.type !== "token"; ) event = await events.next();
     }
-    for (let i = 1; i < tokens; i++) {
+    for (let i = 1; i < tokens; i += turnLength) {
       for (let turn = 0; turn < open.length; turn++) {
-        const { name, events } = open[(i + turn + round + 1) % open.length] as (typeof open)[number];
+        const one = open[((i - 1) / turnLength + turn + round + 1) % open.length] as (typeof open)[number];
         const watch = new Watch();
-        const event = await events.next();
+        for (let written = i; written < Math.min(i + turnLength, tokens); written++) {
+          const event = await one.events.next();
+          if (event.done || event.value.type !== "token") throw new Error(`The run "${one.name}" ended early.`);
+        }
         const { clock, processor } = watch.read();
-        if (event.done || event.value.type !== "token") throw new Error(`The run "${name}" ended early.`);
-        if (round < 0) continue;
-        times.get(name)?.clock.push(clock);
-        times.get(name)?.processor.push(processor);
+        one.clock += clock;
+        one.processor += processor;
       }
     }
-    for (const { events } of open) await events.return?.();
+    for (const { name, events, clock, processor } of open) {
+      await events.return?.();
+      if (round < 0) continue;
+      times.get(name)?.clock.push(clock / (tokens - 1));
+      times.get(name)?.processor.push(processor / (tokens - 1));
+    }
   }
   return times;
 }
 
 const turns = await tokensInTurn();
-const names = Object.keys(cases);
+const names = args.tokens ? [] : Object.keys(cases);
 const samples = new Map<string, Sample[]>(names.map((name) => [name, []]));
 for (let round = -warmUps; round < rounds; round++) {
   for (const name of names) {
@@ -261,7 +277,7 @@ const speeds = {
   }),
   "7 runs, time over a sweep of 7 points and the clamp's own value": ratio("sweep of 7", "7 runs", "whole"),
 };
-/** Of the same token of two runs, how many times as fast `name` was as `to`: the median. */
+/** Of two runs of a round, how many times as fast `name` was as `to`: the median. */
 const tokenSpeed = (name: string, to: string, key: keyof TokenTimes) => {
   const [own, other] = [turns.get(name)?.[key] ?? [], turns.get(to)?.[key] ?? []];
   return rounded(

@@ -109,6 +109,31 @@ function norm(vector) {
 }
 
 /**
+ * By how much a substitute's change is larger than the feature's, so that both have equal norm.
+ * @param {Decoder} decoder
+ * @param {number} feature
+ * @param {number} substitute
+ * @returns {number}
+ */
+export function substituteGain(decoder, feature, substitute) {
+  return norm(decoder.row(feature)) / norm(decoder.row(substitute));
+}
+
+/**
+ * What is added to a feature's activation, or to its substitute's; float32.
+ * @param {Clamp} clamp
+ * @param {Variant["kind"]} kind
+ * @param {number} activation The clamped feature's own.
+ * @param {number} gain As `substituteGain`; for the kind `random` only.
+ * @returns {number}
+ */
+export function differenceOf({ intervention, unitActivation }, kind, activation, gain) {
+  const difference = f32(targetActivation(intervention, unitActivation, activation) - activation);
+  if (kind === "negated") return -difference;
+  return kind === "random" ? f32(difference * gain) : difference;
+}
+
+/**
  * @param {readonly Clamp[]} clamps
  * @param {number} index
  * @param {Variant} variant
@@ -119,27 +144,13 @@ function norm(vector) {
  * @returns {Change}
  */
 function changeOf(clamps, index, variant, codes, codedRow, row, decoder) {
-  const { intervention, unitActivation } = /** @type {Clamp} */ (clamps[index]);
-  const { feature } = intervention;
-  const activation = activationAt(codes, codedRow, feature);
-  const difference = f32(targetActivation(intervention, unitActivation, activation) - activation);
-  switch (variant.kind) {
-    case "asked":
-      return { clamp: index, row, feature, before: activation, difference };
-    case "negated":
-      return { clamp: index, row, feature, before: activation, difference: -difference };
-    case "random": {
-      const substitute = /** @type {number} */ (variant.substitutes[index]);
-      const gain = norm(decoder.row(feature)) / norm(decoder.row(substitute));
-      return {
-        clamp: index,
-        row,
-        feature: substitute,
-        before: activationAt(codes, codedRow, substitute),
-        difference: f32(difference * gain),
-      };
-    }
-  }
+  const clamp = /** @type {Clamp} */ (clamps[index]);
+  const own = clamp.intervention.feature;
+  const feature = variant.kind === "random" ? /** @type {number} */ (variant.substitutes[index]) : own;
+  const activation = activationAt(codes, codedRow, own);
+  const gain = variant.kind === "random" ? substituteGain(decoder, own, feature) : 1;
+  const before = feature === own ? activation : activationAt(codes, codedRow, feature);
+  return { clamp: index, row, feature, before, difference: differenceOf(clamp, variant.kind, activation, gain) };
 }
 
 /**

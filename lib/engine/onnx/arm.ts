@@ -8,6 +8,7 @@ import { ReceiptLedger } from "@/lib/core/receipt";
 import { chooseToken, likeliest, logSoftmax } from "@/lib/core/sampling";
 import type { Tap } from "../engine";
 import type { Cache, CutModel, Logits, Place } from "./cut-model";
+import type { Bounds } from "./draft.mjs";
 import type { Prefill } from "./prefill";
 import type { TextCodec } from "./text";
 import type { TokenClamps } from "./token-hook.mjs";
@@ -48,6 +49,8 @@ export class ArmRun {
   private readonly ledger: ReceiptLedger;
   private readonly watch: WatchLedger;
   private readonly random: () => number;
+  /** Random numbers of the tokens so far, one each: a token may be chosen again. */
+  private readonly draws: number[] = [];
   /** Of clamps on generated tokens, their indices in the plan. */
   private readonly generatedClamps: number[];
   /** What it does to each token that it writes; null where that is nothing. */
@@ -144,7 +147,7 @@ export class ArmRun {
     if (Number.isNaN(logprobs[0])) throw outOfRange();
     this.first ??= logprobs;
     const watched = this.watch.record(i, logprobs);
-    const id = this.choose(i);
+    const id = this.choose(i, this.logits);
     if (id === null || id === this.model.manifest.tokens.eos) {
       this.finish = "stop";
       return null;
@@ -161,11 +164,27 @@ export class ArmRun {
     return { type: "token", arm, i, id, text, logprob, alternatives, ...(watched.length && { watched }) };
   }
 
-  private choose(i: number): number | null {
+  private choose(i: number, logits: Float32Array): number | null {
     const { tap, arm, request } = this.setting;
     const forced = tap.force?.[arm];
     if (forced) return forced[i] ?? null;
-    return chooseToken(this.logits, request.sampling, this.random);
+    return chooseToken(logits, request.sampling, () => this.draw(i));
+  }
+
+  private draw(i: number): number {
+    while (this.draws.length <= i) this.draws.push(this.random());
+    return this.draws[i] as number;
+  }
+
+  /**
+   * The token that would enter the model `ahead` tokens behind the last one written, were these the logits before it; null where the answer would end. Nothing
+   * is written by that.
+   */
+  ahead(logits: Float32Array, ahead: number): number | null {
+    const i = this.ids.length + ahead - 1;
+    const id = this.choose(i, logits);
+    const ends = id === this.model.manifest.tokens.eos || i + 1 >= this.setting.request.sampling.maxTokens;
+    return ends ? null : id;
   }
 
   /** An alternative's text; markers, which add nothing to the text, by their own name. */
@@ -186,6 +205,16 @@ export class ArmRun {
   /** The token written last, which enters the model next. */
   get lastId(): number {
     return this.ids.at(-1) as number;
+  }
+
+  /** For tests: what guesses go by. */
+  get guesses(): Bounds | null {
+    return this.setting.tap.guesses ?? null;
+  }
+
+  /** Tells a test of a guess that was found to be wrong. */
+  wentBack(): void {
+    this.setting.tap.onBack?.(this.arm);
   }
 
   /** Whether a test looks on at the hook. */

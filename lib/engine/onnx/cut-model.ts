@@ -1,7 +1,11 @@
 /** The exported graphs as functions: vision → embedding → lower blocks │ encoder │ upper blocks. */
 import type { Codes } from "@/lib/core/clamp-arithmetic.mjs";
+import type { Bounds } from "./draft.mjs";
 import type { EngineDictionary, EngineManifest } from "./manifest";
 import {
+  type Checked,
+  type Draft,
+  type DraftStep,
   floatsOf,
   type Hook,
   type HookReport,
@@ -52,12 +56,16 @@ export interface TokenPass {
   upper: Cache | null;
   /** What each member does at the hook, and whether the codes before and after are wanted; null where nobody does or wants anything. */
   hooked: { arms: readonly (TokenClamps | null)[]; listed: boolean } | null;
+  /** In the place of `hooked`: guesses what the members' clamps meet, and may check. */
+  drafted?: Omit<DraftStep, "states">;
 }
 
 export interface PassedToken {
   lower: Cache;
+  /** Null where the tokens did not enter it, by the request or by a guess that was found to be wrong. */
   upper: Logits | null;
   report: HookReport | null;
+  checked: Checked | null;
 }
 
 export class CutModel {
@@ -124,23 +132,42 @@ export class CutModel {
   }
 
   /** Tokens through both halves, clamped between them, in one exchange with the runtime: a small model would feel the cost of more. */
-  async wholeToken({ ids, lower, upper, hooked }: TokenPass): Promise<PassedToken> {
+  async wholeToken({ ids, lower, upper, hooked, drafted }: TokenPass): Promise<PassedToken> {
     const { layer } = this.dictionary;
     const end = this.manifest.decoder.layers - 1;
-    const steps: (Step | HookStep)[] = this.below(ids, lower, []);
+    const steps: (Step | HookStep | DraftStep)[] = this.below(ids, lower, []);
     const hidden = { step: 1, name: "hidden" };
-    if (hooked) steps.push({ hook: this.hook, states: hidden, ...hooked });
+    if (drafted) steps.push({ states: hidden, ...drafted });
+    else if (hooked) steps.push({ hook: this.hook, states: hidden, ...hooked });
     if (upper) {
       const { feeds, keep } = this.behind(layer + 1, end, upper, ids.length);
-      steps.push({ session: this.sessions.upper, feeds: { ...feeds, hidden: hooked ? { step: 2, name: "hidden" } : hidden }, keep });
+      steps.push({
+        session: this.sessions.upper,
+        feeds: { ...feeds, hidden: steps.length > 2 ? { step: 2, name: "hidden" } : hidden },
+        keep,
+      });
     }
     const passed = await this.runtime.chain(steps);
-    const raised = upper && (passed.at(-1) as Tensors);
+    const raised = upper && passed.length === steps.length ? (passed.at(-1) as Tensors) : null;
     return {
       lower: cacheOf(passed[1] as Tensors, 0, layer),
       upper: raised && { last: lastOf(raised, ids.length), cache: cacheOf(raised, layer + 1, end) },
-      report: hooked && (passed[2] as HookReport),
+      report: drafted ? null : hooked && (passed[2] as HookReport),
+      checked: drafted ? (passed[2] as Checked | null) : null,
     };
+  }
+
+  /** Lets tokens of some arms be clamped by guesses; `forced` is for tests. To be released. */
+  draft(arms: readonly (TokenClamps | null)[], forced: Bounds | null): Promise<Draft> {
+    return this.runtime.draft(this.hook, arms, forced);
+  }
+
+  /** A cache without its last `positions`; a new one, whose source stays. */
+  async without(cache: Cache, positions: number): Promise<Cache> {
+    const tensors = [...cache.values()];
+    const length = (tensors[0]?.dims[2] as number) - positions;
+    const trimmed = await this.runtime.trim(tensors, length);
+    return new Map([...cache.keys()].map((name, i) => [name, trimmed[i] as Tensor]));
   }
 
   /** Embedding and lower half of one token of each member. `gives`: what of the lower half is wanted here. */

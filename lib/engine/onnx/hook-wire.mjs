@@ -60,7 +60,7 @@ export function armsOf(wired) {
  * @property {Float32Array} hidden [arms, width]
  * @property {Float32Array} output [arms, width]
  * @property {Float32Array | null} reference [arms, width]; null where it is `hidden` itself
- * @property {number[]} changes
+ * @property {ArrayLike<number> & { slice(from: number, to: number): Iterable<number> }} changes
  * @property {HookReport["codes"] | null} codes Null where they are not listed.
  * @property {HookReport["after"] | null} after
  */
@@ -101,10 +101,29 @@ export function reportOf({ hidden, output, reference, changes, codes, after }, a
     changes: /** @type {import("@/lib/core/clamp-arithmetic.mjs").Change[]} */ ([]),
   }));
   for (let i = 0; i < changes.length; i += changeSize) {
-    const [arm, clamp, feature, before, difference] = /** @type {[number, number, number, number, number]} */ (
-      changes.slice(i, i + changeSize)
-    );
+    const [arm, clamp, feature, before, difference] = /** @type {[number, number, number, number, number]} */ ([
+      ...changes.slice(i, i + changeSize),
+    ]);
     slabs[arm]?.changes.push({ clamp, row: 0, feature, before, difference });
   }
   return { states, slabs, codes: codes ?? [], after: after ?? [] };
+}
+
+/**
+ * @param {import("./draft.mjs").DraftReport} report
+ * @returns {import("./runtime").Checked}
+ */
+export function checkedOf({ wrong, tokens, members, hidden, output, changes }) {
+  const rows = tokens.length;
+  const { states, slabs } = reportOf({ hidden, output, reference: null, changes, codes: null, after: null }, Math.max(rows, 1));
+  /** @type {import("./runtime").Checked["tokens"]} */
+  const checked = [];
+  for (let row = 0; row < rows; row++) {
+    const token = /** @type {number} */ (tokens[row]);
+    const state = /** @type {Float32Array} */ (states[row]);
+    const slab = /** @type {import("@/lib/core/clamp-arithmetic.mjs").ClampedSlab} */ (slabs[row]);
+    checked[token] ??= new Map();
+    checked[token].set(/** @type {number} */ (members[row]), { state, slab });
+  }
+  return { wrong: wrong < 0 ? null : wrong, tokens: checked };
 }

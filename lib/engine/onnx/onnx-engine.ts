@@ -245,7 +245,7 @@ async function* together(
   while (open.size) {
     for (const batch of batches) {
       if (signal.aborted) for (const run of open) run.cancel();
-      else yield* batch.step();
+      else yield* batch.step(signal);
     }
     const baseline = runs.find(({ arm }) => arm === "baseline")?.first ?? null;
     for (const run of open) {

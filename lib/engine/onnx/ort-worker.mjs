@@ -2,6 +2,7 @@
 // that the caller asks to keep (caches), stay here and are named by number; everything else travels as plain arrays.
 import { parentPort, workerData } from "node:worker_threads";
 import ort from "onnxruntime-node";
+import { Draft, RankBounds } from "./draft.mjs";
 import { armsOf, wireReport } from "./hook-wire.mjs";
 import { hookWeights, joined, TokenHook } from "./token-hook.mjs";
 
@@ -12,12 +13,26 @@ const port = parentPort;
 const sessions = new Map();
 /** @type {Map<number, import("onnxruntime-node").Tensor>} */
 const kept = new Map();
-/** @type {Map<number, TokenHook>} */
+/** @type {Map<number, { hook: TokenHook, bounds: RankBounds }>} */
 const hooks = new Map();
+/** @type {Map<number, Draft>} */
+const drafts = new Map();
 let lastNumber = 0;
 
 /** Shared with the server's thread: how many native calls are under way, and whether more may begin (see runtime-node.ts). */
 const calls = new Int32Array(workerData.calls);
+
+/** Of a token whose clamps were guessed. */
+const noReport = {};
+
+/**
+ * Non-negative 64-bit integers below 2³¹ as 32-bit ones, on the little-endian machines that there are: converting each takes longer than finding it.
+ * @param {BigInt64Array} wide
+ */
+function lowWords({ buffer, byteOffset, length }) {
+  const words = new Int32Array(buffer, byteOffset, 2 * length);
+  return Int32Array.from({ length }, (_, i) => words[2 * i]);
+}
 
 /**
  * @template T
@@ -67,22 +82,42 @@ const actions = {
     const session = sessions.get(number);
     const { k, width } = weights;
     const encode = async (/** @type {Float32Array[]} */ states) => {
-      const hidden = new ort.Tensor("float32", joined(states), [states.length, width]);
+      const rows = joined(states);
+      const hidden = new ort.Tensor("float32", rows, [rows.length / width, width]);
       const { indices, values } = await native(() => session.run({ hidden }));
-      return { k, indices: Int32Array.from(indices.data, Number), values: values.data };
+      return { k, indices: lowWords(indices.data), values: values.data };
     };
     const hook = ++lastNumber;
-    hooks.set(hook, new TokenHook(hookWeights(weights), encode));
+    hooks.set(hook, { hook: new TokenHook(hookWeights(weights), encode), bounds: new RankBounds() });
     return hook;
+  },
+
+  async draft({ hook: number, arms, forced }) {
+    const { hook, bounds } = hooks.get(number);
+    drafts.set(++lastNumber, new Draft(hook.weights, hook.encode, bounds, armsOf(arms), forced));
+    return lastNumber;
+  },
+
+  async settle({ draft }) {
+    return await drafts.get(draft).step(new Float32Array(0), [], true);
   },
 
   async chain({ steps }) {
     const given = [];
     const reports = [];
-    for (const { session, feeds, hook, states, arms, listed } of steps) {
+    for (const { session, feeds, hook, states, arms, listed, draft, members, check } of steps) {
+      if (draft !== undefined) {
+        const hidden = given[states.step][states.name];
+        const report = await drafts.get(draft).step(hidden.data, members, check);
+        reports[given.length] = report ?? noReport;
+        given.push({ hidden });
+        // What would follow stands on a wrong guess.
+        if (report && report.wrong >= 0) break;
+        continue;
+      }
       if (hook !== undefined) {
         const hidden = given[states.step][states.name];
-        const report = await clampAt(hooks.get(hook), hidden, arms, listed);
+        const report = await clampAt(hooks.get(hook).hook, hidden, arms, listed);
         reports[given.length] = report;
         given.push({ hidden: new ort.Tensor("float32", report.output, hidden.dims) });
         continue;
@@ -96,7 +131,7 @@ const actions = {
       given.push(await native(() => sessions.get(session).run(Object.fromEntries(inputs))));
     }
     return given.map((outputs, step) => {
-      if (reports[step]) return reports[step];
+      if (reports[step]) return reports[step] === noReport ? null : reports[step];
       const { keep, give = Object.keys(outputs) } = steps[step];
       const keeps = new Set(keep);
       return give.map((name) => {
@@ -122,16 +157,32 @@ const actions = {
     });
   },
 
+  /** The first `length` positions of kept [batch, heads, positions, width]. */
+  async trim({ tensors, length }) {
+    return tensors.map((number) => {
+      const { data, dims } = kept.get(number);
+      const [batch, heads, positions, width] = dims;
+      const trimmed = new Float32Array(batch * heads * length * width);
+      for (let i = 0; i < batch * heads; i++) {
+        const from = i * positions * width;
+        trimmed.set(data.subarray(from, from + length * width), i * length * width);
+      }
+      const shape = [batch, heads, length, width];
+      kept.set(++lastNumber, new ort.Tensor("float32", trimmed, shape));
+      return { dims: shape, kept: lastNumber };
+    });
+  },
+
   /** Nothing but what every message does. */
   async release() {},
 
   async count() {
-    return kept.size;
+    return kept.size + drafts.size;
   },
 };
 
 port.on("message", async ({ id, action, unneeded = [], ...message }) => {
-  for (const number of unneeded) kept.delete(number);
+  for (const number of unneeded) if (!kept.delete(number)) drafts.delete(number);
   try {
     port.postMessage({ id, result: await actions[action](message) });
   } catch (error) {

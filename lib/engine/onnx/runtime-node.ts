@@ -3,8 +3,9 @@ import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { FacetError } from "@/lib/core/errors";
 import { env } from "@/lib/env";
-import { reportOf, type WiredReport, wireArms } from "./hook-wire.mjs";
-import type { Earlier, HookStep, Runtime, Session, Tensor, Tensors } from "./runtime";
+import type { DraftReport } from "./draft.mjs";
+import { checkedOf, reportOf, type WiredReport, wireArms } from "./hook-wire.mjs";
+import type { Earlier, HookStep, Passed, Runtime, Session, Tensor, Tensors } from "./runtime";
 
 const sessionOptions = {
   executionProviders: ["cpu"],
@@ -191,14 +192,17 @@ export async function nodeRuntime(folder: string, options: NodeRuntimeOptions = 
   };
   const chain: Runtime["chain"] = async (steps) => {
     const named = steps.map((step) => {
+      if ("draft" in step) return { ...step, draft: step.draft.kept };
       if ("hook" in step) return { ...step, hook: step.hook.number, arms: wireArms(step.arms) };
       const { session, feeds, keep = [], give } = step;
       return { session: numbers.get(session), feeds: Object.entries(feeds).map(input), keep, give };
     });
-    const passed = (await ask("chain", { steps: named })) as ([string, Tensor][] | WiredReport)[];
-    return passed.map((given, i) =>
-      Array.isArray(given) ? Object.fromEntries(given) : reportOf(given, (steps[i] as HookStep).arms.length),
-    );
+    const passed = (await ask("chain", { steps: named })) as ([string, Tensor][] | WiredReport | DraftReport | null)[];
+    return passed.map((given, i): Passed => {
+      if (given === null) return null;
+      if (Array.isArray(given)) return Object.fromEntries(given);
+      return "wrong" in given ? checkedOf(given) : reportOf(given, (steps[i] as HookStep).arms.length);
+    });
   };
   return {
     name: "onnxruntime-node",
@@ -213,6 +217,9 @@ export async function nodeRuntime(folder: string, options: NodeRuntimeOptions = 
       const numbers = parts.map((rows) => rows.map(({ tensor: { kept }, row }) => ({ kept, row })));
       return (await ask("gather", { parts: numbers })) as Tensor[];
     },
+    draft: async (hook, arms, forced) => ({ kept: (await ask("draft", { hook: hook.number, arms: wireArms(arms), forced })) as number }),
+    settle: async (draft) => checkedOf((await ask("settle", { draft: draft.kept })) as DraftReport),
+    trim: async (tensors, length) => (await ask("trim", { tensors: tensors.map(({ kept }) => kept), length })) as Tensor[],
     release: (tensors) => {
       for (const { kept } of tensors) if (kept !== undefined) unneeded.push(kept);
       if (!waiting) setTimeout(flush, 50).unref();

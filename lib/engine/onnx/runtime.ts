@@ -1,4 +1,6 @@
 /** The little of ONNX Runtime that the engine needs, so that Node's and the browser's both serve. */
+import type { ClampedSlab } from "@/lib/core/clamp-arithmetic.mjs";
+import type { Bounds } from "./draft.mjs";
 import type { ClampedTokens, SharedWeights, TokenClamps } from "./token-hook.mjs";
 
 export interface Tensor {
@@ -41,6 +43,28 @@ export interface HookStep {
   listed: boolean;
 }
 
+/** Some arms' clamps on generated tokens, as the runtime knows them; to be released. */
+export interface Draft {
+  readonly kept: number;
+}
+
+/** Clamps the states of one token of some arms by a guess of what is active, and checks guesses when asked to; a later step is fed `hidden` (draft.mjs). */
+export interface DraftStep {
+  draft: Draft;
+  states: Earlier;
+  /** The arms' indices, one a row. */
+  members: readonly number[];
+  check: boolean;
+}
+
+/** What the encoder says of the tokens since the last report. */
+export interface Checked {
+  /** The first token whose guess was wrong, counted from 0; null where none was. */
+  wrong: number | null;
+  /** Of each token before that, what was done to each clamped arm's state, by the arm's index. */
+  tokens: Map<number, { state: Float32Array; slab: ClampedSlab }>[];
+}
+
 /** What was done at a hook: the states as they came, what the later step was fed and what came of each clamp, counted there. */
 export interface HookReport extends ClampedTokens {
   states: Float32Array[];
@@ -48,8 +72,8 @@ export interface HookReport extends ClampedTokens {
   after: ClampedTokens["codes"];
 }
 
-/** Of each step: tensors, or the report of a hook. */
-export type Passed = Tensors | HookReport;
+/** Of each step: tensors, the report of a hook, or of a draft: null where nothing was checked. Steps behind a wrong guess are left out. */
+export type Passed = Tensors | HookReport | Checked | null;
 
 export interface Session {
   /** `keep` names outputs that are only fed to later runs, such as caches; they must be released. */
@@ -73,9 +97,15 @@ export interface Runtime {
    * Runs sessions one behind the other, what one gives being fed to later ones, and clamps between them: as `run` for each, in one exchange with the
    * runtime.
    */
-  chain(steps: readonly (Step | HookStep)[]): Promise<Passed[]>;
-  /** Gives up kept tensors. */
-  release(tensors: Iterable<Tensor>): void;
+  chain(steps: readonly (Step | HookStep | DraftStep)[]): Promise<Passed[]>;
+  /** Lets later chains clamp some arms' tokens by guesses; `forced` is for tests. */
+  draft(hook: Hook, arms: readonly (TokenClamps | null)[], forced: Bounds | null): Promise<Draft>;
+  /** Checks what was guessed and not checked yet. */
+  settle(draft: Draft): Promise<Checked>;
+  /** The first `length` positions of kept caches [batch, heads, positions, width], as new ones. */
+  trim(tensors: readonly Tensor[], length: number): Promise<Tensor[]>;
+  /** Gives up kept tensors and drafts. */
+  release(tensors: Iterable<Pick<Tensor, "kept">>): void;
 }
 
 /** The tensor that a graph must have given. */
