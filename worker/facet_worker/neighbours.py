@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,22 +72,25 @@ def nearest(
 Columns = dict[str, npt.NDArray[np.generic]]
 
 
-def _best(scores: npt.NDArray[np.float32], first: int, alive: npt.NDArray[np.bool_], count: int, floor: float) -> Columns:
-    """Columns `index`, `rank`, `neighbour`, `value` of the rows [R, L] of features `first` and on; the feature itself and dead ones are left out."""
-    own = np.arange(len(scores))
-    scores[own, own + first] = -np.inf
-    scores[:, ~alive] = -np.inf
-    count = min(count, scores.shape[1] - 1)
-    near = np.argpartition(-scores, count - 1, axis=1)[:, :count] if count else np.zeros((len(scores), 0), np.int64)
-    near.sort(axis=1)
-    values = np.take_along_axis(scores, near, 1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    near, values = np.take_along_axis(near, order, 1), np.take_along_axis(values, order, 1)
-    row, rank = np.nonzero((values > floor) & alive[first : first + len(scores), None])
+def _columns(index: npt.NDArray[Any], rank: npt.NDArray[Any], neighbour: npt.NDArray[Any], value: npt.NDArray[Any]) -> Columns:
     return {
-        "index": (row + first).astype(np.int32), "rank": rank.astype(np.int16), "neighbour": near[row, rank].astype(np.int32),
-        "value": values[row, rank].astype(np.float32),
+        "index": index.astype(np.int32), "rank": rank.astype(np.int16), "neighbour": neighbour.astype(np.int32), "value": value.astype(np.float32),
     }  # fmt: skip
+
+
+def _best_overlaps(both: sparse.csr_matrix, first: int, often: npt.NDArray[np.float32], count: int, floor: float) -> Columns:
+    """Of features `first` and on [R, L], on how many tokens each fires together with every other: the `count` largest overlaps above `floor`."""
+    both.sort_indices()
+    row = np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
+    overlap = both.data / (often[row + first] + often[both.indices] - both.data)
+    near = np.flatnonzero((overlap > floor) & (both.indices != row + first))
+    row, neighbour, overlap = row[near], both.indices[near], overlap[near]
+    # Rows in turn, within one the largest first; of equal ones the feature of the lower number.
+    order = np.argsort(2.0 * row - overlap, kind="stable")
+    row, neighbour, overlap = row[order], neighbour[order], overlap[order]
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    kept = rank < count
+    return _columns(row[kept] + first, rank[kept], neighbour[kept], overlap[kept])
 
 
 def _joined(parts: list[Columns]) -> Columns:
@@ -101,20 +105,25 @@ def coactive_of_draw(draw: TokenDraw, latents: int, alive: npt.NDArray[np.bool_]
     often = np.asarray(on.sum(0), np.float32).reshape(-1)
     by_feature = on.T.tocsr()
     step = max(1, (1 << 26) // latents)
-    parts = []
-    for first in range(0, latents, step):
-        both = (by_feature[first : first + step] @ on).toarray()
-        union = often[first : first + step, None] + often[None] - both
-        parts.append(_best(np.divide(both, union, out=np.zeros_like(both), where=union > 0), first, alive, count, floor))
-    return _joined(parts)
+    return _joined(
+        [_best_overlaps((by_feature[first : first + step] @ on).tocsr(), first, often, count, floor) for first in range(0, latents, step)]
+    )
 
 
 def nearest_decoder(w_dec: Tensor, alive: npt.NDArray[np.bool_], count: int = 5, floor: float = 0.05) -> Columns:
     """The features whose decoder rows [L, D] are most alike each living one's, by cosine, on the device where they lie."""
     rows = F.normalize(w_dec.float(), dim=1)
-    step = max(1, (1 << 26) // len(rows))
+    living = torch.from_numpy(np.flatnonzero(alive)).to(rows.device)
+    rows = rows[living]
+    step, count = max(1, (1 << 26) // max(1, len(rows))), min(count, len(rows) - 1)
+    parts = [_columns(*(np.zeros(0),) * 4)]
     with torch.inference_mode():
-        parts = [
-            _best((rows[first : first + step] @ rows.T).cpu().numpy(), first, alive, count, floor) for first in range(0, len(rows), step)
-        ]
+        for first in range(0, len(rows) if count > 0 else 0, step):
+            cosine = rows[first : first + step] @ rows.T
+            own = torch.arange(len(cosine), device=rows.device)
+            cosine[own, own + first] = -torch.inf
+            values, near = cosine.topk(count, dim=1)
+            row, rank = torch.nonzero(values > floor, as_tuple=True)
+            found = (living[row + first], rank, living[near[row, rank]], values[row, rank])
+            parts.append(_columns(*(part.cpu().numpy() for part in found)))
     return _joined(parts)

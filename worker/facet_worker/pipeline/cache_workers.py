@@ -98,7 +98,8 @@ def make_shards(
         arguments = (settings, step, list(pictures), list(ranges), "cuda:0" if on_gpu else devices[0])
         made = ray.data.from_items([{"shard": number} for number in missing], override_num_blocks=len(missing)).map_batches(
             ShardWorker, batch_size=1, compute=ray.data.ActorPoolStrategy(size=min(workers, len(missing)), max_tasks_in_flight_per_actor=1),
-            fn_constructor_args=arguments, num_gpus=1 if on_gpu else 0, num_cpus=1, max_restarts=RESTARTS, max_task_retries=RESTARTS,
+            fn_constructor_args=arguments, num_gpus=1 if on_gpu else 0, num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
         )  # fmt: skip
         try:
             for row in made.iter_rows():

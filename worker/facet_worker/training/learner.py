@@ -83,8 +83,38 @@ def _bags(active: Tensor, rows: Tensor) -> Tensor:
     return F.embedding_bag(latent, rows, counts.cumsum(0) - counts, per_sample_weights=active[token, latent], mode="sum")
 
 
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _variance(x: Tensor) -> Tensor:
+    """Σ (x − mean)² of the whole batch, of which x [B, D] is this process's share; divided by how many processes there are, which average what they find."""
+    mean, world = x.mean(0), _processes()
+    if world > 1:
+        dist.all_reduce(mean)
+        mean /= world
+    variance = (x - mean).square().sum()
+    if world > 1:
+        dist.all_reduce(variance)
+        variance /= world
+    return variance
+
+
+def _over_processes(value: Tensor) -> Tensor:
+    """The mean over all processes' shares, which learns by this process's own."""
+    world = _processes()
+    if world == 1:
+        return value
+    mean = value.detach().clone()
+    dist.all_reduce(mean)
+    return value + (mean / world - value.detach())
+
+
 class Learner:
     """A dictionary of L latents for states of width D. With several processes each gives its share of a batch, and gradients are averaged.
+
+    Of `topk` and `jumprelu` that is the same as one process with the whole batch, as far as the order of a sum goes. `batchtopk` and `matryoshka` keep the
+    largest of each share apart.
 
     Parameters
     ----------
@@ -135,7 +165,7 @@ class Learner:
 
     def losses(self, x: Tensor) -> Losses:
         """The loss on hidden states [B, D]."""
-        variance = (x - x.mean(0)).square().sum().clamp(min=1e-12)
+        variance = _variance(x).clamp(min=1e-12)
         pre = self.pre(x)
         if self.settings.kind == "topk":
             out = self._topk(x, pre, variance)
@@ -179,7 +209,7 @@ class Learner:
         active: Tensor = _Jump.apply(pre, theta, width)
         fvu = (x - active @ p["w_dec"] - p["b_dec"]).square().sum() / variance
         counted: Tensor = _Step.apply(pre, theta, width)
-        l0 = counted.sum() / len(x)
+        l0 = _over_processes(counted.sum() / len(x))
         return Losses(fvu + s.sparsity * (l0 / s.k - 1).square(), fvu.detach(), (active > 0).any(0), float(l0.detach()))
 
     def _auxk(self, pre: Tensor, error: Tensor, variance: Tensor) -> Tensor:
@@ -226,9 +256,9 @@ class Learner:
 
     def _share(self, out: Losses) -> None:
         """Averages over processes what each found alone."""
-        if not (dist.is_available() and dist.is_initialized()):
+        world = _processes()
+        if world == 1:
             return
-        world = dist.get_world_size()
         numbers = [
             *(p.grad for p in self.parameters.values()),
             out.total.detach(),

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -200,6 +201,37 @@ def test_processes_learn_one_dictionary(tmp_path: Path) -> None:
     p = first["learners"][0]["parameters"]
     dictionary = Dictionary(p["w_enc"], p["b_enc"], p["w_dec"], p["b_dec"], "topk", 3)
     assert _fvu(dictionary, Planted().piece(10_000)[:, 0]) < 0.5
+
+
+SHARED = {kind: KINDS[kind] for kind in ("topk", "jumprelu")}
+
+
+def _shared_steps(settings: TrainSettings, rank: int, world: int) -> dict[str, Tensor]:
+    """Parameters after some steps on the same batches, of which each process has its share."""
+    source = Planted()
+    learner = Learner(settings, source.piece(0)[:, 0])
+    # Dead at first, so that the term for them is shared as well.
+    learner.idle[:40] = 2 * settings.dead_after
+    for step in range(30):
+        batch = torch.cat([source.piece(2 * step + part)[:, 0] for part in (0, 1)])
+        learner.step(batch[rank::world].clone(), step, len(batch))
+    return {name: parameter.detach() for name, parameter in learner.parameters.items()}
+
+
+def _share(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    torch.save({kind: _shared_steps(settings, rank, 2) for kind, settings in SHARED.items()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(_share, (str(tmp_path),), nprocs=2)
+    for rank in (0, 1):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        for kind, settings in SHARED.items():
+            for name, parameter in _shared_steps(settings, 0, 1).items():
+                torch.testing.assert_close(found[kind][name], parameter, atol=1e-4, rtol=1e-3)
 
 
 def test_the_stream_is_bounded_and_mixes() -> None:
