@@ -7,13 +7,14 @@ import { freePort } from "./cli/setup/server.mjs";
 const running = process.env.FACET_E2E_URL;
 process.env.FACET_E2E_PORT ||= String(await freePort());
 const port = process.env.FACET_E2E_PORT;
+/** Specs that ask the server for what it holds, and change nothing. */
+const reading = /\/(api|dictionary|feature|image|pages|versions)\.spec\.ts$/;
 const executablePath = findChromium() ?? undefined;
 
 export default defineConfig({
   testDir: "e2e",
   outputDir: "test-results",
-  // One server with one engine behind: tests that run beside each other would wait for each other.
-  workers: 1,
+  workers: 2,
   fullyParallel: false,
   forbidOnly: Boolean(process.env.CI),
   retries: process.env.CI ? 1 : 0,
@@ -25,7 +26,8 @@ export default defineConfig({
     ...devices["Desktop Chrome"],
     baseURL: running ?? `http://127.0.0.1:${port}`,
     viewport: { width: 1440, height: 900 },
-    trace: "retain-on-failure",
+    // Recording every test takes a tenth of its time: where a failed test is tried again, the second try is recorded.
+    trace: process.env.CI ? "on-first-retry" : "retain-on-failure",
     screenshot: "only-on-failure",
     actionTimeout: 30_000,
     navigationTimeout: 60_000,
@@ -43,7 +45,11 @@ export default defineConfig({
       ],
     },
   },
-  projects: [{ name: "chromium" }],
+  // One server with one engine behind: tests that ask it for answers, or save and list them, take turns; those that only read run beside them.
+  projects: [
+    { name: "reading", testMatch: reading, fullyParallel: true },
+    { name: "answers", testIgnore: reading, workers: 1 },
+  ],
   webServer: running
     ? undefined
     : {

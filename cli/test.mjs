@@ -3,6 +3,7 @@
  * `--only lint,types,unit,worker,e2e` runs some of them.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient, nextBin, nextEnv } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
@@ -81,6 +82,9 @@ delete process.env.PYTHONDONTWRITEBYTECODE;
 
 const node = process.execPath;
 
+/** Test files that run beside each other, in Vitest and in pytest. One leaves half of a small machine idle; each holds a model or a database. */
+const beside = Math.min(4, Math.max(2, availableParallelism()));
+
 /**
  * @param {string} name
  * @param {string} file of the report
@@ -90,7 +94,15 @@ const node = process.execPath;
  */
 async function vitest(name, file, tests, server, env = {}) {
   const report = inRoot("artefacts", "reports", file);
-  const args = [bin("vitest/vitest.mjs"), "run", ...tests, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const args = [
+    bin("vitest/vitest.mjs"),
+    "run",
+    ...tests,
+    `--maxWorkers=${beside}`,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ];
   await suite(name, node, args, {
     env: { FACET_TEST_DATABASE_URL: server ?? "", ...env },
     report,
@@ -142,7 +154,13 @@ const groups = {
     await suite("ruff: Python format", venvPython, ["-m", "ruff", "format", "--check", "worker", "demo"]);
     await suite("mypy: Python types", venvPython, ["-m", "mypy"]);
     const report = inRoot("artefacts", "reports", "pytest.xml");
-    await suite("pytest", venvPython, ["-m", "pytest", `--junitxml=${report}`], { report, count: pytestCount, named: pytestFailures });
+    // Whole files, in the order of pytest.ini: the demo's recipe, which takes the longest, comes first. Each process computes on one core.
+    await suite(
+      "pytest",
+      venvPython,
+      ["-m", "pytest", "-n", String(beside), "--dist", "loadfile", "--no-loadscope-reorder", `--junitxml=${report}`],
+      { env: { OMP_NUM_THREADS: "1" }, report, count: pytestCount, named: pytestFailures },
+    );
     await vitest("vitest: engine over a real worker", "vitest-worker.json", ["worker-test"], undefined, { FACET_TEST_WORKER: "1" });
   },
   async e2e() {
