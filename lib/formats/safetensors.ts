@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { FacetError } from "@/lib/core/errors";
-import { halfToFloat } from "@/lib/core/sparse-map";
+import { toFloat32 } from "./floats";
 import { repeatedKey } from "./json-text";
 
 export interface TensorEntry {
@@ -122,44 +122,6 @@ async function headerOf(handle: FileHandle, file: string): Promise<SafetensorsHe
 /** The header alone. Throws `bundle_invalid` for a truncated or inconsistent file. */
 export function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
   return withFile(file, (handle) => headerOf(handle, file));
-}
-
-let halves: Float32Array | undefined;
-function halfTable(): Float32Array {
-  if (!halves) {
-    halves = new Float32Array(65_536);
-    for (let i = 0; i < 65_536; i++) halves[i] = halfToFloat(i);
-  }
-  return halves;
-}
-
-/** Raw little-endian elements of type F32, F16, BF16 or F64 → float32. `bytes` must start at an offset that is a multiple of 8 in its buffer. */
-export function toFloat32(dtype: string, bytes: Uint8Array): Float32Array {
-  const { buffer, byteOffset, byteLength } = bytes;
-  switch (dtype) {
-    case "F32":
-      return new Float32Array(buffer as ArrayBuffer, byteOffset, byteLength / 4);
-    case "F64":
-      return Float32Array.from(new Float64Array(buffer as ArrayBuffer, byteOffset, byteLength / 8));
-    case "F16": {
-      const table = halfTable();
-      const bits = new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
-      const data = new Float32Array(bits.length);
-      for (let i = 0; i < bits.length; i++) data[i] = table[bits[i] as number] as number;
-      return data;
-    }
-    case "BF16": {
-      const bits = new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
-      const data = new Float32Array(bits.length);
-      const words = new Uint32Array(data.buffer);
-      for (let i = 0; i < bits.length; i++) words[i] = (bits[i] as number) << 16;
-      return data;
-    }
-    default:
-      throw new FacetError("bundle_invalid", `A tensor of type ${dtype} cannot be read as numbers with a fraction.`, {
-        fix: "Save the tensor as float32, float16 or bfloat16.",
-      });
-  }
 }
 
 /** One tensor as float32 (F32, F16, BF16, F64). Throws `bundle_invalid` when the file lacks it or is truncated. */

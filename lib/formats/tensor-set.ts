@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, stat } from "node:fs/promises";
 import path from "node:path";
+import { toFloat32 } from "./floats";
 import { readJsonObject } from "./json-text";
 import { sha256OfFile } from "./manifest";
 import { readNpz } from "./npz";
-import { elementBytes, readBytes, readSafetensorsHeader, toFloat32, withFile } from "./safetensors";
+import { elementBytes, readBytes, readSafetensorsHeader, withFile } from "./safetensors";
 import { invalidFile } from "./source";
 
 export interface StoredTensor {

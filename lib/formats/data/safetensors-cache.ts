@@ -6,9 +6,10 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { toFloat32 } from "../floats";
 import { hookOf } from "../hook";
 import { sha256OfFile } from "../manifest";
-import { readSafetensorsHeader, type SafetensorsHeader, type TensorEntry, toFloat32 } from "../safetensors";
+import { readSafetensorsHeader, type SafetensorsHeader, type TensorEntry } from "../safetensors";
 import { invalidFile, type Part, type Reader, type ReadOptions } from "../source";
 import type { ActivationChunk, ActivationSegment } from "./activation-stream";
 import { paperGrid, parseGrid } from "./grid";

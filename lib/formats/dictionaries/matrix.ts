@@ -1,5 +1,6 @@
 /** A matrix with one row for each latent, read in blocks of rows however it is stored. */
-import { elementBytes, toFloat32, withFile } from "../safetensors";
+import { toFloat32 } from "../floats";
+import { elementBytes, withFile } from "../safetensors";
 import { type StoredTensor, tensorBytes } from "../tensor-set";
 
 /** Which axis of a stored matrix counts the latents. */
