@@ -2,7 +2,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { limits } from "./lib/core/protocol";
-import { dataPolicy, fixedHeaders, sharedHeaders } from "./lib/core/security-headers";
+import { dataPolicy, enginePolicy, fixedHeaders, sharedHeaders } from "./lib/core/security-headers";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
@@ -21,7 +21,14 @@ const config: NextConfig = {
     "pino",
     "node-pg-migrate",
   ],
-  turbopack: { root },
+  // The builds of the runtime that leave their WebAssembly out: it is served and checked as the model's files are.
+  turbopack: {
+    root,
+    resolveAlias: {
+      "onnxruntime-web/wasm": "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs",
+      "onnxruntime-web/webgpu": "./node_modules/onnxruntime-web/dist/ort.webgpu.min.mjs",
+    },
+  },
   // Types are checked by the test suite, whole and once: a start needs the app to compile, not its tests to be right.
   typescript: { ignoreBuildErrors: true },
   // Where a body passes the proxy, Next.js keeps this many bytes and cuts off the rest without an error: more than a route reads, so that
@@ -35,6 +42,7 @@ const config: NextConfig = {
     { source: "/embed/:path*", headers: sharedHeaders },
     { source: "/api/:path*", headers: [{ key: "Content-Security-Policy", value: dataPolicy }] },
     { source: "/api/:path*/card", headers: sharedHeaders },
+    { source: "/api/engine/files/:path*", headers: [{ key: "Content-Security-Policy", value: enginePolicy }] },
   ],
 };
 

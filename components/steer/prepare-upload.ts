@@ -1,6 +1,6 @@
 /** From a file that a person chose, pasted or dropped to a picture that can be sent: checked, turned upright and, where large, reduced. */
 import { FacetError } from "@/lib/core/errors";
-import { sha256 } from "./sha256";
+import { sha256 } from "@/lib/core/sha256";
 import type { Upload } from "./upload-store";
 
 /** Files beyond this are refused unread. */

@@ -42,3 +42,10 @@ export async function featureNames(db: Database, ref: string, indices: number[])
   ]);
   return new Map(rows.map((row) => [row.index, toFeatureName(row)]));
 }
+
+/** Label and bearing of all features of the dictionary's latest version, by index. Throws `dictionary_not_found`. */
+export async function allFeatureNames(db: Database, ref: string): Promise<{ sha256: string; items: FeatureName[] }> {
+  const { id, dictionary } = await locateDictionary(db, ref);
+  const rows = await db.rows<NameRow>(`SELECT ${nameColumns} FROM feature f WHERE f.dictionary_id = $1 ORDER BY f.index`, [id]);
+  return { sha256: dictionary.sha256, items: rows.map(toFeatureName) };
+}

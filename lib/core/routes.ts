@@ -42,6 +42,8 @@ export const routes = {
   image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
   /** The whole request is in `r` (see lib/core/steer-link). */
   steer: (params: Record<string, string | number | undefined> = {}) => `/steer${query(params)}`,
+  /** A picture of one's own, looked at in this tab alone. */
+  ownImage: (params: { dictionary?: string } = {}) => `/try${query(params)}`,
   /** The request is in `r` as the sandbox's, what is looked at in further keys (see lib/core/trace-link). */
   trace: (params: Record<string, string | number | undefined> = {}) => `/trace${query(params)}`,
   /** Saved experiments, searched by `q`. */
@@ -65,6 +67,12 @@ export const routes = {
     /** A page of catalogue images, for pickers. */
     images: (params: Record<string, string | number | undefined> = {}) => `/api/images${query(params)}`,
     analyse: () => "/api/analyse",
+    /** What a tab needs to run a dictionary's model by itself. */
+    engine: (ref: string) => `/api/engine${query({ dictionary: ref })}`,
+    /** One of the files that it names, by its hash. */
+    engineFile: (sha256: string, name: string) => `/api/engine/files/${sha256}/${part(name)}`,
+    /** The names of all features of a dictionary, in one answer. */
+    engineNames: (ref: string) => `/api/engine/names${query({ dictionary: ref })}`,
     steer: () => "/api/steer",
     attribute: () => "/api/attribute",
     experiments: (params: Record<string, string | number | undefined> = {}) => `/api/experiments${query(params)}`,

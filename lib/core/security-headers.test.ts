@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contentSecurityPolicy, fixedHeaders, isEmbed, refusal } from "./security-headers";
+import { contentSecurityPolicy, enginePolicy, fixedHeaders, isEmbed, refusal } from "./security-headers";
 
 describe("the policy of a page", () => {
   it("runs scripts by nonce alone and fetches from no other origin", () => {
@@ -20,6 +20,14 @@ it("lets our own pages ask for the camera, and for nothing else of the device", 
   const policy = fixedHeaders.find(({ key }) => key === "Permissions-Policy")?.value ?? "";
   expect(policy).toContain("camera=(self)");
   expect(policy.split(", ").filter((rule) => !rule.endsWith("=()"))).toEqual(["camera=(self)"]);
+});
+
+it("isolates every answer, so that a tab may compute with threads, and lets only the engine's files compile WebAssembly", () => {
+  const sent = Object.fromEntries(fixedHeaders.map(({ key, value }) => [key, value]));
+  expect([sent["Cross-Origin-Opener-Policy"], sent["Cross-Origin-Embedder-Policy"]]).toEqual(["same-origin", "require-corp"]);
+  expect(enginePolicy).toContain("script-src 'self' 'wasm-unsafe-eval';");
+  expect(enginePolicy).not.toMatch(/https?:|\*|unsafe-inline|'unsafe-eval'/);
+  expect(contentSecurityPolicy("abc")).not.toContain("wasm");
 });
 
 describe("frames", () => {

@@ -6,6 +6,8 @@ export const fixedHeaders: { key: string; value: string }[] = [
   { key: "Referrer-Policy", value: "same-origin" },
   { key: "Cross-Origin-Opener-Policy", value: "same-origin" },
   { key: "Cross-Origin-Resource-Policy", value: "same-origin" },
+  // With the opener policy above: a tab may share memory between threads, which the engine in the tab computes with.
+  { key: "Cross-Origin-Embedder-Policy", value: "require-corp" },
   {
     key: "Permissions-Policy",
     // The sandbox takes pictures with the camera, when a person asks for it; a page that embeds ours gets none.
@@ -15,6 +17,10 @@ export const fixedHeaders: { key: string; value: string }[] = [
 
 /** The policy of what is no page: opened on its own, it may load and run nothing. */
 export const dataPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/** The policy of the engine's files in a tab: the threads of its runtime begin with one of them, and compile WebAssembly. No page has this policy. */
+export const enginePolicy =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'self'; frame-ancestors 'none'";
 
 /** Pages that may stand in a frame of any site. They show and link, and nothing on them acts, so that no click on them can be stolen. */
 export const isEmbed = (pathname: string): boolean => pathname.startsWith("/embed/");

@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { PackageFile } from "@/lib/core/engine-package";
+import { evictAll, keptBytes, loadFile, partBytes, storedBytes } from "./file-store";
+
+/** Two parts and a bit. */
+const content = Uint8Array.from({ length: 2 * partBytes + 1000 }, (_, i) => (i * 31 + (i >> 8)) % 256);
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const file: PackageFile = { path: "a/model.bin", bytes: content.length, sha256: hashOf(content) };
+
+/** As much of Cache Storage as is used. `full`: it refuses what is larger. */
+class Shelf {
+  readonly held = new Map<string, Uint8Array>();
+  full = Number.POSITIVE_INFINITY;
+  async match(key: string) {
+    const bytes = this.held.get(key);
+    return bytes && new Response(bytes.slice(), { headers: { "content-length": String(bytes.length) } });
+  }
+  async put(key: string, response: Response) {
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length > this.full) throw new DOMException("full", "QuotaExceededError");
+    this.held.set(key, bytes);
+  }
+  delete = async (key: string) => this.held.delete(key);
+  keys = async () => [...this.held.keys()];
+}
+
+let shelf: Shelf;
+let asked: string[];
+/** How the server answers; null = as it should. */
+let answer: ((range: string) => Response | null) | null;
+const serve = (range: string, body: Uint8Array = content) => {
+  const [, first, last] = /bytes=(\d+)-(\d+)/.exec(range) ?? [];
+  return new Response(body.slice(Number(first), Number(last) + 1), { status: 206 });
+};
+
+beforeEach(() => {
+  shelf = new Shelf();
+  asked = [];
+  answer = null;
+  vi.stubGlobal("caches", { open: async () => shelf, delete: async () => shelf.held.clear() });
+  vi.stubGlobal("fetch", async (_url: string, init: { headers: { range: string } }) => {
+    asked.push(init.headers.range);
+    return answer?.(init.headers.range) ?? serve(init.headers.range);
+  });
+});
+afterEach(() => vi.unstubAllGlobals());
+
+async function load() {
+  let loaded = 0;
+  let unkept = 0;
+  const options = { signal: new AbortController().signal, onBytes: (bytes: number) => (loaded += bytes), onUnkept: () => unkept++ };
+  const outcome = await loadFile(file, options).then(
+    (bytes) => ({ sha256: hashOf(bytes) }),
+    (error: { code: string; message: string; fix: string }) => ({ error }),
+  );
+  return { ...outcome, loaded, unkept };
+}
+const right = { sha256: file.sha256, loaded: content.length };
+
+it("fetches a file in parts once, keeps it whole under its hash, and has no more of it", async () => {
+  expect(await load()).toMatchObject(right);
+  expect(asked).toHaveLength(3);
+  expect([...shelf.held.keys()]).toEqual([`/api/engine/files/${file.sha256}/model.bin`]);
+  expect(await load()).toMatchObject(right);
+  expect(asked).toHaveLength(3);
+  expect([await keptBytes([file]), await storedBytes()]).toEqual([content.length, content.length]);
+  await evictAll();
+  expect([await keptBytes([file]), await storedBytes()]).toEqual([0, 0]);
+});
+
+it("goes on where a download broke off", async () => {
+  answer = (range) => {
+    if (asked.length === 2) throw new TypeError("network");
+    return serve(range);
+  };
+  const broken = await load();
+  expect(broken).toMatchObject({
+    error: { code: "engine_unavailable", message: "The download of a/model.bin broke off." },
+    loaded: partBytes,
+  });
+  answer = null;
+  expect(await load()).toMatchObject(right);
+  expect(asked).toEqual([
+    `bytes=0-${partBytes - 1}`,
+    ...Array(2).fill(`bytes=${partBytes}-${2 * partBytes - 1}`),
+    `bytes=${2 * partBytes}-${content.length - 1}`,
+  ]);
+});
+
+it("takes a part that is cut short for broken off", async () => {
+  answer = (range) => (asked.length === 1 ? new Response(content.slice(0, 100), { status: 206 }) : serve(range));
+  expect(await load()).toMatchObject({ error: { code: "engine_unavailable" }, loaded: 0 });
+});
+
+it("refuses a file that was changed on its way, keeps nothing of it, and fetches it anew", async () => {
+  const changed = content.slice();
+  changed[partBytes + 5] = (changed[partBytes + 5] ?? 0) ^ 1;
+  answer = (range) => serve(range, changed);
+  expect(await load()).toMatchObject({ error: { message: expect.stringContaining("arrived damaged") }, loaded: 0 });
+  expect(shelf.held.size).toBe(0);
+  answer = null;
+  expect(await load()).toMatchObject(right);
+});
+
+it("does not use what was changed in the store", async () => {
+  await load();
+  const [key] = [...shelf.held.keys()];
+  (shelf.held.get(key as string) as Uint8Array)[7] ^= 255;
+  expect(await load()).toMatchObject(right);
+  expect(asked).toHaveLength(6);
+});
+
+it("takes the whole from a server that answers no ranges", async () => {
+  answer = () => new Response(content.slice(), { status: 200 });
+  expect(await load()).toMatchObject(right);
+  expect(asked).toHaveLength(1);
+});
+
+it("uses a file that there is no room to keep, and says that it is not kept", async () => {
+  shelf.full = partBytes;
+  expect(await load()).toMatchObject({ ...right, unkept: 1 });
+  vi.stubGlobal("caches", undefined);
+  expect(await load()).toMatchObject({ ...right, unkept: 1 });
+});

@@ -1,0 +1,174 @@
+/**
+ * The engine's files in the browser: fetched in parts, so that a download that broke off goes on where it stopped, kept in Cache Storage under their hash, and
+ * checked by SHA-256 each time before use.
+ */
+import type { PackageFile } from "@/lib/core/engine-package";
+import { FacetError } from "@/lib/core/errors";
+import { routes } from "@/lib/core/routes";
+import { sha256 } from "@/lib/core/sha256";
+
+export const cacheName = "facet-engine-1";
+/** What a broken connection loses at most. */
+export const partBytes = 4 * 1024 * 1024;
+
+export interface StoreOptions {
+  signal: AbortSignal;
+  /** Bytes that have arrived since it was last called; a file that starts over counts back. */
+  onBytes: (bytes: number) => void;
+  /** A file that could not be kept for the next visit, with the reason. */
+  onUnkept?: (file: PackageFile) => void;
+}
+
+const addressOf = (file: PackageFile) => routes.api.engineFile(file.sha256, file.path.split("/").at(-1) as string);
+
+/** Cache Storage, which a page served over plain HTTP from another machine lacks, and some private windows refuse. */
+async function openCache(): Promise<Cache | null> {
+  try {
+    return (await globalThis.caches?.open(cacheName)) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Alone among this browser's tabs, where it lets one wait for another: the second finds what the first has fetched. */
+function alone<T>(file: PackageFile, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const locks = globalThis.navigator?.locks;
+  return locks ? (locks.request(`facet-engine-${file.sha256}`, { signal }, work) as Promise<T>) : work();
+}
+
+function interrupted(file: PackageFile, cause: unknown): FacetError {
+  return new FacetError("engine_unavailable", `The download of ${file.path} broke off.`, {
+    fix: "Check the connection and try again: what has arrived is kept, and the download goes on from there.",
+    cause,
+  });
+}
+
+/** Part of a file from the server; the whole, where the server answers no ranges. */
+async function fetchPart(file: PackageFile, first: number, options: StoreOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const last = Math.min(first + partBytes, file.bytes) - 1;
+  let arrived = 0;
+  try {
+    // The browser's own cache would keep each part a second time.
+    const answer = await fetch(addressOf(file), {
+      headers: { range: `bytes=${first}-${last}` },
+      signal: options.signal,
+      cache: "no-store",
+    });
+    if (answer.status === 404) {
+      throw new FacetError("engine_unavailable", `The server no longer has ${file.path} as this page knows it.`, {
+        fix: "Reload the page.",
+      });
+    }
+    if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
+    const wanted = answer.status === 206 ? last - first + 1 : file.bytes;
+    const bytes = new Uint8Array(wanted);
+    const reader = answer.body.getReader();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      if (arrived + read.value.length > wanted) throw new Error("more than was asked for");
+      bytes.set(read.value, arrived);
+      arrived += read.value.length;
+      options.onBytes(read.value.length);
+    }
+    if (arrived !== wanted) throw new Error(`${arrived} of ${wanted} bytes`);
+    // A whole file where a later part was asked for: the earlier ones are counted already.
+    if (answer.status === 200) options.onBytes(-first);
+    return bytes;
+  } catch (cause) {
+    options.onBytes(-arrived);
+    if (options.signal.aborted) throw new FacetError("cancelled", "The download was stopped.", { cause });
+    if (cause instanceof FacetError) throw cause;
+    throw interrupted(file, cause);
+  }
+}
+
+async function keep(cache: Cache | null, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  try {
+    await cache?.put(key, new Response(bytes, { headers: { "content-length": String(bytes.length) } }));
+    return cache !== null;
+  } catch {
+    // The disk or the browser's share of it is full: the file is used, and fetched again next time.
+    return false;
+  }
+}
+
+async function download(file: PackageFile, cache: Cache | null, options: StoreOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const address = addressOf(file);
+  const keyOf = (first: number) => `${address}?from=${first}`;
+  const whole = new Uint8Array(file.bytes);
+  const kept: string[] = [];
+  for (let first = 0; first < file.bytes; first += partBytes) {
+    const key = keyOf(first);
+    const known = await cache?.match(key);
+    let part: Uint8Array<ArrayBuffer>;
+    if (known) {
+      part = new Uint8Array(await known.arrayBuffer());
+      options.onBytes(part.length);
+    } else {
+      part = await fetchPart(file, first, options);
+      if (part.length === file.bytes) {
+        whole.set(part);
+        break;
+      }
+      await keep(cache, key, part);
+    }
+    kept.push(key);
+    whole.set(part.subarray(0, file.bytes - first), first);
+  }
+  const found = await sha256(whole);
+  for (const key of kept) if (found !== file.sha256 || kept.length) await cache?.delete(key);
+  if (found !== file.sha256) {
+    options.onBytes(-file.bytes);
+    throw new FacetError("engine_unavailable", `${file.path} arrived damaged: it is not the file that this server describes.`, {
+      fix: "Try again: it is fetched anew. If it fails again, something between here and the server changes it.",
+    });
+  }
+  if (!(await keep(cache, address, whole))) options.onUnkept?.(file);
+  return whole;
+}
+
+/** A file's bytes, from the browser's store or the server. Throws `engine_unavailable` with what to do, and `cancelled`. */
+export async function loadFile(file: PackageFile, options: StoreOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const cache = await openCache();
+  try {
+    return await alone(file, options.signal, async () => {
+      const known = await cache?.match(addressOf(file));
+      if (known) {
+        const bytes = new Uint8Array(await known.arrayBuffer());
+        if (bytes.length === file.bytes && (await sha256(bytes)) === file.sha256) {
+          options.onBytes(bytes.length);
+          return bytes;
+        }
+        await cache?.delete(addressOf(file));
+      }
+      return await download(file, cache, options);
+    });
+  } catch (cause) {
+    if (cause instanceof FacetError) throw cause;
+    if (options.signal.aborted) throw new FacetError("cancelled", "The download was stopped.", { cause });
+    throw interrupted(file, cause);
+  }
+}
+
+/** Bytes of all that is kept, of whatever model. */
+export async function storedBytes(): Promise<number> {
+  const cache = await openCache();
+  let sum = 0;
+  for (const request of (await cache?.keys()) ?? []) {
+    const answer = await cache?.match(request);
+    sum += Number(answer?.headers.get("content-length") ?? 0);
+  }
+  return sum;
+}
+
+/** Which of these files are kept whole, in bytes. */
+export async function keptBytes(files: readonly PackageFile[]): Promise<number> {
+  const cache = await openCache();
+  let sum = 0;
+  for (const file of files) if (await cache?.match(addressOf(file))) sum += file.bytes;
+  return sum;
+}
+
+/** Gives the space back. */
+export async function evictAll(): Promise<void> {
+  await globalThis.caches?.delete(cacheName);
+}
