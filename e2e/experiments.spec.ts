@@ -151,7 +151,8 @@ test("a replay says which hash differs, and which token", async ({ page, catalog
 });
 
 test("an uploaded picture is kept with its experiment", async ({ page, catalogue, request }) => {
-  const png = await sharp({ create: { width: 120, height: 90, channels: 3, background: "#2a7" } })
+  // Another at every run: the catalogue may be kept, and has the last run's.
+  const png = await sharp({ create: { width: 120, height: 90, channels: 3, background: `#${randomUUID().slice(0, 6)}` } })
     .png()
     .toBuffer();
   const dataUrl = `data:image/png;base64,${png.toString("base64")}`;
