@@ -73,6 +73,12 @@ export default async function HomePage() {
           ))}
         </div>
       </section>
+      <p className="-mt-4 text-sm">
+        <Link href={routes.ownImage()} className="rounded-sm text-accent underline-offset-4 hover:underline">
+          Look at a picture of your own
+        </Link>{" "}
+        <span className="text-muted">in this browser: it stays on your machine</span>
+      </p>
       {highlights.length > 0 && (
         <section aria-labelledby="start">
           <h2 id="start" className="mb-1 text-muted text-sm">

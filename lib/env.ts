@@ -15,6 +15,13 @@ function readCount(name: string, usual: number): number {
   throw new Error(`${name} is "${value}". Give a whole number from 0 on, or unset it.`);
 }
 
+/** One of some words, the first by default. Throws where the variable is none of them. */
+function readChoice(name: string, choices: readonly string[]): string {
+  const value = read(name) ?? (choices[0] as string);
+  if (choices.includes(value)) return value;
+  throw new Error(`${name} is "${value}". Give one of ${choices.join(", ")}, or unset it.`);
+}
+
 /** Addresses, comma-separated. Throws where one is none, or holds a name and a password: those would end in logs. */
 function readUrls(name: string): string[] {
   const texts = (read(name) ?? "").split(",").map((text) => text.trim());
@@ -59,6 +66,8 @@ export const env = {
   databaseUrl: read("DATABASE_URL"),
   /** The exported model that this process runs: its engine.json lies there. */
   engineDir: path.resolve(/* turbopackIgnore: true */ root, read("FACET_ENGINE_DIR") ?? "demo/model"),
+  /** `tab`: this server hands the model's files to tabs that ask, and runs none itself. */
+  engineInTabOnly: readChoice("FACET_ENGINE", ["server", "tab"]) === "tab",
   /** How long the engine's thread may give no answer to what it is asked. A prompt of many pictures on a slow machine takes it a few seconds. */
   enginePatienceMs: 1000 * (Number(read("FACET_ENGINE_PATIENCE")) || 60),
   /** Python workers that run models in place of this process or beside it, in the order in which they are asked. The token stays in this process. */

@@ -9,7 +9,8 @@ import { root } from "../setup/paths.mjs";
  */
 export const arrows = {
   app: ["components", "lib"],
-  components: ["lib/core", "lib/api"],
+  // The engine in the tab is the one part of an engine that a page starts.
+  components: ["lib/core", "lib/api", "lib/engine/web"],
   "lib/core": [],
   // Pictures are formats too, and sharp reads them.
   "lib/formats": ["lib/core", "lib/sharp"],

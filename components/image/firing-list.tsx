@@ -17,13 +17,15 @@ interface FiringListProps {
   onHold: (index: number | null) => void;
   /** The feature under the pointer or in focus. */
   onLook: (index: number | null) => void;
+  /** The server is asked for no feature's page until somebody goes there: it would learn what fires. */
+  discreet?: boolean;
 }
 
 /**
  * What fires, group by group. Looking at a row (pointer or focus) shows its heat, pressing it holds the heat. One tab stop: arrow keys walk
  * the rows, and the row in focus has its link as the next stop.
  */
-export function FiringList({ groups, numLatents, hrefOf, held, onHold, onLook }: FiringListProps) {
+export function FiringList({ groups, numLatents, hrefOf, held, onHold, onLook, discreet = false }: FiringListProps) {
   const longest = strongest(groups);
   const places = Math.max(0, ...groups.flatMap((group) => group.items.map((item) => decimalsOf(formatActivation(item.value)))));
   const first = groups.find((group) => group.key !== "always_on")?.items[0]?.feature.index ?? groups[0]?.items[0]?.feature.index;
@@ -42,6 +44,7 @@ export function FiringList({ groups, numLatents, hrefOf, held, onHold, onLook }:
         stop={item.feature.index === stop}
         onHold={onHold}
         onLook={onLook}
+        discreet={discreet}
       />
     ));
 
@@ -88,7 +91,7 @@ function rowFrom(row: HTMLElement, key: string): HTMLElement | null {
   return open[open.indexOf(row) + step] ?? null;
 }
 
-interface RowProps extends Pick<FiringListProps, "numLatents" | "onHold" | "onLook"> {
+interface RowProps extends Pick<FiringListProps, "numLatents" | "onHold" | "onLook" | "discreet"> {
   item: FiringItem;
   share: number;
   /** Decimals of the column of values. */
@@ -98,7 +101,7 @@ interface RowProps extends Pick<FiringListProps, "numLatents" | "onHold" | "onLo
   stop: boolean;
 }
 
-const Row = memo(function Row({ item, share, places, numLatents, href, held, stop, onHold, onLook }: RowProps) {
+const Row = memo(function Row({ item, share, places, numLatents, href, held, stop, onHold, onLook, discreet }: RowProps) {
   const { feature, value } = item;
   const name = feature.label ?? "unexplained";
   const index = formatIndex(feature.index, numLatents);
@@ -134,6 +137,7 @@ const Row = memo(function Row({ item, share, places, numLatents, href, held, sto
       </button>
       <Link
         href={href}
+        prefetch={discreet ? false : undefined}
         tabIndex={stop || held ? 0 : -1}
         aria-label={`Open feature ${index}, ${name}`}
         className="num inline-flex items-center gap-1 rounded-md px-2 font-mono text-accent text-sm hover:underline"

@@ -3,6 +3,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Play, RotateCcw, Square } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { SaveExperiment } from "@/components/experiment/save-experiment";
+import { useWhere, type Where } from "@/components/local-engine/use-where";
+import { WhereChoice } from "@/components/local-engine/where-choice";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Tooltip } from "@/components/ui/tooltip";
@@ -52,7 +54,8 @@ const versionOf = (dictionary: Dictionary) => dictionary.sha256.slice(0, 12);
 
 /** The steering sandbox: what is asked, which features are held, what is answered. */
 export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice, savingOff = false }: SandboxProps) {
-  const sandbox = useSandbox({ initial, mayResume });
+  const where = useRef<Where>("server");
+  const sandbox = useSandbox({ initial, mayResume, where });
   const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
   const [step, setStep] = useState<Step>("input");
   const shownRun = useRef(run);
@@ -61,6 +64,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const [refused, setRefused] = useState<string | null>(null);
   const dictionaries = useDictionaries(known, state.dictionary);
   const dictionary = dictionaries.find(({ ref }) => ref === state.dictionary);
+  const choice = useWhere(dictionary);
+  where.current = choice.where;
 
   const image = state.turns[0]?.images[0] ?? null;
   const caption =
@@ -92,7 +97,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const lastAnswer = run.status === "done" && run.key === link && lastArm ? textOf(lastArm) : null;
 
   /** Why nothing can be run, whatever is asked. */
-  const blocked = dictionary?.engine === "none" ? `No engine here can run ${dictionary.model.name}` : null;
+  const blocked = dictionary?.engine === "none" && choice.where === "server" ? `No engine here can run ${dictionary.model.name}` : null;
   const launch = () => {
     if (blocked !== null) return setRefused(`Not run: ${blocked}. Choose a dictionary whose model is here, or see the note above.`);
     const first = problems[0];
@@ -217,7 +222,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         )}
         {resumed && <p className="pb-1 text-muted text-sm">Picked up where this tab left off.</p>}
         {!dictionary && <Banner>The catalogue has no dictionary “{state.dictionary}”. Choose one that it has, above.</Banner>}
-        <EngineNote dictionary={dictionary} blocked={blocked} />
+        {choice.where === "server" && <EngineNote dictionary={dictionary} blocked={blocked} />}
+        {choice.pack && <WhereChoice choice={choice} />}
         {mismatch && (
           <Banner
             action={
@@ -299,7 +305,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           title="Answers"
           step={step}
           action={
-            run.key === link && (
+            run.key === link &&
+            choice.where === "server" && (
               <SaveExperiment
                 run={run}
                 off={savingOff}

@@ -1,5 +1,8 @@
 "use client";
+import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useReducer, useRef } from "react";
+import { steerInTab } from "@/components/local-engine/steer-in-tab";
+import type { Where } from "@/components/local-engine/use-where";
 import { streamSteer } from "@/lib/api/steer";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
@@ -25,8 +28,11 @@ function refusedWord(error: unknown, watch: readonly string[] = []): string | nu
   return watch.find((word) => error.message.includes(`“${word}”`)) ?? null;
 }
 
-/** One run at a time: starting another stops the one before. */
-export function useRun() {
+const onServer: { readonly current: Where } = { current: "server" };
+
+/** One run at a time: starting another stops the one before. `where` is asked at each start. */
+export function useRun(where = onServer) {
+  const client = useQueryClient();
   const [run, dispatch] = useReducer(runReducer, noRun);
   const controller = useRef<AbortController>(null);
 
@@ -39,32 +45,36 @@ export function useRun() {
    * `key` names the request (its link text), so that its answers are found again. A word to watch that the model has no token for is left out and
    * named in the run: the answers do not hang on it.
    */
-  const start = useCallback(async (request: GenerateRequest, key: string) => {
-    controller.current?.abort();
-    const mine = new AbortController();
-    controller.current = mine;
-    const { signal } = mine;
-    const unwatched: string[] = [];
-    let asked = request;
-    while (!signal.aborted) {
-      dispatch({ type: "start", key, arms: armsOf(asked), at: Date.now(), sweep: sweepOf(asked), unwatched });
-      try {
-        for await (const event of streamSteer(asked, { signal })) {
+  const start = useCallback(
+    async (request: GenerateRequest, key: string) => {
+      controller.current?.abort();
+      const mine = new AbortController();
+      controller.current = mine;
+      const { signal } = mine;
+      const unwatched: string[] = [];
+      let asked = request;
+      while (!signal.aborted) {
+        dispatch({ type: "start", key, arms: armsOf(asked), at: Date.now(), sweep: sweepOf(asked), unwatched });
+        try {
+          const events = where.current === "tab" ? steerInTab(client, asked, { signal }) : streamSteer(asked, { signal });
+          for await (const event of events) {
+            if (signal.aborted) return;
+            dispatch({ type: "event", event });
+          }
+          if (!signal.aborted) dispatch({ type: "end" });
+          return;
+        } catch (error) {
           if (signal.aborted) return;
-          dispatch({ type: "event", event });
+          const refused = refusedWord(error, asked.watch);
+          if (refused === null) return dispatch({ type: "fail", error: toWire(error) });
+          unwatched.push(refused);
+          const watch = asked.watch?.filter((word) => word !== refused);
+          asked = { ...asked, watch: watch?.length ? watch : undefined };
         }
-        if (!signal.aborted) dispatch({ type: "end" });
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        const refused = refusedWord(error, asked.watch);
-        if (refused === null) return dispatch({ type: "fail", error: toWire(error) });
-        unwatched.push(refused);
-        const watch = asked.watch?.filter((word) => word !== refused);
-        asked = { ...asked, watch: watch?.length ? watch : undefined };
       }
-    }
-  }, []);
+    },
+    [client, where],
+  );
 
   /** Shows the answers that this tab has kept for a request, which stops a run of another; without any, all stays as it is. */
   const show = useCallback((key: string) => {

@@ -1,5 +1,6 @@
 "use client";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import type { Where } from "@/components/local-engine/use-where";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { decodeSteerLink, encodeSteerLink, linkInHash, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
 import { findDraft } from "./kept";
@@ -34,17 +35,19 @@ interface SandboxOptions {
   initial: SteerLink;
   /** Whether a request that this tab was making before may take the place of `initial`. */
   mayResume: boolean;
+  /** Where requests run when they are started. */
+  where: { readonly current: Where };
 }
 
 /** The sandbox's state: the request in the making, its problems, its run, and the address that holds it all. */
-export function useSandbox({ initial, mayResume }: SandboxOptions) {
+export function useSandbox({ initial, mayResume, where }: SandboxOptions) {
   const inAddress = useLinkInAddress();
   const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(readLink(inAddress) ?? initial));
   const [linkError, setLinkError] = useState<FacetError | null>(null);
   const [resumed, setResumed] = useState(false);
   /** Problems are shown in full once a run was tried. */
   const [tried, setTried] = useState(false);
-  const { run, start, stop, show } = useRun();
+  const { run, start, stop, show } = useRun(where);
   const link = useMemo(() => encodeSteerLink(toLink(state)), [state]);
   const uploadHashes = useMemo(
     () => state.turns.flatMap(({ images }) => images.filter((i) => i.upload).map((i) => i.sha256)),

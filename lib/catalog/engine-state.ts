@@ -30,6 +30,7 @@ export async function engineState(ref: string, sha256: string): Promise<Dictiona
 
 /** Those that this process runs by itself. They are read again when the file changes. */
 async function ownDictionaries(): Promise<Set<string>> {
+  if (env.engineInTabOnly) return new Set();
   const file = path.join(/* turbopackIgnore: true */ env.engineDir, "engine.json");
   try {
     const stamp = (await stat(file)).mtimeMs;

@@ -63,6 +63,7 @@ interface Registry {
 const holder = globalThis as typeof globalThis & { facetEngines?: Registry };
 
 async function ownEngines(): Promise<Map<string, Engine>> {
+  if (env.engineInTabOnly) return new Map();
   const folder = env.engineDir;
   const manifest = await readManifest(folder);
   if (manifest === null) return new Map();

@@ -1,0 +1,47 @@
+import type { Metadata } from "next";
+import { OwnImageView } from "@/components/own-image/own-image-view";
+import { EmptyState } from "@/components/ui/empty-state";
+import { LinkButton } from "@/components/ui/link-button";
+import { getDatabase } from "@/lib/catalog/db";
+import { listDictionaries } from "@/lib/catalog/dictionaries";
+import { routes } from "@/lib/core/routes";
+import { enginePackage } from "@/lib/engine/browser-package";
+import { MissingPage, missingHere } from "../missing-page";
+
+export const metadata: Metadata = {
+  title: "Your picture",
+  description: "Every feature that fires on a picture of your own, found in your browser: the picture stays on your machine.",
+};
+
+export default async function OwnImagePage({ searchParams }: { searchParams: Promise<Record<string, string | string[] | undefined>> }) {
+  const missing = await missingHere();
+  if (missing) return <MissingPage missing={missing} />;
+  const asked = (await searchParams).dictionary;
+  const dictionaries = await listDictionaries(await getDatabase());
+  const fits = async (ref: string, sha256: string) => (await enginePackage(ref).catch(() => null))?.sha256 === sha256;
+  let chosen = dictionaries.find(({ ref }) => ref === asked);
+  if (asked === undefined) {
+    for (const one of dictionaries) {
+      if (chosen === undefined && (await fits(one.ref, one.sha256))) chosen = one;
+    }
+    chosen ??= dictionaries[0];
+  }
+  if (!chosen) {
+    return (
+      <EmptyState page title="There is no dictionary to look with" action={<LinkButton href={routes.home()}>Go home</LinkButton>}>
+        {asked === undefined ? "The catalogue is empty: import a bundle first." : "The catalogue has no dictionary of this name."}
+      </EmptyState>
+    );
+  }
+  return (
+    <div className="mx-auto flex w-full max-w-[100rem] flex-col gap-4 px-4 py-4 pb-16 sm:px-6">
+      <div>
+        <h1 className="font-semibold text-xl">Your picture</h1>
+        <p className="text-muted text-sm">
+          {chosen.model.name} · {chosen.id}
+        </p>
+      </div>
+      <OwnImageView key={chosen.ref} dictionary={chosen} />
+    </div>
+  );
+}

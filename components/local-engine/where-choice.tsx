@@ -1,0 +1,33 @@
+"use client";
+import { Segmented } from "@/components/ui/segmented";
+import { TabPanel } from "./tab-panel";
+import type { WhereChoice as Choice, Where } from "./use-where";
+
+/** Where a request runs, and what running it in this tab takes. */
+export function WhereChoice({ choice }: { choice: Choice }) {
+  const { where, pack, both, choose } = choice;
+  return (
+    <div className="flex flex-col gap-2">
+      {both && (
+        <div className="flex flex-wrap items-center gap-2 text-sm">
+          <span className="text-muted">Runs</span>
+          <Segmented<Where>
+            label="Where requests run"
+            value={where}
+            onChange={choose}
+            options={[
+              { value: "server", name: "on the server" },
+              { value: "tab", name: "in this tab" },
+            ]}
+          />
+        </div>
+      )}
+      {where === "tab" && pack && (
+        <TabPanel pack={pack}>
+          {both ? "Requests run in this tab." : "The server runs no model, so requests run in this tab."} Nothing of them is sent; they can
+          be shared as links, not saved.
+        </TabPanel>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,46 @@
+/** What the page and the engine's worker in the same tab say to each other. */
+import type { EnginePackage, Provider } from "@/lib/core/engine-package";
+import type { ErrorCode } from "@/lib/core/errors";
+import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
+import type { EngineInfo, ImageFeatures } from "../engine";
+
+/** Pictures of one's own by the SHA-256 of their bytes; the catalogue's are fetched by theirs. */
+export type OwnPictures = ReadonlyMap<string, Blob>;
+
+/** How the model runs in this tab, for whoever wants to know. */
+export interface TabState {
+  provider: Provider;
+  threads: number;
+  /** What is not as good as it could be, in sentences. */
+  notes: string[];
+}
+
+export interface Answers {
+  load: { info: EngineInfo; state: TabState };
+  features: ImageFeatures;
+  generate: null;
+  /** The picture as the model sees it: size × size pixels, RGB, row by row. */
+  seen: { size: number; data: Uint8Array };
+}
+
+export type Ask =
+  | { action: "load"; pack: EnginePackage; provider: Provider | "auto" }
+  | { action: "features"; request: AnalyseRequest; pictures: OwnPictures }
+  | { action: "generate"; request: GenerateRequest; pictures: OwnPictures; units: Float32Array }
+  | { action: "seen"; picture: Blob };
+
+/** To the worker. `id` names a question; `cancel` ends the one of that id. */
+export type ToWorker = ({ id: number } & Ask) | { id: number; action: "cancel" };
+
+export interface WireError {
+  code: ErrorCode;
+  message: string;
+  fix: string;
+}
+
+/** From the worker. */
+export type FromWorker =
+  | { id: number; progress: { loaded: number; total: number; starting: boolean } }
+  | { id: number; event: EngineEvent }
+  | { id: number; result: Answers[keyof Answers] }
+  | { id: number; error: WireError };

@@ -1,0 +1,197 @@
+/// <reference lib="webworker" />
+/** The engine in a Web Worker of the visitor's own tab: the same engine as on the server, over the same files, run by onnxruntime-web. */
+import { bytesOf, type EnginePackage, filesToFetch, type Provider } from "@/lib/core/engine-package";
+import { asFacetError, FacetError } from "@/lib/core/errors";
+import { resizeBilinear } from "@/lib/core/preprocess";
+import type { ImageRef } from "@/lib/core/protocol";
+import { routes } from "@/lib/core/routes";
+import { sha256 } from "@/lib/core/sha256";
+import type { ResolvedImage } from "../engine";
+import type { LoadedEngine } from "../onnx/load";
+import { engineManifestSchema } from "../onnx/manifest";
+import { OnnxEngine } from "../onnx/onnx-engine";
+import { type OrtWeb, webRuntime } from "../onnx/runtime-web";
+import { RequestQueue } from "../queue";
+import { decodeInTab } from "./decode-web";
+import { loadFile } from "./file-store";
+import { loadFromBytes } from "./load-web";
+import type { Answers, Ask, FromWorker, OwnPictures, TabState, ToWorker } from "./tab-wire";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+/** More gain nothing for a model this small, and take the machine from its person. */
+const mostThreads = 4;
+
+interface Running {
+  pack: EnginePackage;
+  engine: OnnxEngine;
+  size: number;
+  state: TabState;
+}
+
+let running: Running | null = null;
+const controllers = new Map<number, AbortController>();
+const tell = (message: FromWorker) => self.postMessage(message);
+
+async function chooseProvider(asked: Provider | "auto", notes: string[]): Promise<Provider> {
+  if (asked === "wasm") return "wasm";
+  const { gpu } = navigator as Navigator & { gpu?: { requestAdapter(): Promise<unknown> } };
+  const adapter = await gpu?.requestAdapter().catch(() => null);
+  if (adapter) return "webgpu";
+  if (asked === "webgpu") notes.push("This browser offers no WebGPU here, so the processor computes.");
+  return "wasm";
+}
+
+/** The runtime's build for the provider. Only the one that is used is fetched. */
+async function startRuntime(
+  pack: EnginePackage,
+  provider: Provider,
+  wasm: Uint8Array,
+  notes: string[],
+): Promise<{ ort: OrtWeb; threads: number }> {
+  const ort = provider === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
+  const cores = navigator.hardwareConcurrency || 1;
+  const threads = self.crossOriginIsolated ? Math.max(1, Math.min(mostThreads, cores)) : 1;
+  if (!self.crossOriginIsolated) {
+    notes.push(
+      "The page is not isolated from other origins (served over plain HTTP, or through a proxy that drops its headers), so one thread computes.",
+    );
+  }
+  const { module } = pack.runtime[provider];
+  ort.env.wasm.numThreads = threads;
+  ort.env.wasm.wasmBinary = wasm.buffer as ArrayBuffer;
+  ort.env.wasm.wasmPaths = { mjs: new URL(routes.api.engineFile(module.sha256, module.path), self.location.origin).href };
+  ort.env.logLevel = "error";
+  return { ort, threads };
+}
+
+/** Whether both see the same in a picture: what the hook is given, within what the order of float32 sums explains. */
+async function agree(one: LoadedEngine, other: LoadedEngine): Promise<boolean> {
+  try {
+    const { size } = one.model.manifest.image;
+    const pixels = Float32Array.from({ length: 3 * size * size }, (_, i) => Math.sin(i / 50));
+    const [a, b] = await Promise.all(
+      [one, other].map(async ({ model }) => {
+        const embeds = (await model.vision([pixels]))[0] as Float32Array;
+        const { states, cache } = await model.lower(embeds, null);
+        model.release(cache);
+        return states;
+      }),
+    );
+    const largest = (b as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    return (a as Float32Array).every((x, i) => Math.abs(x - ((b as Float32Array)[i] as number)) <= 1e-3 * largest);
+  } catch {
+    return false;
+  }
+}
+
+async function load(id: number, pack: EnginePackage, asked: Provider | "auto", signal: AbortSignal): Promise<Answers["load"]> {
+  if (running && running.pack.sha256 === pack.sha256 && running.pack.manifest === pack.manifest) {
+    return { info: await running.engine.info(), state: running.state };
+  }
+  const notes: string[] = [];
+  const provider = await chooseProvider(asked, notes);
+  const wanted = filesToFetch(pack, provider);
+  const total = bytesOf(wanted);
+  let loaded = 0;
+  let lastTold = 0;
+  const files = new Map<string, Uint8Array>();
+  let unkept = false;
+  for (const file of wanted) {
+    const onBytes = (bytes: number) => {
+      loaded += bytes;
+      if (performance.now() - lastTold < 100 && loaded < total) return;
+      lastTold = performance.now();
+      tell({ id, progress: { loaded, total, starting: false } });
+    };
+    files.set(file.path, await loadFile(file, { signal, onBytes, onUnkept: () => (unkept = true) }));
+  }
+  if (unkept) notes.push("The browser has no room to keep the model, so it is fetched again on the next visit.");
+  tell({ id, progress: { loaded: total, total, starting: true } });
+  const manifest = engineManifestSchema.parse(JSON.parse(pack.manifest));
+  const dictionary = manifest.dictionaries.find((one) => `${manifest.model.id}/${one.id}` === pack.dictionary);
+  if (!dictionary)
+    throw new FacetError("engine_unavailable", "The model's engine.json does not name the dictionary.", { fix: "Reload the page." });
+  const wasm = files.get(pack.runtime[provider].wasm.path) as Uint8Array;
+  const { ort, threads } = await startRuntime(pack, provider, wasm, notes);
+  const state: TabState = { provider, threads, notes };
+  const start = (on: Provider) =>
+    loadFromBytes({ manifest, dictionary, files, tensors: pack.tensors }, webRuntime({ ort, files, provider: on }));
+  const reference = provider === "webgpu" ? await start("wasm") : null;
+  let first = await start(provider).catch((error: unknown) => {
+    if (!reference) throw error;
+    return null;
+  });
+  if (reference && !(first && (await agree(first, reference)))) {
+    notes.push("The graphics device does not run this model as the processor does, so the processor computes.");
+    state.provider = "wasm";
+    first = reference;
+  }
+  // A graphics device that was lost is not asked again: the same build runs the model on the processor too.
+  const loadModel = async () => {
+    const loaded = first ?? (await start("wasm"));
+    first = null;
+    return loaded;
+  };
+  const engine = new OnnxEngine(manifest, dictionary, loadModel, new RequestQueue(1, 4), new RequestQueue(1, 16));
+  const info = await engine.info();
+  running = { pack, engine, size: manifest.image.size, state };
+  return { info, state };
+}
+
+async function resolve(image: ImageRef, own: OwnPictures, signal: AbortSignal): Promise<ResolvedImage> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  if ("dataUrl" in image) bytes = new Uint8Array(await (await fetch(image.dataUrl)).arrayBuffer());
+  else {
+    const picture = own.get(image.sha256);
+    if (picture) bytes = new Uint8Array(await picture.arrayBuffer());
+    else {
+      const answer = await fetch(routes.api.image(image.sha256), { signal });
+      if (!answer.ok) throw new FacetError("image_not_found", `The catalogue has no picture ${image.sha256.slice(0, 12)}….`);
+      bytes = new Uint8Array(await answer.arrayBuffer());
+    }
+  }
+  return { ...(await decodeInTab(bytes)), sha256: await sha256(bytes) };
+}
+
+function engineOf(): Running {
+  if (!running) throw new FacetError("engine_unavailable", "The model is not loaded in this tab.", { fix: "Load it first." });
+  return running;
+}
+
+async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<Answers[keyof Answers]> {
+  switch (ask.action) {
+    case "load":
+      return await load(id, ask.pack, ask.provider, signal);
+    case "features": {
+      const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
+      return await engineOf().engine.features(ask.request, { signal, resolveImage });
+    }
+    case "generate": {
+      const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
+      const unitOf = (feature: number) => ask.units[feature] ?? 0;
+      for await (const event of engineOf().engine.generate(ask.request, { signal, resolveImage, unitOf })) tell({ id, event });
+      return null;
+    }
+    case "seen": {
+      const { size } = engineOf();
+      return { size, data: resizeBilinear(await decodeInTab(new Uint8Array(await ask.picture.arrayBuffer())), size, size).data };
+    }
+  }
+}
+
+self.addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => {
+  if (data.action === "cancel") return controllers.get(data.id)?.abort();
+  const { id, ...ask } = data;
+  const controller = new AbortController();
+  controllers.set(id, controller);
+  try {
+    tell({ id, result: await answer(id, ask, controller.signal) });
+  } catch (thrown) {
+    const error = asFacetError(thrown);
+    if (error.code === "internal") console.error(thrown);
+    tell({ id, error: { code: error.code, message: error.message, fix: error.fix } });
+  } finally {
+    controllers.delete(id);
+  }
+});
