@@ -1,7 +1,9 @@
 """Training a TopK dictionary side by side with sparsify's and SAELens', on the same hidden states, in the same batches, for as many steps.
 
     pip install eai-sparsify sae-lens          # beside the worker's own packages
-    python bench/train.py [--steps 400] [--latents 2048] [--k 24] [--out bench/results/train.json]
+    python bench/train.py [--steps 400] [--latents 2048] [--k 24] [--rounds 3] [--parts FILE] [--out bench/results/train.json]
+
+With `--parts` each round is added to that file (JSON lines), and the report is over all rounds in it: a long measurement in short pieces.
 
 The states are those of the demo's model at block 0 on the demo catalogue's pictures. Every round trains all three anew, taking turns; times are of the
 steps alone. SAELens is driven by its own `SAETrainer`; sparsify's trainer takes a language model and a text and no states, so its `SparseCoder` is driven
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--multi-topk", action="store_true", help="with the wider reconstruction's loss too, which SAELens does not have")
+    parser.add_argument("--parts", type=Path, help="where rounds are kept, those of earlier calls with the same settings too")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     settings = TrainSettings(
@@ -142,22 +145,29 @@ def main() -> None:
     train, test = states[: -len(states) // 8], states[-len(states) // 8 :]
     batches = [train[torch.arange(i * options.batch, (i + 1) * options.batch) % len(train)] for i in range(options.steps)]
     trainers = {"facet": own, "sparsify": sparsify, "sae_lens": sae_lens}
-    seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    scores = {}
+    rounds: list[dict[str, Any]] = []
     for _ in range(options.rounds):
+        rounds.append({"load": round(os.getloadavg()[0], 1)})
         for name, train_one in trainers.items():
             spent, reconstruct = train_one(settings, batches)
-            seconds[name].append(spent)
-            scores[name] = fvu(reconstruct, test)
+            rounds[-1][name] = [spent, fvu(reconstruct, test)]
+    if options.parts:
+        with options.parts.open("a") as file:
+            file.writelines(json.dumps(one) + "\n" for one in rounds)
+        rounds = [json.loads(line) for line in options.parts.read_text().splitlines()]
+    seconds = {name: [float(one[name][0]) for one in rounds] for name in trainers}
+    scores = {name: statistics.median(float(one[name][1]) for one in rounds) for name in trainers}
     import sae_lens as lens
 
     tokens = options.steps * options.batch
     result = {
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads", "torch": torch.__version__,
         "sae_lens": lens.__version__, "steps": options.steps, "batch": options.batch, "latents": options.latents, "k": options.k,
-        "width": states.shape[1], "states": len(train), "held_out": len(test), "rounds": options.rounds,
+        "width": states.shape[1], "states": len(train), "held_out": len(test), "rounds": len(rounds),
+        "load": [one["load"] for one in rounds],
         "trainers": {
             name: {
+                "seconds": [round(one, 2) for one in times],
                 "tokens_per_s": round(tokens / statistics.median(times)), "fvu": round(scores[name], 4),
                 "speed_of_facet_against_it": round(statistics.median(b / a for a, b in zip(seconds["facet"], times, strict=True)), 2),
             }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 from PIL import Image
 
 from demo.tasks import TRAIN_WEIGHTS, Chat, ask, caption
@@ -76,16 +77,26 @@ def make_images(path: Path, count: int, workers: int, log: Callable[[str], None]
 
 
 @dataclass
-class Catalogue:
-    """The catalogue in memory: scene, encoded bytes and model pixels of each image, and one conversation about each."""
+class Shown:
+    """The catalogue's pictures: scene and encoded bytes of each."""
 
     scenes: list[Scene]
     data: list[bytes]
-    pixels: npt.NDArray[np.uint8]
-    chats: list[Chat]
 
     def __len__(self) -> int:
         return len(self.scenes)
+
+    def seen(self, numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """What the model sees of some of them, uint8 [n, 96, 96, 3]."""
+        return np.stack([downsample(Image.open(io.BytesIO(self.data[number]))) for number in numbers])
+
+
+@dataclass
+class Catalogue(Shown):
+    """The catalogue in memory: model pixels of each picture besides, and one conversation about each."""
+
+    pixels: npt.NDArray[np.uint8]
+    chats: list[Chat]
 
     def items(self) -> list[Item]:
         """What the cache runs over."""
@@ -126,6 +137,23 @@ def load_images(path: Path, limit: int | None = None) -> Catalogue:
     data = [blob[starts[i] : ends[i]].tobytes() for i in range(count)]
     chats = [random_chat(scene, np.random.default_rng([7, scene.seed])) for scene in scenes]
     return Catalogue(scenes, data, pixels[:count], chats)
+
+
+def load_bundle(folder: Path) -> Shown:
+    """The pictures of a bundle; each one's scene is that of the next seed with the stored caption. Throws `ValueError` where there is none."""
+    rows = pq.read_table(folder / "images.parquet", columns=["bytes", "caption"]).to_pylist()
+    scenes: list[Scene] = []
+    seed = 0
+    for row in rows:
+        scene = sample_scene(seed, "catalogue")
+        while caption(scene) != row["caption"]:
+            seed += 1
+            if seed > 2 * len(rows) + 100:
+                raise ValueError(f"{folder} holds pictures of other scenes than the catalogue's.")
+            scene = sample_scene(seed, "catalogue")
+        scenes.append(scene)
+        seed += 1
+    return Shown(scenes, [row["bytes"] for row in rows])
 
 
 def split_items(split: Split, start: int, count: int, texts: int, seed: int) -> tuple[list[Scene], list[Item]]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from demo.classes import BACKGROUNDS, CLASSES, PLACES, Entity
 from demo.tasks import KIND_PLURALS, entity_phrase, parse_caption
-from demo.world import PATCH_COVERAGE, Scene, draw
+from demo.world import PATCH_COVERAGE, ObjectTruth, Scene, draw
 from facet_worker.explain import Claim
 
 GRID = 12
@@ -76,6 +76,22 @@ def place_of_cell(cell: int) -> str:
     return PLACES[row // 4 * 3 + column // 4]
 
 
+@functools.cache
+def claims_by_label() -> dict[str, Claim]:
+    """Every claim about a picture, by its label."""
+    things = {claim for phrase in phrases() for claim in thing_claims(phrase)}
+    rest = {claim for word in BACKGROUNDS for claim in background_claims(word)} | {
+        claim for place in PLACES for claim in place_claims(place)
+    }
+    return {claim.label: claim for claim in things | rest}
+
+
+def _shows(shown: ObjectTruth, claim: Claim) -> bool:
+    """Whether an object is what a claim says. Throws `KeyError` for a claim that is of no object."""
+    value = {"entity": entity_phrase(shown.entity), "class": shown.name, "colour": shown.colour, "kind": shown.kind}[claim.kind]
+    return value == claim.value
+
+
 class Truth:
     """Exact coverage of one scene: for every object the share of each cell that it shows."""
 
@@ -88,28 +104,34 @@ class Truth:
         self.coverage: npt.NDArray[np.float32] = (
             np.stack([(cells == i).mean(1, dtype=np.float32) for i in range(n)]) if n else np.zeros((0, GRID * GRID), np.float32)
         )
+        self._labels: npt.NDArray[np.int8] | None = None
         self.shown: npt.NDArray[np.bool_] = self.coverage >= PATCH_COVERAGE
+
+    def _drawn(self, side: int) -> npt.NDArray[np.int8]:
+        if self._labels is None or len(self._labels) != side:
+            self._labels = draw(self.scene, side)[1]
+        return self._labels
 
     def _of(self, which: list[int]) -> npt.NDArray[np.bool_]:
         return np.asarray(self.shown[which].any(0)) if which else np.zeros(GRID * GRID, np.bool_)
 
     def mask(self, claim: Claim) -> npt.NDArray[np.bool_]:
         """Cells bool [144] on which the claim is true; none where it is not."""
-        objects = self.scene.objects
-        if claim.kind == "entity":
-            return self._of([i for i, o in enumerate(objects) if entity_phrase(o.entity) == claim.value])
-        if claim.kind == "class":
-            return self._of([i for i, o in enumerate(objects) if o.name == claim.value])
-        if claim.kind == "colour":
-            return self._of([i for i, o in enumerate(objects) if o.colour == claim.value])
-        if claim.kind == "kind":
-            return self._of([i for i, o in enumerate(objects) if o.kind == claim.value])
         if claim.kind == "background":
             same = self.scene.background.word == claim.value
             return ~np.asarray(self.shown.any(0)) if same else np.zeros(GRID * GRID, np.bool_)
         if claim.kind == "place":
             return np.array([place_of_cell(cell) == claim.value for cell in range(GRID * GRID)])
-        raise KeyError(claim.kind)
+        return self._of([i for i, o in enumerate(self.scene.objects) if _shows(o, claim)])
+
+    def pixels(self, claim: Claim, side: int) -> npt.NDArray[np.bool_]:
+        """The same bool [side, side], to the pixel: a thing is where it is drawn."""
+        labels = self._drawn(side)
+        if claim.kind == "place":
+            return np.kron(self.mask(claim).reshape(GRID, GRID), np.ones((side // GRID, side // GRID), np.bool_)).astype(np.bool_)
+        if claim.kind == "background":
+            return (labels < 0) & (self.scene.background.word == claim.value)
+        return np.isin(labels, [i for i, o in enumerate(self.scene.objects) if _shows(o, claim)])
 
     def class_at(self, cell: int) -> int:
         """The class shown most in a cell, −1 for background."""

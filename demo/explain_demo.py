@@ -1,4 +1,7 @@
-"""Explain every feature of a dictionary by asking the demo model itself, both ways."""
+"""Explain features from the demo's own data: by what the model says stands where they fire in whole pictures, and by the tokens they peak on.
+
+Beside the pipeline's explainers (`demo.own_words`): a whole picture is what this model knows, while a darkened one is not, and it can be asked about a place.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from demo.catalogue import Catalogue, downsample
+from demo.catalogue import Catalogue
 from demo.claims import background_claims, place_claims, place_of_cell, thing_claims
+from demo.own_words import BACKGROUND
 from demo.tasks import WORDINGS, place_phrase
-from demo.world import IMAGE_PX, blank_scene, render
 from facet_worker.cache import FeatureCache
 from facet_worker.checkpoint import Checkpoint
-from facet_worker.explain import CAUSAL, TOKENS, TOP_IMAGES, Agreement, Cell, Claim, Explanation, agree, explanation_of
+from facet_worker.explain import TOKENS, Agreement, Cell, Claim, Explanation, agree, explanation_of
 from facet_worker.sae import TopKSae
 from facet_worker.steer import Asker
 
-STRENGTHS = (2.0, 4.0, 8.0)
-NAMING = WORDINGS["name"][
-    :2
-]  # asked what is in a place, the model answers "nothing" of a blank picture, clamped or not; asked for a name, it names
-BACKGROUND = tuple(w.format("background") for w in (WORDINGS["colour"][0], WORDINGS["colour"][3]))
+TOP_PLACES = "top-places"
 NEED_IMAGES = 0.8
 BATCH = 48
 
@@ -36,56 +34,12 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
 
 
-def blank_pixels(word: str = "grey") -> np.ndarray:
-    """A blank picture as the model sees it, uint8 [96, 96, 3]."""
-    return downsample(Image.fromarray(render(blank_scene(word), IMAGE_PX)))
-
-
 def _read(question: str, answer: str) -> frozenset[Claim]:
     return background_claims(answer) if question in BACKGROUND else thing_claims(answer)
 
 
 def _cell(condition: str, questions: tuple[str, ...], answers: list[str]) -> Cell:
     return Cell(condition, tuple(_read(q, a) for q, a in zip(questions, answers, strict=True)), tuple(answers))
-
-
-def _times(strength: float) -> str:
-    return f"{strength:g}×"
-
-
-def causal(asker: Asker, features: np.ndarray, maximum: np.ndarray, author: str, log: Callable[[str], None]) -> list[Explanation]:
-    """Clamp each feature on every patch of a blank picture at several strengths and ask for the name of what is seen and of the background."""
-    blank = asker.read(blank_pixels()[None])
-    questions = (*NAMING, *BACKGROUND)
-    calm = asker.open(blank.hidden)
-    known = frozenset(claim for q in questions for claim in _read(q, asker.ask(blank.low, calm, q)[0]))
-    jobs = [(f, s) for f in features for s in STRENGTHS]
-    answers: dict[tuple[int, float], list[str]] = {}
-    everywhere = torch.ones(1, asker.checkpoint.grid**2, dtype=torch.bool)
-    for start in range(0, len(jobs), BATCH):
-        part = jobs[start : start + BATCH]
-        n = len(part)
-        rows = blank.rows(torch.zeros(n, dtype=torch.long))
-        values = torch.tensor([s * maximum[f] for f, s in part], dtype=torch.float32)
-        with torch.inference_mode():
-            hidden = asker.set_on_cells(rows.hidden, torch.tensor([int(f) for f, _ in part]), values, everywhere.expand(n, -1))
-        up = asker.open(hidden)
-        said = [asker.ask(rows.low, up, q) for q in questions]
-        for i, job in enumerate(part):
-            answers[job] = [column[i] for column in said]
-        if start // BATCH % 20 == 0:
-            log(f"causal {start} of {len(jobs)}")
-    created = _now()
-    prompt = " ".join(questions)
-
-    def sentence(a: Agreement) -> str:
-        return f"Clamped on every patch of a blank grey picture at {' and '.join(a.conditions)} its maximum, it makes the model see: {a.claim.label}."
-
-    out = []
-    for f in features:
-        cells = [_cell(_times(s), questions, answers[f, s]) for s in STRENGTHS]
-        out.append(explanation_of(int(f), CAUSAL, author, prompt, created, agree(cells, known, 0.0, 2, wordings=2), sentence))
-    return out
 
 
 Said = dict[tuple[int, str], tuple[tuple[str, str], ...]]  # (image, place or `background`) → (question, answer) in each wording
@@ -155,7 +109,7 @@ def from_top_images(cache: FeatureCache, features: np.ndarray, said: Said, autho
             claims = [c | place_claims(place) if i < 2 else c for i, c in enumerate(claims)]
             cells.append(Cell(f"image {e.item}", tuple(claims), tuple(a for _, a in pairs)))
         found = agree(cells, frozenset(), NEED_IMAGES, min(3, max(1, len(cells))), wordings=2)
-        out.append(explanation_of(int(f), TOP_IMAGES, author, prompt, created, found, sentence))
+        out.append(explanation_of(int(f), TOP_PLACES, author, prompt, created, found, sentence))
     return out
 
 
@@ -203,14 +157,9 @@ def explain_dictionary(
     checkpoint: Checkpoint, layer: int, sae: TopKSae, cache: FeatureCache, catalogue: Catalogue, said: Said, author: str, path: Path
 ) -> int:
     """Explain every living feature; writes the rows to `path` and answers how many there are."""
-
-    def log(line: str) -> None:
-        print(f"[model.layers.{layer}] {line}", flush=True)
-
     asker = Asker(checkpoint, layer, sae)
     alive = np.flatnonzero(~cache.stats.dead)
-    rows = causal(asker, alive, cache.stats.max_activation, author, log)
-    rows += from_top_images(cache, alive, said, author)
+    rows = from_top_images(cache, alive, said, author)
     textual = np.array([f for f in alive if not cache.stats.image_share[f] > 0.5 and cache.examples[int(f)]["text"]], np.int64)
     lead = asker.prefix_ids[: asker.lead]
     rows += from_tokens(cache, textual, [text.tokens for text in catalogue.texts(checkpoint, lead)])

@@ -1,4 +1,4 @@
-"""The whole recipe of the embedded demo: model → dictionaries → cache → explanations → scores → ONNX → bundle → manifest.
+"""The whole recipe of the embedded demo: model → dictionaries → cache → ONNX → bundle → explanations → scores → manifest.
 
     python -m demo.recipe --seed 0 --work DIR --out demo [--from-checkpoint DIR] [--layers 0 1] [--reduced] [--stage NAME …]
 
@@ -12,7 +12,8 @@ import os
 import time
 from pathlib import Path
 
-from demo.recipe_stages import STAGES, Recipe, Sizes
+from demo.recipe_sizes import Sizes
+from demo.recipe_stages import STAGES, Recipe
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

@@ -10,7 +10,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ import onnxruntime
 import torch
 import transformers
 
-from demo.catalogue import ATTRIBUTION, Catalogue, load_images, make_images, split_items
+from demo import own_words
+from demo.catalogue import ATTRIBUTION, Catalogue, load_bundle, load_images, make_images, split_items
 from demo.clean_features import coverage
-from demo.explain_demo import describe_places, explain_dictionary, load_explanations, load_said, save_said, wanted_places
+from demo.explain_demo import describe_places, explain_dictionary, load_explanations, load_said, save_explanations, save_said, wanted_places
+from demo.labels import put_labels
 from demo.recipe_model import train_checkpoint
-from demo.score_demo import load_scores, score_dictionary
+from demo.recipe_sizes import Sizes
+from demo.score_demo import score_dictionary, summary
+from facet_worker import catalogue as catalogues
 from facet_worker.bundle import DictionaryPart, check_bundle, write_bundle
 from facet_worker.cache import Keep, build_caches, load_cache, save_cache
 from facet_worker.checkpoint import WEIGHTS_FILE, Checkpoint, load_checkpoint
@@ -38,6 +42,7 @@ from facet_worker.onnx_engine import check_parity
 from facet_worker.quality import loss_recovered
 from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
 from facet_worker.sae import TopKSae, file_sha256
+from facet_worker.score import Score
 from facet_worker.steer import Asker
 from facet_worker.tokens import token_weights
 from facet_worker.train import TrainConfig, describe, evaluate, train
@@ -46,46 +51,6 @@ MODEL_ID = "facet-emoji"
 MODEL_NAME = "Facet Emoji LLaVA 6M"
 HELDOUT_START = 500_000  # seeds of the validation split that only dictionaries are measured on
 TRAIN_START = 9_000_000  # seeds of the training split that the model's own training does not reach
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much of everything."""
-
-    images: int = 4_200
-    latents: int = 2_048
-    spare: int = 512
-    k: int = 24
-    steps: int = 1_000
-    batch: int = 2_048
-    train_scenes: int = 2_600
-    train_texts: int = 4
-    heldout_scenes: int = 240
-    parity_prompts: int = 200
-    probes: int = 24
-    model_steps: int = 0  # 0: the model's own full training
-
-    @classmethod
-    def reduced(cls) -> Sizes:
-        """What fits two minutes."""
-        return cls(
-            images=48,
-            latents=128,
-            spare=16,
-            k=8,
-            steps=40,
-            batch=512,
-            train_scenes=24,
-            train_texts=2,
-            heldout_scenes=8,
-            parity_prompts=3,
-            probes=6,
-            model_steps=3,
-        )
-
-    def changed(self, **values: int | None) -> Sizes:
-        """The same with some values replaced where they are given."""
-        return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -232,26 +197,51 @@ def make_descriptions(recipe: Recipe) -> None:
 def _explain_one(recipe: Recipe, layer: int) -> int:
     said = load_said([recipe.file("said", n) for n in recipe.layers])
     sae, cache = TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz"))
+    recipe.file("classes", layer).write_text(json.dumps(coverage(open_codes(recipe.codes(layer)), recipe.catalogue().scenes)))
     return explain_dictionary(recipe.load(), layer, sae, cache, recipe.catalogue(), said, MODEL_ID, recipe.file("explanations", layer))
 
 
 def make_explanations(recipe: Recipe) -> None:
-    """Ask the model about every feature, both ways."""
+    """Explain every feature by what the model said of whole pictures, and by its tokens."""
     _each(recipe, _explain_one)
 
 
+def _bundled(recipe: Recipe, layer: int) -> catalogues.Catalogue:
+    return catalogues.Catalogue(recipe.out / "bundle", hook_name(layer))
+
+
+def _own_words_one(recipe: Recipe, layer: int) -> None:
+    folder = recipe.work / "own-words" / hook_name(layer)
+    sae = TopKSae.load(recipe.dictionary(layer))
+    rows, _ = own_words.explain(recipe.load(), layer, sae, _bundled(recipe, layer), MODEL_ID, folder, recipe.sizes.looked)
+    save_explanations(rows, recipe.file("own-words", layer))
+
+
+def make_own_words(recipe: Recipe) -> None:
+    """Explain every feature of the bundle by the pipeline's explainers; goes on where it was ended."""
+    _each(recipe, _own_words_one)
+
+
 def _score_one(recipe: Recipe, layer: int) -> dict[str, Any]:
-    catalogue, codes = recipe.catalogue(), open_codes(recipe.codes(layer))
-    report = score_dictionary(
-        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), load_cache(recipe.file("cache", layer, "npz")), codes, catalogue,
-        recipe.file("explanations", layer), recipe.file("scores", layer), recipe.sizes.probes, recipe.seed,
+    catalogue, shown = _bundled(recipe, layer), load_bundle(recipe.out / "bundle")
+    rows = load_explanations(recipe.file("own-words", layer)) + load_explanations(recipe.file("explanations", layer))
+    scores, explanations = score_dictionary(
+        recipe.load(), layer, TopKSae.load(recipe.dictionary(layer)), catalogue, shown, rows, recipe.work / "scores" / hook_name(layer),
+        recipe.sizes.probes, recipe.sizes.judged, recipe.seed, lambda line: print(f"[{hook_name(layer)}] {line}", flush=True),
     )  # fmt: skip
-    return {**report, "classes": coverage(codes, catalogue.scenes)}
+    recipe.file("scores", layer).write_text(json.dumps([asdict(score) for score in scores]))
+    save_explanations(explanations, recipe.file("scored", layer))
+    report = summary(explanations, scores, list(catalogue.features()), catalogue.num_latents)
+    return {**report, "classes": json.loads(recipe.file("classes", layer).read_text())}
 
 
 def make_scores(recipe: Recipe) -> None:
-    """Score every explanation, choose the preferred ones, report the distributions."""
+    """Score every explanation, choose the preferred ones, report the distributions, and put all of it into the bundle."""
     reports = _each(recipe, _score_one)
+    for layer in recipe.layers:
+        scores = [Score(**row) for row in json.loads(recipe.file("scores", layer).read_text())]
+        put_labels(recipe.out / "bundle", hook_name(layer), load_explanations(recipe.file("scored", layer)), scores)
+    check_bundle(recipe.out / "bundle")
     recipe.report("explanations", {hook_name(layer): report for layer, report in reports.items()})
 
 
@@ -313,13 +303,11 @@ def _part(recipe: Recipe, checkpoint: Checkpoint, layer: int) -> DictionaryPart:
         "metrics": {**{name: quality[name] for name in ("explained_variance", "fvu", "l0", "loss_recovered")}, "dead_share": float(cache.stats.dead.mean())},
         "images": len(recipe.catalogue()), "image_tokens": cache.stats.image_tokens, "text_tokens": cache.stats.text_tokens,
     }  # fmt: skip
-    return DictionaryPart(
-        about, cache, load_explanations(recipe.file("explanations", layer)), load_scores(recipe.file("scores", layer)), near, weights
-    )
+    return DictionaryPart(about, cache, load_explanations(recipe.file("explanations", layer)), [], near, weights)
 
 
 def make_bundle(recipe: Recipe) -> None:
-    """Write the bundle and check it as an importer would."""
+    """Write the bundle, yet without scores, and check it as an importer would."""
     checkpoint, catalogue = recipe.load(), recipe.catalogue()
     folder = recipe.out / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
@@ -363,8 +351,9 @@ STAGES: dict[str, Callable[[Recipe], None]] = {
     "describe": make_descriptions,
     "explain": make_explanations,
     "neighbours": make_neighbours,
-    "score": make_scores,
     "onnx": make_onnx,
     "bundle": make_bundle,
+    "own-words": make_own_words,
+    "score": make_scores,
     "manifest": make_manifest,
 }

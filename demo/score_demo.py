@@ -1,70 +1,90 @@
-"""Score explanations against the scenes' exact truth, choose the preferred ones and report the distributions."""
+"""Score explanations by the pipeline's own scorers with the scenes' exact truth, and by steering; choose the preferred ones; report means beside chance."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 
-from demo.catalogue import Catalogue
-from demo.claims import Truth, background_claims, thing_claims
-from demo.explain_demo import BACKGROUND, load_explanations, save_explanations
+from demo.catalogue import Shown
+from demo.claims import Truth, background_claims, claims_by_label, thing_claims
+from demo.own_words import BACKGROUND, vocabulary
 from demo.tasks import WORDINGS, place_phrase
-from facet_worker.cache import FeatureCache
+from facet_worker.catalogue import Catalogue, FeatureRecord
 from facet_worker.checkpoint import Checkpoint
-from facet_worker.codes import Codes
-from facet_worker.explain import Claim, Explanation
+from facet_worker.endpoint.store import Store
+from facet_worker.explain import TOKENS, Claim, Explanation
+from facet_worker.explainers.masking import SIDE
 from facet_worker.sae import TopKSae
-from facet_worker.score import Score, activation_mask, intersection_over_union
+from facet_worker.score import Score
+from facet_worker.scorers.judges import StudiedJudge
+from facet_worker.scorers.run import CONSISTENCY, DETECTION, IOU, MONOSEMANTICITY, STEER, ScoreRun, ScoreSettings, Tools
+from facet_worker.split_studied import SplitStudied
 from facet_worker.steer import Asker
 
-SHARE_OF_PEAK = 0.25
-BASELINES = 5  # random features beside each IoU
 TRIALS = 6  # images a steering score is taken over
 STRENGTH = 4.0
 BATCH = 48
-IOU_METHOD = (
-    f"mean over the feature's top images of the overlap between the cells where it is at least {SHARE_OF_PEAK:g} of its peak there and the cells of which the labelled "
-    f"thing covers a fifth or more (exact masks); baseline: the same for {BASELINES} random features on the same images"
-)
 STEER_METHOD = (
     f"share of trials in which the model names the label, asked what is in a place, after the feature is set to {STRENGTH:g}× its maximum on the patches of another thing "
     "there (for a background: on all background patches, asked its colour), on images without the label; baseline: another labelled feature clamped in the same way"
 )
+FINDER = "exact masks: the scenes are drawn by the recipe"
+METRICS = (IOU, CONSISTENCY, DETECTION, MONOSEMANTICITY, STEER)
 
 
-def iou_scores(explanations: list[Explanation], cache: FeatureCache, codes: Codes, catalogue: Catalogue, seed: int) -> list[Score]:
-    """IoU of every explanation whose claim has a place in a picture."""
-    rng = np.random.default_rng([seed, 1])
-    truths: dict[int, Truth] = {}
-    lively = np.flatnonzero(cache.stats.images > 0)
-    out = []
-    for e in explanations:
-        if e.claim is None:
-            continue
-        if e.claim.kind in ("token", "next"):
-            continue
-        top = cache.examples[e.index]["top"]
-        if not top:
-            out.append(Score(e.index, e.method, "iou", None, None, 0, "It fires on no image.", IOU_METHOD))
-            continue
-        others = rng.choice(lively, BASELINES)
-        values, randoms = [], []
-        for example in top:
-            truth = truths.setdefault(example.item, Truth(catalogue.scenes[example.item])).mask(e.claim)
-            dense = np.zeros(example.size, np.float32)
-            dense[example.positions] = example.values
-            values.append(float(intersection_over_union(activation_mask(dense, SHARE_OF_PEAK), truth)))
-            masks = activation_mask(codes.maps(example.item, others), SHARE_OF_PEAK)
-            randoms.append(float(intersection_over_union(masks, truth[None]).mean()))
-        out.append(Score(e.index, e.method, "iou", float(np.mean(values)), float(np.mean(randoms)), len(values), None, IOU_METHOD))
-    return out
+def with_claims(rows: Sequence[Explanation]) -> list[Explanation]:
+    """Of each explanation about pictures the claim that its label makes, from which its truth follows."""
+    known = claims_by_label()
+    return [row if row.method == TOKENS or row.label is None else replace(row, claim=known[row.label]) for row in rows]
+
+
+class ExactMasks:
+    """Where a label is in a picture of the bundle, to the pixel."""
+
+    def __init__(self, hashes: Sequence[str], shown: Shown) -> None:
+        self._scenes = dict(zip(hashes, shown.scenes, strict=True))
+        self._truths: dict[str, Truth] = {}
+
+    def __call__(self, sha: str, picture: Image.Image, label: str) -> npt.NDArray[np.bool_]:
+        if sha not in self._truths:
+            self._truths[sha] = Truth(self._scenes[sha])
+        return self._truths[sha].pixels(claims_by_label()[label], SIDE)
+
+
+def shared_scores(
+    studied: SplitStudied, catalogue: Catalogue, rows: Sequence[Explanation], shown: Shown, judged: int, folder: Path, seed: int,
+    tick: Callable[[], object],
+) -> list[Score]:  # fmt: skip
+    """IoU of every explanation about pictures; consistency, detection and monosemanticity of `judged` features drawn at random.
+
+    The judge is the demo's model. Features are drawn of those with a label that it can be asked about: whether a thing is there.
+    """
+    words = vocabulary()
+    judge = StudiedJudge(studied, WORDINGS["presence"][0].format("{label}"), words)
+    about = [row for row in rows if row.method != TOKENS]
+    can = sorted({row.index for row in about if judge.can_ask(row.label)})
+    drawn = np.random.default_rng([seed, 3]).permutation(len(can))[:judged]
+    store = Store(folder)
+    tools = Tools(finds=ExactMasks(catalogue.pictures.hashes, shown), finder=FINDER, judge=judge, studied=studied, embedder=studied)
+
+    def run(*metrics: str) -> ScoreRun:
+        return ScoreRun(catalogue, about, ScoreSettings(metrics, seed=seed), tools, store, tick)
+
+    try:
+        scores, _ = run(IOU).run()
+        more, _ = run(CONSISTENCY, DETECTION, MONOSEMANTICITY).run({can[n] for n in drawn})
+        return scores + more
+    finally:
+        store.close()
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Probe:
     truth: Truth
 
 
-def probes(catalogue: Catalogue, count: int) -> list[Probe]:
+def probes(catalogue: Shown, count: int) -> list[Probe]:
     """The last `count` catalogue images with one to three things, each with its largest."""
     out: list[Probe] = []
     for i in range(len(catalogue) - 1, -1, -1):
@@ -97,16 +117,17 @@ def _names(claim: Claim, answer: str) -> bool:
 def steer_scores(
     asker: Asker,
     explanations: list[Explanation],
-    cache: FeatureCache,
-    catalogue: Catalogue,
+    units: dict[int, float],
+    catalogue: Shown,
     count: int,
     seed: int,
     log: Callable[[str], None],
+    kept: Path | None = None,
 ) -> list[Score]:
-    """How often a clamp makes the model name the label on images without it."""
+    """How often a clamp makes the model name the label on images without it; answers are kept in a file, to go on from."""
     rng = np.random.default_rng([seed, 2])
     places = probes(catalogue, count)
-    prefix = asker.read(catalogue.pixels[[p.image for p in places]])
+    prefix = asker.read(catalogue.seen([p.image for p in places]))
     # explanations of one feature often agree: what is asked depends on the feature and on thing or background only
     jobs: dict[tuple[int, bool], list[int]] = {}
     for e in explanations:
@@ -121,17 +142,23 @@ def steer_scores(
         question = BACKGROUND[0] if trial[1] else WORDINGS["what_at"][0].format(place_phrase(places[trial[2]].place))
         groups[question].append(trial)
     said: dict[tuple[int, bool, int], str] = {}
+    if kept is not None and kept.is_file():
+        said = {(f, b, p): answer for f, b, p, answer in map(json.loads, kept.read_text().splitlines())}
     for question, members in groups.items():
+        members = [trial for trial in members if trial not in said]
         for start in range(0, len(members), BATCH):
             part = members[start : start + BATCH]
             index = torch.tensor([probe for _, _, probe in part])
             rows = prefix.rows(index)
             cells = torch.from_numpy(np.stack([places[p].background if back else places[p].cells for _, back, p in part]))
-            values = torch.tensor([STRENGTH * cache.stats.max_activation[f] for f, _, _ in part], dtype=torch.float32)
+            values = torch.tensor([STRENGTH * units[f] for f, _, _ in part], dtype=torch.float32)
             with torch.inference_mode():
                 hidden = asker.set_on_cells(rows.hidden, torch.tensor([f for f, _, _ in part]), values, cells)
             for trial, answer in zip(part, asker.ask(rows.low, asker.open(hidden), question), strict=True):
                 said[trial] = answer
+            if kept is not None:
+                with kept.open("a") as file:
+                    file.writelines(json.dumps([*trial, said[trial]]) + "\n" for trial in part)
         log(f"steered {len(said)} of {len(trials)}")
     return _steer_rows(explanations, jobs, said, rng)
 
@@ -187,7 +214,8 @@ def choose(explanations: list[Explanation], scores: list[Score]) -> list[Explana
     """Prefer, for each feature, the explanation with the best IoU and steering score together; what has no score comes last."""
     value: dict[tuple[int, str], float] = defaultdict(float)
     for s in scores:
-        value[s.index, s.explanation] += s.value or 0.0
+        if s.metric in (IOU, STEER):
+            value[s.index, s.explanation] += s.value or 0.0
     best: dict[int, Explanation] = {}
     for e in explanations:
         if e.label is None:
@@ -198,59 +226,60 @@ def choose(explanations: list[Explanation], scores: list[Score]) -> list[Explana
     return [e.prefer() if best.get(e.index) is e else e for e in explanations]
 
 
-def _quantiles(values: list[float]) -> dict[str, float]:
+def _mean(values: list[float]) -> dict[str, float]:
+    """Mean, its 95 % interval (normal, over features) and quartiles."""
     if not values:
         return {"n": 0}
-    q = np.quantile(values, (0.1, 0.25, 0.5, 0.75, 0.9))
+    mean, half = float(np.mean(values)), float(1.959964 * np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+    low, median, high = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+    return {"n": len(values), "mean": mean, "low": mean - half, "high": mean + half, "p25": low, "median": median, "p75": high}
+
+
+def _distribution(scores: Sequence[Score]) -> dict[str, Any]:
+    measured = [s for s in scores if s.value is not None]
+    failed = Counter((s.failure or "").split(":")[0] for s in scores if s.value is None)
     return {
-        "n": len(values),
-        "mean": float(np.mean(values)),
-        **{name: float(v) for name, v in zip(("p10", "p25", "median", "p75", "p90"), q, strict=True)},
-    }
+        "value": _mean([s.value for s in measured if s.value is not None]), "random": _mean([s.baseline for s in measured if s.baseline is not None]),
+        "failed": dict(failed.most_common(5)),
+    }  # fmt: skip
 
 
-def summary(explanations: list[Explanation], scores: list[Score], cache: FeatureCache) -> dict[str, Any]:
+def summary(explanations: list[Explanation], scores: list[Score], records: list[FeatureRecord], latents: int) -> dict[str, Any]:
     """Distributions as they are: how many were explained, why others were not, what the scores and their baselines are."""
     out: dict[str, Any] = {
-        "features": len(cache.stats.dead),
-        "alive": int((~cache.stats.dead).sum()),
-        "labelled": sum(e.preferred for e in explanations),
-    }
-    out["concepts"] = dict(Counter(e.concept for e in explanations if e.preferred))
+        "features": latents, "alive": len(records), "on_pictures": sum(bool(record.top) for record in records),
+        "labelled": sum(e.preferred for e in explanations), "concepts": dict(Counter(e.concept for e in explanations if e.preferred)),
+    }  # fmt: skip
     chosen = {(e.index, e.method) for e in explanations if e.preferred}
     for method in sorted({e.method for e in explanations}):
         rows = [e for e in explanations if e.method == method]
         out[method] = {"asked": len(rows), "explained": sum(e.label is not None for e in rows), "preferred": sum(e.preferred for e in rows)}
         out[method]["failures"] = dict(Counter((e.failure or "").split(":")[0].split(";")[0] for e in rows if e.failure).most_common(5))
-        for metric in ("iou", "steer"):
-            mine = [s for s in scores if s.explanation == method and s.metric == metric]
-            out[method][metric] = _quantiles([s.value for s in mine if s.value is not None])
-            out[method][f"{metric}_random"] = _quantiles([s.baseline for s in mine if s.baseline is not None])
-    for metric in ("iou", "steer"):
-        mine = [s for s in scores if s.metric == metric and (s.index, s.explanation) in chosen]
-        out[metric] = _quantiles([s.value for s in mine if s.value is not None])
-        out[f"{metric}_random"] = _quantiles([s.baseline for s in mine if s.baseline is not None])
+        labelled = {e.index for e in rows if e.label is not None}
+        for metric in METRICS:
+            out[method][metric] = _distribution(
+                [s for s in scores if s.explanation == method and s.metric == metric and s.index in labelled]
+            )
+    out["preferred"] = {m: _distribution([s for s in scores if s.metric == m and (s.index, s.explanation) in chosen]) for m in METRICS}
     return out
 
 
 def score_dictionary(
-    checkpoint: Checkpoint, layer: int, sae: TopKSae, cache: FeatureCache, codes: Codes, catalogue: Catalogue, explanations_path: Path, path: Path,
-    probe_count: int, seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Score all explanations at a hook; writes the scores, and the explanations again with the preferred ones marked."""
+    checkpoint: Checkpoint, layer: int, sae: TopKSae, catalogue: Catalogue, shown: Shown, rows: Sequence[Explanation], folder: Path, probe_count: int,
+    judged: int, seed: int, log: Callable[[str], None],
+) -> tuple[list[Score], list[Explanation]]:  # fmt: skip
+    """Score all explanations at a hook, or go on with it: answers the scores, and the explanations again with the preferred ones marked."""
+    explanations = [replace(row, preferred=False) for row in with_claims(rows)]
+    studied = SplitStudied(checkpoint, layer, sae, catalogue.model_id, 8, BATCH)
+    done = 0
 
-    def log(line: str) -> None:
-        print(f"[model.layers.{layer}] {line}", flush=True)
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if done % 100 == 0:
+            log(f"scored {done} times a feature")
 
-    explanations = load_explanations(explanations_path)
-    scores = iou_scores(explanations, cache, codes, catalogue, seed)
-    scores += steer_scores(Asker(checkpoint, layer, sae), explanations, cache, catalogue, probe_count, seed, log)
-    explanations = choose([e if not e.preferred else Explanation(**{**vars(e), "preferred": False}) for e in explanations], scores)
-    path.write_text(json.dumps([asdict(s) for s in scores]))
-    save_explanations(explanations, explanations_path)
-    return summary(explanations, scores, cache)
-
-
-def load_scores(path: Path) -> list[Score]:
-    """Read what `score_dictionary` wrote."""
-    return [Score(**row) for row in json.loads(path.read_text())]
+    scores = shared_scores(studied, catalogue, explanations, shown, judged, folder, seed, tick)
+    units = {record.index: record.max_activation for record in catalogue.features({e.index for e in explanations})}
+    scores += steer_scores(Asker(checkpoint, layer, sae), explanations, units, shown, probe_count, seed, log, folder / "steered.jsonl")
+    return scores, choose(explanations, scores)

@@ -118,6 +118,10 @@ export function orderExplanations(explanations: Explanation[]): Explanation[] {
 const methodWords: Record<string, { name: string; explains: string }> = {
   causal: { name: "Causal", explains: "The feature was clamped on a blank picture and the model was asked what it sees." },
   "top-images": { name: "Top images", explains: "The model was shown its top pictures with the active cells and asked what they share." },
+  "top-places": {
+    name: "Top images, by place",
+    explains: "The model was asked what stands in its whole top pictures where it fires most.",
+  },
   tokens: { name: "Tokens", explains: "Named after the token on which its strongest texts peak." },
   human: { name: "Written by hand", explains: "A person wrote it." },
 };
@@ -130,8 +134,9 @@ const scoreWords: Record<string, { name: string; explains: string }> = {
   iou: { name: "IoU", explains: "Overlap of where it fires with where the named thing is: intersection over union of the two masks." },
   steer: { name: "Steering", explains: "How often the model names the label when the feature is clamped." },
   clip: { name: "CLIP", explains: "Similarity of the explanation to the top pictures." },
-  consistency: { name: "Consistency", explains: "How often repeated explanations agree." },
-  detection: { name: "Detection", explains: "How well the explanation tells pictures on which it fires from others." },
+  consistency: { name: "Consistency", explains: "How often a judge says that the explanation fits the top pictures." },
+  detection: { name: "Detection", explains: "How well the explanation tells pictures on which it fires from others: half is chance." },
+  monosemanticity: { name: "Monosemanticity", explains: "How alike the pictures are on which it fires." },
 };
 
 export function scoreName(metric: string): { name: string; explains: string | null } {

@@ -20,7 +20,7 @@ from PIL import Image
 
 from facet_worker.errors import FacetError
 
-GROUPS_HELD = 8
+GROUPS_HELD, PICTURES_HELD = 8, 64
 BANDS = ("top", "upper", "middle", "lower", "random")
 
 
@@ -81,6 +81,7 @@ class Pictures:
                 self._where[sha] = (group, row)
         self.hashes = list(self._where)
         self._held: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._seen: OrderedDict[str, Image.Image] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -95,6 +96,9 @@ class Pictures:
             raise FacetError(f"The bundle has no picture {sha[:12]}….", "image_not_found")
         group, row = self._where[sha]
         with self._lock:
+            if sha in self._seen:
+                self._seen.move_to_end(sha)
+                return self._seen[sha].copy()
             if group not in self._held:
                 self._held[group] = self._file.read_row_group(group, ["bytes"]).column(0)
                 if len(self._held) > GROUPS_HELD:
@@ -102,9 +106,15 @@ class Pictures:
             self._held.move_to_end(group)
             data = self._held[group][row].as_py()
         try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
+            picture = Image.open(io.BytesIO(data)).convert("RGB")
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise FacetError(f"The picture {sha[:12]}… cannot be read: {error}.", "unreadable_image") from error
+        with self._lock:
+            # One feature's pictures are wanted several times in a row, by several explainers and scorers.
+            self._seen[sha] = picture
+            if len(self._seen) > PICTURES_HELD:
+                self._seen.popitem(last=False)
+        return picture.copy()
 
 
 class Catalogue:

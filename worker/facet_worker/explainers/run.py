@@ -20,7 +20,7 @@ from facet_worker.explainers import by_pictures, by_vocabulary, causal, prompts
 from facet_worker.explainers.by_vocabulary import Asking, Look
 from facet_worker.explainers.outcome import BOTH, CAUSAL, METHODS, TOP_IMAGES, Outcome, now
 from facet_worker.explainers.vocabulary import Vocabulary
-from facet_worker.studied import Steered, SteerJob, StudiedModel, blank
+from facet_worker.studied import GREY, Steered, SteerJob, StudiedModel, blank
 
 STEER, LOOK = "steer", "look"
 REFINE = "refine:"
@@ -28,7 +28,7 @@ REFINE = "refine:"
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """How features are explained. `methods` in the order in which lists prefer them; `side` in pixels of the empty picture.
+    """How features are explained. `methods` in the order in which lists prefer them; `side` in pixels of the empty picture, of that `grey`.
 
     With a `vocabulary` labels are read by it and asked of nobody. `also` are further questions to the studied model, and under one condition
     `wordings` of all answers have to stand for a label. With `looks` the studied model, and no endpoint, looks at the top pictures.
@@ -46,6 +46,7 @@ class ExplainSettings:
     also: tuple[str, ...] = ()
     wordings: int = 1
     looks: bool = False
+    grey: int = GREY
 
     @property
     def asking(self) -> Asking | None:
@@ -54,11 +55,13 @@ class ExplainSettings:
     def identity(self, catalogue: Catalogue, asker: EndpointAsker | None, studied: StudiedModel | None) -> dict[str, Any]:
         """What makes two runs' records comparable; which methods run, and how fast, is not part of it."""
         asked = json.dumps([prompts.TOP_IMAGES, prompts.BOTH, prompts.REFINE]).encode()
-        own = (
+        own: dict[str, Any] = (
             {"vocabulary": self.vocabulary.sha256, "also": list(self.also), "wordings": self.wordings, "looks": self.looks}
             if self.vocabulary
             else {}
         )
+        if self.grey != GREY:
+            own["grey"] = self.grey
         return {
             "dictionary": catalogue.sha256, "explainer": asker.settings.model if asker else None, "studied": studied.name if studied else None,
             "pictures": self.pictures, "max_tokens": self.max_tokens, "strengths": list(self.strengths), "question": self.question,
@@ -152,7 +155,7 @@ class ExplainRun:
     def _steer(self, studied: StudiedModel, wanted: Collection[int] | None) -> None:
         """Phase 1: what the studied model says with each feature set, a batch of features at a time."""
         s = self.settings
-        picture = blank(s.side)
+        picture = blank(s.side, s.grey)
         questions = (s.question, *s.also)
 
         def each(part: list[FeatureRecord]) -> None:

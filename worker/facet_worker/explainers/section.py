@@ -25,6 +25,7 @@ class ExplainSection(Section):
     pictures : how many of a feature's top pictures are shown
     strengths : in units of a feature's maximum; question : what the studied model is asked about the empty picture; answer_tokens : at most
     refine : ask for short labels and concept classes; refiner : another model at the endpoint for it
+    grey : of the empty picture, 0 to 255: one that the studied model plainly calls empty
     looks : who looks at the top pictures for `top-images`: the endpoint, or the studied model, one picture at a time
     vocabulary : a file of what the studied model can name, by which its answers are read; labels then come from it and are asked of nobody
     also : further questions to the studied model; wordings : how many of its answers under one condition have to stand for a label
@@ -41,6 +42,7 @@ class ExplainSection(Section):
     strengths: Annotated[list[Above], Field(min_length=1, max_length=17)] = Field(default_factory=lambda: [1.0, 2.0, 4.0, 8.0])
     question: Name = "What do you see in this image?"
     answer_tokens: Annotated[int, Field(ge=1, le=256)] = 48
+    grey: Annotated[int, Field(ge=0, le=255)] = 127
     refine: bool = True
     refiner: str | None = None
     looks: Literal["endpoint", "studied"] = "endpoint"

@@ -57,7 +57,7 @@ def _one(
         settings = ExplainSettings(
             tuple(section.explainers), section.pictures, section.max_tokens, tuple(section.strengths), section.question,
             models.side() if studied else ExplainSettings.side, section.refine, section.refiner,
-            vocabulary, tuple(section.also), section.wordings, looks,
+            vocabulary, tuple(section.also), section.wordings, looks, section.grey,
         )  # fmt: skip
         wanted = None if section.features is None else frozenset(section.features)
         total = len(catalogue.indices(wanted))
