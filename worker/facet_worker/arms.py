@@ -20,7 +20,7 @@ from facet_worker.ledger import Ledger
 from facet_worker.planning import ClampPlan
 from facet_worker.prompting import TextCodec
 from facet_worker.sampling import choose_token, create_random, likeliest, log_softmax
-from facet_worker.token_clamps import TokenClamps
+from facet_worker.token_clamps import TokenClamps, inactive
 
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
 _FIRST = torch.zeros(1, dtype=torch.long)
@@ -112,7 +112,10 @@ class ArmRun:
 
     def _token(self, hidden: Tensor, clamps: TokenClamps, encode: Encode | None) -> Tensor:
         wide = hidden.float()
-        change = clamps.change(encode(_FIRST.to(hidden.device)) if encode else self.sae.encode(wide))
+        if encode is inactive:
+            change = clamps.at_rest
+        else:
+            change = clamps.change(encode(_FIRST.to(hidden.device)) if encode else self.sae.encode(wide))
         output = wide + change.delta
         if self.tap.on_hidden is not None and self.finish is None:
             self.tap.on_hidden(HookEvent(self.arm, self.position, wide.clone(), output))

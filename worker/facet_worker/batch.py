@@ -17,6 +17,7 @@ from facet_worker.errors import FacetError
 from facet_worker.hooked_model import Abilities, HookedModel, Place
 from facet_worker.prompting import Prompt
 from facet_worker.reconstruction import Reconstruction
+from facet_worker.token_clamps import inactive
 
 # So many positions may pass the blocks above the hook at once, unless one prompt alone is longer.
 SHARED_POSITIONS = 1 << 14
@@ -70,11 +71,8 @@ class KnownLatents:
         """Of one row, for whoever sees that alone and asks for its row 0; nothing is active there where it was not named."""
         at = self.at.get(row)
         if at is None:
-            return lambda _: _NOTHING
+            return inactive
         return lambda _: (self.codes[0][at : at + 1], self.codes[1][at : at + 1])
-
-
-_NOTHING = (torch.full((1, 1), -1), torch.zeros(1, 1))
 
 
 def _known(sae: Dictionary, own: Tensor, members: Sequence[Member]) -> KnownLatents:
@@ -201,25 +199,24 @@ class Batch:
 
         def change(hidden: Tensor) -> Tensor:
             every = len(rows) == len(hidden)
-            index = torch.arange(len(rows)) if every else torch.tensor(rows, device=hidden.device)
-            own = hidden[:, 0] if every else hidden[index, 0]
+            own = hidden[:, 0] if every else hidden[rows, 0]
             known = _known(sae, own, members)
             parts = []
             for at, member in enumerate(members):
                 row, run = own[at : at + 1], member.run
                 parts.append(run.at_hook(row, False, known.only(at)) if run.acts else row)
-            given = torch.cat(parts)
+            given = torch.cat(parts) if len(parts) > 1 else parts[0]
             listed = [at for at, member in enumerate(members) if member.listed]
             if listed:
                 after = sae.encode(given[listed])
                 for i, at in enumerate(listed):
-                    indices, values = known.only(at)(index)
+                    indices, values = known.only(at)(own)
                     before = (indices[0], values[0])
                     events[rows[at]]["features"] = active_features(before, (after[0][i], after[1][i]), members[at].listed)
             if every:
                 return given[:, None]
             out = hidden.clone()
-            out[index, 0] = given
+            out[rows, 0] = given
             return out
 
         return change

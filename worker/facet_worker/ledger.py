@@ -35,12 +35,11 @@ class _Tally:
 
 @dataclass
 class _Token:
-    """One generated token's pass, uncounted: `given` [D], and whether it moved at all and by what share, as tensors of one number."""
+    """One generated token's pass, uncounted; `given` and `hidden` are [D]."""
 
     change: TokenChange
     given: Tensor
-    moved: Tensor
-    share: Tensor
+    hidden: Tensor
 
 
 @dataclass
@@ -72,9 +71,7 @@ class Ledger:
     def record_token(self, clamps: TokenClamps, change: TokenChange, given: Tensor, hidden: Tensor) -> None:
         """Counts a generated token's pass: `given` and `hidden` [1, D] in the model's dtype."""
         self.clamps = clamps
-        difference = given[0].float() - hidden[0].float()
-        share = difference.double().norm() / hidden[0].double().norm()
-        self.tokens.append(_Token(change, given[0], (difference != 0).any(), share))
+        self.tokens.append(_Token(change, given[0], hidden[0]))
 
     def record(self, slab: ClampedRows, given: Tensor, reference: Tensor, hidden: Tensor, first: int) -> None:
         """Counts one pass: `given`, `reference` and `hidden` [R, D] in the model's dtype, `first` the position of row 0."""
@@ -114,10 +111,12 @@ class Ledger:
             return
         tokens, order = self.tokens, self.clamps.clamps
         self.tokens = []
-        moved = torch.stack([token.moved for token in tokens])
+        given, hidden = torch.stack([token.given for token in tokens]), torch.stack([token.hidden for token in tokens])
+        added = given.float() - hidden.float()
+        moved = (added != 0).any(-1)
+        shares = added.double().norm(dim=-1) / hidden.double().norm(dim=-1)
         before = torch.stack([token.change.before for token in tokens])
         difference = torch.stack([token.change.difference for token in tokens])
-        shares = torch.stack([token.share for token in tokens])
         real = difference != 0
         kind = KINDS[2]
         self.total.planned[kind] += len(tokens)
@@ -143,7 +142,7 @@ class Ledger:
             tally.after += columns[3][at]
             tally.found += columns[4][at]
         if bool(moved.any()):
-            states = torch.stack([token.given for token in tokens])[moved]
+            states = given[moved]
             every = torch.arange(len(states), device=states.device)
             self.again.append(_Again(states, [(clamp, every) for clamp in order]))
 

@@ -6,8 +6,11 @@ wrong guess only means that the encoder runs. So every answer is the encoder's o
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from facet_worker.dictionaries import Dictionary
@@ -26,29 +29,32 @@ class Quiet:
         if self.floor is not None and len(self.floor) > 1:
             self.floor = self.floor[features]
         self.rows, self.bias, self.lengths = self._rows(features)
+        self.least = None if self.floor is None else self.floor.numpy()
         self.longest = self.lengths.max()
         self.centre = sae.b_dec.float() if sae.subtract_b_dec else None
         self.recent: list[Tensor] = []
-        self.others: tuple[Tensor, Tensor, Tensor] | None = None
+        self.others: tuple[Tensor, Tensor, npt.NDArray[np.float32]] | None = None
 
-    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor, npt.NDArray[np.float32]]:
         rows = self.sae.w_enc[features].float()
-        return rows, self.sae.b_enc[features].float(), rows.norm(dim=-1)
+        return rows, self.sae.b_enc[features].float(), rows.norm(dim=-1).numpy()
 
     def surely(self, state: Tensor) -> bool:
         """Whether all of the features are inactive at a hidden state [1, D], float32."""
-        x = state if self.centre is None else state - self.centre
-        doubt = _MARGIN * x.norm()
+        x = state[0] if self.centre is None else state[0] - self.centre
+        # Few numbers: a call into PyTorch costs more than what it computes.
+        numbers = x.numpy()
+        doubt = _MARGIN * math.sqrt(numbers.dot(numbers))
         margin = doubt * self.lengths
-        pre = F.linear(x, self.rows, self.bias)[0]
-        open_ = pre > (-margin if self.floor is None else self.floor - margin)
-        if not bool(open_.any()):
+        pre = torch.addmv(self.bias, self.rows, x).numpy()
+        open_ = pre > (-margin if self.least is None else self.least - margin)
+        if not open_.any():
             return True
         if self.sae.activation != "topk" or self.others is None:
             return False
         rows, bias, lengths = self.others
-        above = F.linear(x, rows, bias)[0] > pre[open_].max() + doubt * (self.longest + lengths)
-        return int(above.sum()) >= (self.sae.k or 0)
+        above = torch.addmv(bias, rows, x).numpy() > pre[open_].max() + doubt * (self.longest + lengths)
+        return int(np.count_nonzero(above)) >= (self.sae.k or 0)
 
     def learn(self, indices: Tensor) -> None:
         """Takes note of the latents [n] that the encoder found active."""

@@ -29,6 +29,11 @@ class TokenChange:
     delta: Tensor
 
 
+def inactive(_rows: Tensor) -> Codes:
+    """The latents of a state at which every feature that is asked about is off."""
+    return torch.full((1, 1), -1), torch.zeros(1, 1)
+
+
 class TokenClamps:
     """The clamps of a plan that cover generated tokens, C of them.
 
@@ -36,6 +41,7 @@ class TokenClamps:
     ----------
     clamps : their indices in the plan, in the order of the features that they write, which is that of the sum
     written : int64 [C], the features whose rows are added: the clamped ones, or their substitutes
+    at_rest : what they ask for where every feature is inactive, which is always the same
     """
 
     def __init__(self, plan: ClampPlan, variant: Variant, sae: Dictionary) -> None:
@@ -57,6 +63,8 @@ class TokenClamps:
         self.gain: Tensor | None = None
         if variant.kind == "random":
             self.gain = sae.w_dec[self.read].double().norm(dim=-1) / self.rows.double().norm(dim=-1)
+        indices, values = inactive(self.read)
+        self.at_rest = self.change((indices.to(device), values.to(device)))
 
     def _activations(self, codes: Codes, features: Tensor) -> Tensor:
         indices, values = codes
