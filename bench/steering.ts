@@ -191,8 +191,8 @@ interface TokenTimes {
 }
 
 /**
- * Of each round, the time of a token after the first, by run; tokens that are told together were made together, so only their sum is a time. In every round all
- * runs have an equal share of each place in the turn.
+ * Of each round, the time of a token after the first, by run; tokens that are told together were made together, so only their sum is a time. Over the rounds
+ * each run follows each other one equally often: what one leaves to be collected falls on the next.
  */
 async function tokensInTurn(): Promise<Map<string, TokenTimes>> {
   const runs = Object.entries(inTurn);
@@ -209,7 +209,8 @@ async function tokensInTurn(): Promise<Map<string, TokenTimes>> {
     }
     for (let i = 1; i < tokens; i += turnLength) {
       for (let turn = 0; turn < open.length; turn++) {
-        const one = open[((i - 1) / turnLength + turn + round + 1) % open.length] as (typeof open)[number];
+        const at = (i - 1) / turnLength + round + 1;
+        const one = open[(at + turn * (1 + (at % (open.length - 1)))) % open.length] as (typeof open)[number];
         const watch = new Watch();
         for (let written = i; written < Math.min(i + turnLength, tokens); written++) {
           const event = await one.events.next();
