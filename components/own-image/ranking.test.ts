@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Firing } from "@/components/image/firing";
+import { encodeMap } from "@/lib/core/sparse-map";
 import { rankFirings } from "./ranking";
 
 const firing = (index: number, cells: number[], density: number | null, alwaysOn = false): Firing => ({
@@ -12,7 +13,7 @@ const firing = (index: number, cells: number[], density: number | null, alwaysOn
   maxActivation: 9,
   mean: cells.reduce((sum, value) => sum + value, 0) / cells.length,
   peak: Math.max(...cells),
-  map: { positions: "", values: "" },
+  map: encodeMap({ positions: new Uint16Array(0), values: new Float32Array(0) }),
   dense: Float32Array.from(cells),
 });
 const order = (groups: ReturnType<typeof rankFirings>) => groups.map(({ key, items }) => [key, items.map(({ feature }) => feature.index)]);
