@@ -1,0 +1,191 @@
+/** The engine in the visitor's own tab: what it fetches and keeps, what it sees, what it sends (nothing), and that it answers as the server's does. */
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Page } from "@playwright/test";
+
+import type { Analysis } from "../lib/core/records";
+import { routes } from "../lib/core/routes";
+import { sharp } from "../lib/sharp";
+import { type Catalogue, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
+
+test.describe.configure({ mode: "default" });
+
+const pictures = path.join(path.dirname(fileURLToPath(import.meta.url)), "fixtures", "pictures");
+const panel = (page: Page) => page.getByRole("region", { name: "The model in this tab" });
+const choose = (page: Page, files: string | { name: string; mimeType: string; buffer: Buffer }) =>
+  page.locator("main input[type=file]").setInputFiles(files);
+const runButton = (page: Page) => page.getByRole("main").getByRole("button", { name: "Run", exact: true }).first();
+const ready = (page: Page) => expect(panel(page)).toContainText(/Runs here, on (\d threads|one thread)/, { timeout: 90_000 });
+
+/** The pixels of the picture as the model sees it, RGB. */
+async function seen(page: Page): Promise<number[]> {
+  return page.getByRole("img", { name: "The picture as the model sees it" }).evaluate((element) => {
+    const canvas = element as HTMLCanvasElement;
+    const { data } = (canvas.getContext("2d") as CanvasRenderingContext2D).getImageData(0, 0, canvas.width, canvas.height);
+    return Array.from(data).filter((_, i) => i % 4 !== 3);
+  });
+}
+
+test("a picture of one's own: looked at in the tab as the server and the Python processor would, and nothing of it is sent", async ({
+  page,
+  request,
+  catalogue,
+}) => {
+  test.setTimeout(240_000);
+  const { dictionary } = catalogue;
+  const sent: string[] = [];
+  page.on("request", (asked) => {
+    if (asked.method() !== "GET" || asked.postData()) sent.push(`${asked.method()} ${asked.url()}`);
+    if (/\/api\/(analyse|steer|features)|\/d\/[^?]+\/\d+(\?|$)/.test(asked.url())) sent.push(asked.url());
+  });
+  await open(page, routes.ownImage({ dictionary: dictionary.ref }));
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  await expect(panel(page)).toContainText(/\d+ MB will be fetched from this server first/);
+  await choose(page, path.join(pictures, "odd.png"));
+  await ready(page);
+  await expect(page.locator("[data-row]").first()).toBeVisible();
+
+  // What fires is what the server finds, in its order and to its numbers.
+  const own = readFileSync(path.join(pictures, "odd.png"));
+  const dataUrl = `data:image/png;base64,${own.toString("base64")}`;
+  const answer = await request.post(routes.api.analyse(), { data: { dictionary: dictionary.ref, image: { dataUrl }, limit: 200 } });
+  const server = (await answer.json()) as Analysis;
+  await expect(page.getByText(`${server.total} features fire`)).toBeVisible();
+  await page.getByRole("radio", { name: "Mean" }).click();
+  const expected = server.features.filter(({ alwaysOn, sink }) => !alwaysOn && !sink).slice(0, 8);
+  for (const [i, { label, mean }] of expected.entries()) {
+    const name = (await page.locator("[data-row]").nth(i).getAttribute("aria-label")) as string;
+    const [, value] = /, ([\d.]+)$/.exec(name) ?? [];
+    expect(name.startsWith(label ?? "unexplained"), `${name} where the server has ${label}`).toBe(true);
+    expect(Math.abs(Number(value) - mean)).toBeLessThanOrEqual(0.006 * Math.max(1, mean));
+  }
+
+  // Every way in which pictures are stored, as the Python processor squashes it.
+  for (const file of readdirSync(pictures).filter((name) => !name.endsWith(".seen.png"))) {
+    await choose(page, path.join(pictures, file));
+    await expect(page.getByRole("button", { name: "Another picture" })).toBeVisible();
+    await expect(page.getByText(file, { exact: true })).toBeVisible();
+    await expect(page.getByRole("img", { name: "The picture as the model sees it" })).toBeVisible();
+    const wanted = await sharp(path.join(pictures, `${file}.seen.png`))
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw()
+      .toBuffer();
+    const found = await seen(page);
+    expect(found).toHaveLength(wanted.length);
+    const worst = found.reduce((most, value, i) => Math.max(most, Math.abs(value - (wanted[i] as number))), 0);
+    expect(worst, `${file}: the pixel that is farthest off, of 255`).toBeLessThanOrEqual(1);
+  }
+
+  // A file that is none is refused in a sentence, and the next is looked at.
+  await choose(page, { name: "broken.jpg", mimeType: "image/jpeg", buffer: Buffer.from([0xff, 0xd8, 0xff, 1, 2, 3]) });
+  await expect(page.getByText("This browser cannot read the picture", { exact: false })).toBeVisible();
+  await choose(page, path.join(pictures, "odd.png"));
+  await expect(page.locator("[data-row]").first()).toBeVisible();
+  expect(sent, "nothing is sent, and no feature is named to the server").toEqual([]);
+
+  await page.locator("[data-row]").first().click();
+  await expect(page.getByRole("region", { name: "The catalogue's examples" }).getByRole("listitem").first()).toBeVisible();
+  await expectNoGraveViolations(page);
+  await expectNoSidewaysScrolling(page);
+
+  // The second visit fetches nothing of the model; what is kept can be freed.
+  const fetched: string[] = [];
+  page.on("request", (asked) => {
+    if (/\/api\/engine\/files\/.*(?<!\.mjs)$/.test(asked.url())) fetched.push(asked.url());
+  });
+  await page.reload();
+  await expect(panel(page)).toContainText("All of it is in this browser already.");
+  await choose(page, path.join(pictures, "odd.png"));
+  await ready(page);
+  expect(fetched).toEqual([]);
+  await page.getByRole("button", { name: /^Free \d+ MB/ }).click();
+  await expect(panel(page)).toContainText(/\d+ MB will be fetched/);
+  const left = await page.evaluate(async () => {
+    const stores = await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()));
+    return stores.flat().length;
+  });
+  expect(left, "files that are still kept").toBe(0);
+});
+
+test("a download that is tampered with or breaks off is refused in a sentence, and a retry goes on", async ({ page, catalogue }) => {
+  test.setTimeout(180_000);
+  let attempts = 0;
+  await page.route(/\/api\/engine\/files\/.*model\.safetensors/, async (route) => {
+    attempts++;
+    if (attempts > 1) return route.fallback();
+    const answer = await route.fetch();
+    const body = await answer.body();
+    body[body.length - 1] = (body[body.length - 1] as number) ^ 1;
+    await route.fulfill({ response: answer, body });
+  });
+  await open(page, routes.ownImage({ dictionary: catalogue.dictionary.ref }));
+  await panel(page).getByRole("button", { name: "Load the model" }).click();
+  await expect(panel(page).getByRole("alert")).toContainText("model.safetensors arrived damaged", { timeout: 60_000 });
+  await panel(page).getByRole("button", { name: "Try again" }).click();
+  await ready(page);
+});
+
+async function answersOf(page: Page): Promise<string[]> {
+  const region = (name: string) => page.getByRole("region", { name: `${name} answer` });
+  const told: string[] = [];
+  for (const name of ["Steered", "Baseline"]) {
+    await expect(region(name).getByText("Receipt").first()).toBeVisible({ timeout: 90_000 });
+    const tokens = await region(name).getByRole("toolbar").getByRole("button").allInnerTexts();
+    told.push(`${name}: ${tokens.join("|")}`);
+  }
+  return told;
+}
+
+test("steering in the tab: the server's own answers, token for token, with receipts", async ({
+  page,
+  catalogue,
+}: {
+  page: Page;
+  catalogue: Catalogue;
+}) => {
+  test.setTimeout(240_000);
+  const { dictionary, card } = catalogue;
+  await open(page, routes.steer({ dictionary: dictionary.ref, feature: card.index, image: card.top[0]?.image }));
+  await runButton(page).click();
+  const server = await answersOf(page);
+  const steered: string[] = [];
+  page.on("request", (asked) => {
+    if (asked.url().includes(routes.api.steer())) steered.push(asked.url());
+  });
+  await page.getByRole("radio", { name: "in this tab" }).click();
+  await expect(panel(page)).toContainText(/\d+ MB will be fetched/);
+  await runButton(page).click();
+  await ready(page);
+  await expect(page.getByText(/onnxruntime-web/).first()).toBeAttached({ timeout: 90_000 });
+  expect(await answersOf(page)).toEqual(server);
+  expect(steered, "the server was not asked").toEqual([]);
+});
+
+test("pages that do not use the model ship none of it", async ({ page, catalogue }) => {
+  const { dictionary, card } = catalogue;
+  const scripts: Promise<string>[] = [];
+  const asked: string[] = [];
+  page.on("response", (response) => {
+    asked.push(new URL(response.url()).pathname);
+    if (/\.m?js$/.test(new URL(response.url()).pathname)) scripts.push(response.text().catch(() => ""));
+  });
+  const image = card.top[0]?.image ?? "";
+  const pages = [
+    routes.home(),
+    routes.dictionary(dictionary.ref),
+    routes.feature(dictionary.ref, card.index),
+    routes.image(image),
+    routes.steer(),
+  ];
+  for (const url of [...pages, routes.ownImage()]) await open(page, url);
+  const runtime = (text: string) => text.includes("InferenceSession") || text.includes("ort-wasm");
+  expect((await Promise.all(scripts)).filter(runtime)).toEqual([]);
+  expect(asked.filter((path) => path.startsWith("/api/engine/files/"))).toEqual([]);
+  // The same look finds it where it is used.
+  await panel(page).getByRole("button", { name: "Load the model" }).click();
+  await ready(page);
+  expect(new Set(asked.filter((path) => path.endsWith(".wasm"))).size, "one build of the runtime").toBe(1);
+  expect(asked.some((path) => path.endsWith(".mjs"))).toBe(true);
+});
