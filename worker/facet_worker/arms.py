@@ -110,6 +110,23 @@ class ArmRun:
             self.ledger.record(slab, given, slab.reference.to(hidden.dtype), hidden, first)
         return given
 
+    def rest(self, hidden: Tensor) -> Tensor | None:
+        """What the blocks above are given in place of one token's state [1, 1, D] at which all clamped features are surely inactive; counted here.
+
+        None where that is not sure, or where somebody looks at the hook. The same numbers as `at_hook` gives, with few calls into PyTorch: on a
+        small model these cost more than what they compute.
+        """
+        tokens = self.tokens
+        if tokens is None or tokens.quiet is None or hidden.dtype != torch.float32 or self.tap.on_hidden is not None:
+            return None
+        state = hidden.numpy()[0, 0]
+        if not tokens.quiet.surely(state):
+            return None
+        given = torch.from_numpy((state + tokens.delta_at_rest)[None, None])
+        if self.finish is None:
+            self.ledger.record_token(tokens, tokens.at_rest, given, hidden)
+        return given
+
     def _token(self, hidden: Tensor, clamps: TokenClamps, encode: Encode | None) -> Tensor:
         wide = hidden.float()
         if encode is inactive:

@@ -75,13 +75,18 @@ class KnownLatents:
         return lambda _: (self.codes[0][at : at + 1], self.codes[1][at : at + 1])
 
 
-def _known(sae: Dictionary, own: Tensor, members: Sequence[Member]) -> KnownLatents:
-    """Of one state [D] a member: encoded together, without those at which every feature that is asked about is surely inactive."""
+def _open(own: Tensor, members: Sequence[Member]) -> list[int]:
+    """Of one state [D] a member, those at which a feature that is asked about may be active."""
     named = []
     for at, member in enumerate(members):
         quiet = member.run.tokens.quiet if member.run.tokens and not member.listed else None
-        if quiet is None or not quiet.surely(own[at : at + 1].float()):
+        if quiet is None or not quiet.surely(own[at].float().numpy()):
             named.append(at)
+    return named
+
+
+def _known(sae: Dictionary, own: Tensor, members: Sequence[Member], named: list[int]) -> KnownLatents:
+    """Of one state [D] a member: the named ones encoded together."""
     known = KnownLatents(sae, own, named)
     for at in named:
         tokens = members[at].run.tokens
@@ -197,10 +202,15 @@ class Batch:
     def _change(self, served: Served, rows: list[int], events: Sequence[dict[str, Any]]) -> Any:
         members, sae = [self.members[row] for row in rows], served.sae
 
+        alone = members[0].run if len(members) == 1 and not members[0].listed else None
+
         def change(hidden: Tensor) -> Tensor:
             every = len(rows) == len(hidden)
+            quick = alone is not None and every
+            if alone is not None and quick and (rest := alone.rest(hidden)) is not None:
+                return rest
             own = hidden[:, 0] if every else hidden[rows, 0]
-            known = _known(sae, own, members)
+            known = _known(sae, own, members, [0] if quick else _open(own, members))
             parts = []
             for at, member in enumerate(members):
                 row, run = own[at : at + 1], member.run

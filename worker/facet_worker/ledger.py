@@ -35,7 +35,7 @@ class _Tally:
 
 @dataclass
 class _Token:
-    """One generated token's pass, uncounted; `given` and `hidden` are [D]."""
+    """One generated token's pass, uncounted; `given` and `hidden` are one state each, of any shape."""
 
     change: TokenChange
     given: Tensor
@@ -69,9 +69,9 @@ class Ledger:
         return torch.where(torch.from_numpy(self.plan.layout.image)[first : first + rows], 0, 1)
 
     def record_token(self, clamps: TokenClamps, change: TokenChange, given: Tensor, hidden: Tensor) -> None:
-        """Counts a generated token's pass: `given` and `hidden` [1, D] in the model's dtype."""
+        """Counts a generated token's pass: `given` and `hidden`, a state each, in the model's dtype."""
         self.clamps = clamps
-        self.tokens.append(_Token(change, given[0], hidden[0]))
+        self.tokens.append(_Token(change, given, hidden))
 
     def record(self, slab: ClampedRows, given: Tensor, reference: Tensor, hidden: Tensor, first: int) -> None:
         """Counts one pass: `given`, `reference` and `hidden` [R, D] in the model's dtype, `first` the position of row 0."""
@@ -111,7 +111,9 @@ class Ledger:
             return
         tokens, order = self.tokens, self.clamps.clamps
         self.tokens = []
-        given, hidden = torch.stack([token.given for token in tokens]), torch.stack([token.hidden for token in tokens])
+        given, hidden = (
+            torch.stack([state.reshape(-1) for state in states]) for states in zip(*((t.given, t.hidden) for t in tokens), strict=True)
+        )
         added = given.float() - hidden.float()
         moved = (added != 0).any(-1)
         shares = added.double().norm(dim=-1) / hidden.double().norm(dim=-1)

@@ -15,49 +15,52 @@ from torch import Tensor
 
 from facet_worker.dictionaries import Dictionary
 
+Numbers = npt.NDArray[np.float32]
 # Of ‖x‖·‖w‖: far beyond the rounding of a float32 sum of some thousand products.
 _MARGIN = 1e-5
 _RECENT = 4
 
 
 class Quiet:
-    """For some features [F] of one arm. Worth it where memory is slow: on a processor, not on a GPU."""
+    """For some features [F] of one arm. Worth it where memory is slow: on a processor, not on a GPU.
+
+    In NumPy: these are few numbers, and a call into PyTorch costs more than what it computes.
+    """
 
     def __init__(self, sae: Dictionary, features: Tensor) -> None:
         self.sae = sae
-        self.floor = sae.threshold.float() if sae.threshold is not None and sae.activation in ("jumprelu", "batchtopk") else None
-        if self.floor is not None and len(self.floor) > 1:
-            self.floor = self.floor[features]
-        self.rows, self.bias, self.lengths = self._rows(features)
-        self.least = None if self.floor is None else self.floor.numpy()
-        self.longest = self.lengths.max()
-        self.centre = sae.b_dec.float() if sae.subtract_b_dec else None
+        self.centre = sae.b_dec.float() if sae.subtract_b_dec else torch.zeros(sae.w_enc.shape[1])
+        self.away = float(self.centre.norm())
+        own, self.longest = self._rows(features)
+        if sae.threshold is not None and sae.activation in ("jumprelu", "batchtopk"):
+            floor = sae.threshold.float()
+            own = (own[0], own[1] - (floor[features] if len(floor) > 1 else floor).numpy())
+        self.asked = len(features)
+        self.own = self.table = own
+        self.shift = float(np.abs(own[1]).max())
         self.recent: list[Tensor] = []
-        self.others: tuple[Tensor, Tensor, npt.NDArray[np.float32]] | None = None
 
-    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor, npt.NDArray[np.float32]]:
+    def _rows(self, features: Tensor) -> tuple[tuple[Numbers, Numbers], float]:
+        """Rows and biases of the encoder, what is taken from the state folded into the latter, and the longest row's length."""
         rows = self.sae.w_enc[features].float()
-        return rows, self.sae.b_enc[features].float(), rows.norm(dim=-1).numpy()
+        bias = self.sae.b_enc[features].float() - rows @ self.centre
+        return (rows.numpy(), bias.numpy()), float(rows.norm(dim=-1).max()) if len(rows) else 0.0
 
-    def surely(self, state: Tensor) -> bool:
-        """Whether all of the features are inactive at a hidden state [1, D], float32."""
-        x = state[0] if self.centre is None else state[0] - self.centre
-        # Few numbers: a call into PyTorch costs more than what it computes.
-        numbers = x.numpy()
-        doubt = _MARGIN * math.sqrt(numbers.dot(numbers))
-        margin = doubt * self.lengths
-        pre = torch.addmv(self.bias, self.rows, x).numpy()
-        open_ = pre > (-margin if self.least is None else self.least - margin)
-        if not open_.any():
+    def surely(self, state: Numbers) -> bool:
+        """Whether all of the features are inactive at a hidden state [D]."""
+        rows, bias = self.table
+        pre = rows.dot(state) + bias
+        doubt = _MARGIN * (self.longest * (math.sqrt(state.dot(state)) + self.away) + self.shift)
+        top = float(pre[: self.asked].max())
+        if top <= -doubt:
             return True
-        if self.sae.activation != "topk" or self.others is None:
-            return False
-        rows, bias, lengths = self.others
-        above = torch.addmv(bias, rows, x).numpy() > pre[open_].max() + doubt * (self.longest + lengths)
-        return int(np.count_nonzero(above)) >= (self.sae.k or 0)
+        # Not-a-number is below nothing and above nothing: the encoder runs.
+        return len(pre) > self.asked and int(np.count_nonzero(pre[self.asked :] > top + 2 * doubt)) >= (self.sae.k or 0)
 
     def learn(self, indices: Tensor) -> None:
         """Takes note of the latents [n] that the encoder found active."""
         if self.sae.activation == "topk":
             self.recent = [*self.recent[1 - _RECENT :], indices]
-            self.others = self._rows(torch.unique(torch.cat(self.recent)))
+            (rows, bias), longest = self._rows(torch.unique(torch.cat(self.recent)))
+            self.longest, self.shift = max(self.longest, longest), max(self.shift, float(np.abs(bias).max(initial=0.0)))
+            self.table = np.concatenate([self.own[0], rows]), np.concatenate([self.own[1], bias])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from facet_worker.arms import ArmRun
+from facet_worker.engine import Tap
 from facet_worker.engine_checks import ask, by_arm, check_requested_change, inputs_of_next_block, latents, run
 from facet_worker.errors import FacetError
 from facet_worker.torch_engine import TorchEngine
@@ -217,3 +220,35 @@ def test_tells_features_and_watched_words(demo: TorchEngine, plain: Any, shown: 
     assert any(f["index"] == clamp["feature"] and f["after"] > f["before"] for f in token["features"])
     assert len(token["watched"]) == len(out.events[0]["watch"]) == len(out.receipts["steered"]["watched"]) == 1
     assert demo.info()["model"]["grid"] == {"rows": 12, "cols": 12}
+
+
+def _keeping(kept: list[Any]) -> Callable[[str, int, torch.Tensor], None]:
+    return lambda _arm, _i, logits: kept.append(logits.numpy())
+
+
+def test_writes_the_same_where_a_token_at_rest_takes_the_short_way(
+    demo: TorchEngine, plain: Any, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks at the hook in the short way, so only logits and receipts tell; they are the usual way's to the last bit."""
+    usual, short = ArmRun.rest, [0]
+
+    def counted(arm: ArmRun, hidden: Any) -> Any:
+        given = usual(arm, hidden)
+        short[0] += given is not None
+        return given
+
+    monkeypatch.setattr(ArmRun, "rest", counted)
+    seldom = [{"feature": f, "value": 2.0, "scope": {"type": "all"}} for f in range(3, 11)]
+    often = [{"feature": strongest(demo, plain), "op": "scale", "value": 0.5, "scope": {"type": "all"}}]
+    for clamps in (seldom, often, [*seldom, *often]):
+        asked = ask(demo, clamps, controls=[], text="what do you see ?", sampling={"maxTokens": 24})
+        seen = run(demo, asked, shown[:1])
+        before = short[0]
+        logits: list[Any] = []
+        tap = Tap(on_logits=_keeping(logits))
+        events = list(demo.generate(asked, shown[:1], {}, lambda: False, tap))
+        assert (clamps is not seldom) or short[0] - before > 5
+        assert [e["id"] for e in events if e["type"] == "token"] == seen.ids["steered"]
+        np.testing.assert_array_equal(np.stack(logits), np.stack(seen.logits["steered"]))
+        receipt = next(e["receipt"] for e in events if e["type"] == "receipt")
+        assert {**receipt, "timingsMs": None} == {**seen.receipts["steered"], "timingsMs": None}
