@@ -74,7 +74,7 @@ export default async function HomePage() {
         </div>
       </section>
       <p className="-mt-4 text-sm">
-        <Link href={routes.ownImage()} className="rounded-sm text-accent underline-offset-4 hover:underline">
+        <Link href={routes.ownImage()} className="rounded-sm text-accent underline underline-offset-4">
           Look at a picture of your own
         </Link>{" "}
         <span className="text-muted">in this browser: it stays on your machine</span>

@@ -232,8 +232,18 @@ test("scrolling loads on and on; a link into the middle opens there and loads bo
   const order = await orderOf(request, dictionary.ref, 300);
   await open(page, routes.dictionary(dictionary.ref));
   await scrollUntil(page, 1_600, async () => (await shownIndices(page)).some((index) => order.indexOf(index) >= 170));
-  await expect.poll(() => param(page, "at")).not.toBeNull();
-  const at = Number(param(page, "at"));
+  // The address follows a moment behind the scrolling.
+  let at = Number.NaN;
+  await expect
+    .poll(
+      () => {
+        const before = at;
+        at = Number(param(page, "at") ?? Number.NaN);
+        return at === before;
+      },
+      { intervals: [600] },
+    )
+    .toBe(true);
   expect(order.indexOf(at)).toBeGreaterThan(100);
 
   await page.reload();

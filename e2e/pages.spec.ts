@@ -13,6 +13,7 @@ const pages: Record<string, (catalogue: Catalogue) => string> = {
   image: ({ dictionary, card }) => routes.image(card.top[0]?.image ?? "", { dictionary: dictionary.ref }),
   steer: () => routes.steer(),
   experiments: () => routes.experiments(),
+  "own picture": () => routes.ownImage(),
 };
 
 const desktop = { width: 1440, height: 900 };
