@@ -101,6 +101,19 @@ async function loadWeights(file: string, k: number): Promise<SharedWeights> {
   return { k, width, encoder: encoder.data, encoderBias: encoderBias.data, decoder: decoder.data, decoderBias: decoderBias.data };
 }
 
+/** A graph that is opened when it is first asked for; null where there is none. A failure is tried again. */
+export function openedOnce(runtime: Runtime, file: string | undefined): (() => Promise<Session>) | null {
+  if (file === undefined) return null;
+  let opening: Promise<Session> | null = null;
+  return () => {
+    opening ??= runtime.open(file).catch((cause: unknown) => {
+      opening = null;
+      throw new FacetError("engine_unavailable", "The model's gradient could not be loaded.", { fix: "Export the model again.", cause });
+    });
+    return opening;
+  };
+}
+
 export function loadEngine(
   folder: string,
   manifest: EngineManifest,
@@ -118,7 +131,15 @@ export function loadEngine(
       loadWeights(weights, dictionary.k),
     ]);
     const hook = await runtime.hook(tensors, encode);
-    const model = new CutModel(manifest, dictionary, runtime, hookWeights(tensors), hook, { vision, embed, lower, upper, encode });
+    const gradient = openedOnce(runtime, dictionary.gradient);
+    const model = new CutModel(manifest, dictionary, runtime, hookWeights(tensors), hook, {
+      vision,
+      embed,
+      lower,
+      upper,
+      encode,
+      gradient,
+    });
     return { model, codec };
   });
 }

@@ -57,5 +57,8 @@ export async function loadFromBytes({ manifest, dictionary, files, tensors }: En
     decoderBias: floats("b_dec"),
   };
   const hook = await runtime.hook(weights, encode);
-  return { codec, model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode }) };
+  return {
+    codec,
+    model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode, gradient: null }),
+  };
 }
