@@ -22,7 +22,7 @@ from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
 from facet_worker.sae import TopKSae
 from facet_worker.shared_weights import share_weights
 from facet_worker.split import Blocks, LowerPart, UpperPart, VisionPart
-from facet_worker.upper_gradient import UpperGradient
+from facet_worker.upper_gradient import UpperGradient, gradient_refusal
 
 OPSET = 18
 
@@ -121,6 +121,8 @@ def _export_decoder(part: Blocks, first: int, output: str, width: int, path: Pat
 def export_model(checkpoint: Checkpoint, layers: Sequence[int], folder: Path | None = None) -> list[Path]:
     """Write `vision.onnx`, `embed.onnx` and, for each hook, `lower.<hook>.onnx`, `upper.<hook>.onnx` and `gradient.<hook>.onnx`.
 
+    The last is left out for blocks whose backward pass is not written (`gradient_refusal`): such a model steers and does not attribute.
+
     Parameters
     ----------
     layers : the hooks' blocks
@@ -144,7 +146,9 @@ def export_model(checkpoint: Checkpoint, layers: Sequence[int], folder: Path | N
         lower, upper = folder / f"lower.{hook_name(layer)}.onnx", folder / f"upper.{hook_name(layer)}.onnx"
         _export_decoder(LowerPart(model, layer), 0, "hidden", width, lower, weights)
         _export_decoder(UpperPart(model, layer), layer + 1, "logits", width, upper, weights)
-        written += [lower, upper, export_gradient(checkpoint, layer, folder)]
+        written += [lower, upper]
+        if gradient_refusal(model) is None:
+            written.append(export_gradient(checkpoint, layer, folder))
     return written
 
 

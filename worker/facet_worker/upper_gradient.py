@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facet_worker.errors import FacetError
+from facet_worker.hooks import find_blocks
 from facet_worker.split import UpperPart
 
 
@@ -35,6 +36,15 @@ def _norm_back(module: Any, saved: _Norm, dy: Tensor) -> Tensor:
     return saved.factor * (dn - saved.normed * (dn * saved.normed).mean(-1, keepdim=True))
 
 
+def gradient_refusal(model: Any) -> str | None:
+    """Why the blocks' backward pass is not written here; None where it is."""
+    act = model.config.get_text_config().hidden_act
+    biased = any(module.bias is not None for block in find_blocks(model) for module in block.modules() if hasattr(module, "in_features"))
+    if act in ("silu", "swish") and not biased:
+        return None
+    return "The gradient is exported for Llama blocks without biases and with SiLU only."
+
+
 class UpperGradient(UpperPart):
     """hidden [B, T, D] → a metric of the logits behind it, [B], its gradient [B, T, D], and the logits at the positions read, [B, M, V].
 
@@ -43,10 +53,9 @@ class UpperGradient(UpperPart):
 
     def __init__(self, model: Any, layer: int) -> None:
         super().__init__(model, layer)
-        act = model.config.get_text_config().hidden_act
-        biased = any(module.bias is not None for block in self.blocks for module in block.modules() if hasattr(module, "in_features"))
-        if act not in ("silu", "swish") or biased:
-            raise FacetError("The gradient is exported for Llama blocks without biases and with SiLU only.", "engine_unavailable")
+        refusal = gradient_refusal(model)
+        if refusal:
+            raise FacetError(refusal, "engine_unavailable")
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(x.shape[0], x.shape[1], -1, self.head_dim).transpose(1, 2)
