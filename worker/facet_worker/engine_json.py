@@ -75,7 +75,6 @@ def engine_description(checkpoint: Checkpoint, model_id: str, name: str, diction
                 "upper": f"upper.{hook}.onnx",
                 "encode": "encode.onnx",
                 **({"gradient": gradient} if (root / gradient).is_file() else {}),
-                "gradient": f"gradient.{hook}.onnx",
             }
         )
     return {
