@@ -11,7 +11,7 @@ import {
 } from "@/lib/core/attribution";
 import type { GenerateRequest } from "@/lib/core/protocol";
 import { logSoftmax } from "@/lib/core/sampling";
-import { type ClampInput, runAll } from "./conformance-checks";
+import { type Capabilities, type ClampInput, runAll } from "./conformance-checks";
 import type { Known } from "./conformance-reports";
 
 interface Told {
@@ -21,7 +21,7 @@ interface Told {
   agreement: Extract<AttributionEvent, { type: "agreement" }>;
 }
 
-export function describeAttribution(known: () => Known): void {
+export function describeAttribution(known: () => Known, { attributes }: Capabilities): void {
   const asked = ({ dictionary, messages }: GenerateRequest, more: Partial<AttributionRequestInput>) =>
     attributionRequestSchema.parse({ dictionary, messages, answer: known().words, limit: 1_000, exact: 0, ...more });
   const attribute = (more: Partial<AttributionRequestInput> = {}, signal = new AbortController().signal) => {
@@ -45,6 +45,13 @@ export function describeAttribution(known: () => Known): void {
   };
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const timeless = ({ timingsMs: _, ...result }: AttributionResult) => result;
+
+  if (!attributes) {
+    it("says that it does not attribute", async () => {
+      await expect(attributed()).rejects.toMatchObject({ code: "engine_unavailable" });
+    });
+    return;
+  }
 
   it("shares a token's cause out among features, error and bias so that they sum to gradient · state, images and words apart", async () => {
     for (const position of [0, 4]) {

@@ -358,6 +358,6 @@ export function describeEngine(name: string, factory: Factory): void {
     const known = () => ({ subject, active, inactive, words, request, mixture });
     describeReports(known, capabilities);
     describeService(known, factory);
-    describeAttribution(known);
+    describeAttribution(known, capabilities);
   });
 }

@@ -1,4 +1,5 @@
 /** The engine at the other end of an HTTP connection: one dictionary of a Python worker. */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import { FacetError } from "@/lib/core/errors";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import { cancelled, readWhole } from "@/lib/workers/http";
@@ -56,6 +57,15 @@ export class RemoteEngine implements Engine {
     } finally {
       leave();
     }
+  }
+
+  /** Throws `engine_unavailable`: workers of this protocol do not attribute. */
+  // biome-ignore lint/correctness/useYield: it is refused before the first event
+  async *attribute(request: AttributionRequest, options: Omit<GenerateOptions, "tap">): AsyncGenerator<AttributionEvent, void, void> {
+    await this.served(request.dictionary, request.version, options.signal);
+    throw new FacetError("engine_unavailable", "This worker does not attribute answers to features.", {
+      fix: "Pick a dictionary whose model runs in this server, such as the embedded one.",
+    });
   }
 
   /** What the worker serves under the name. Throws `dictionary_not_found`, `version_mismatch`, `cancelled` or `engine_unavailable`. */
