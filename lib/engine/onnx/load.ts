@@ -7,6 +7,7 @@ import { FacetError } from "@/lib/core/errors";
 import { readTensor } from "@/lib/formats/safetensors";
 import { CutModel } from "./cut-model";
 import { type EngineDictionary, type EngineManifest, engineManifestSchema } from "./manifest";
+import { openedOnce } from "./opened-once";
 import type { Runtime, Session } from "./runtime";
 import { type NodeRuntimeOptions, nodeRuntime } from "./runtime-node";
 import { TextCodec } from "./text";
@@ -99,19 +100,6 @@ async function loadWeights(file: string, k: number): Promise<SharedWeights> {
   ]);
   const { width } = decoder;
   return { k, width, encoder: encoder.data, encoderBias: encoderBias.data, decoder: decoder.data, decoderBias: decoderBias.data };
-}
-
-/** A graph that is opened when it is first asked for; null where there is none. A failure is tried again. */
-export function openedOnce(runtime: Runtime, file: string | undefined): (() => Promise<Session>) | null {
-  if (file === undefined) return null;
-  let opening: Promise<Session> | null = null;
-  return () => {
-    opening ??= runtime.open(file).catch((cause: unknown) => {
-      opening = null;
-      throw new FacetError("engine_unavailable", "The model's gradient could not be loaded.", { fix: "Export the model again.", cause });
-    });
-    return opening;
-  };
 }
 
 export function loadEngine(
