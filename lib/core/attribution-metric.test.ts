@@ -41,9 +41,10 @@ describe("an attribution's metric", () => {
     ["invalid_request", { metric: { type: "logprob", from: 2, to: 2 } }],
     ["token_unknown", { metric: { type: "difference", baseline: 4 } }],
     ["invalid_request", { metric: { type: "difference", baseline: 3 } }],
+    ["feature_not_found", { measure: [8, 9] }],
   ] as const)("refuses what has no meaning: %s %j", (code, more) => {
     const request = asked(more as Partial<AttributionRequestInput>);
-    expect(() => checkAttribution(request, answer, 4)).toThrow(expect.objectContaining({ code }));
+    expect(() => checkAttribution(request, answer, { vocabulary: 4, numLatents: 9 })).toThrow(expect.objectContaining({ code }));
   });
 });
 

@@ -14,10 +14,19 @@ export interface Target {
 }
 
 /**
- * Refuses what cannot be without the model. `vocabulary`: number of token ids. Throws `place_unknown`, `token_unknown` and `invalid_request`.
+ * Refuses what cannot be without the model. `vocabulary`: number of token ids. Throws `place_unknown`, `token_unknown`, `feature_not_found` and
+ * `invalid_request`.
  */
-export function checkAttribution(request: AttributionRequest, answer: readonly number[], vocabulary: number): void {
-  const { metric, position } = request;
+export function checkAttribution(
+  request: AttributionRequest,
+  answer: readonly number[],
+  { vocabulary, numLatents }: { vocabulary: number; numLatents: number },
+): void {
+  const { metric, position, measure = [] } = request;
+  const absent = measure.find((feature) => feature >= numLatents);
+  if (absent !== undefined) {
+    throw new FacetError("feature_not_found", `There is no feature ${absent} to measure: the dictionary has 0 to ${numLatents - 1}.`);
+  }
   const named = metric.type === "logprob" ? [] : [metric.answer, metric.type === "difference" ? metric.baseline : undefined];
   for (const id of [...answer, ...named]) {
     if (id !== undefined && id >= vocabulary) {

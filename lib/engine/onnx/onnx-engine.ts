@@ -150,15 +150,15 @@ export class OnnxEngine implements Engine {
     const entered = performance.now();
     const ticket = this.queue.enter(options.signal);
     try {
-      const vocabulary = await first.vocabulary();
-      if (request.answer) checkAttribution(request, request.answer, vocabulary);
+      const sizes = { vocabulary: await first.vocabulary(), numLatents: this.dictionary.num_latents };
+      if (request.answer) checkAttribution(request, request.answer, sizes);
       const prepared = await this.prepare(await this.loaded(), generationOf(request), options);
       for await (const position of ticket.positions()) yield { type: "queued", position };
       const queuedMs = performance.now() - entered;
       try {
         const loaded = await this.loaded();
         const answer = request.answer ?? (await writtenBy(this.run(options, { ...prepared, loaded }, queuedMs)));
-        checkAttribution(request, answer, vocabulary);
+        checkAttribution(request, answer, sizes);
         const { prompt, pixels, images, settings } = prepared;
         const plan = (settings[0] as ArmSetting).plan;
         const input = { request, answer, prompt, pixels, images, plan, queuedMs };

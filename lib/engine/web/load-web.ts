@@ -49,7 +49,7 @@ export async function loadFromBytes({ manifest, dictionary, files, tensors }: En
   const lower = await runtime.open(dictionary.lower);
   const upper = await runtime.open(dictionary.upper);
   const encode = await runtime.open(`${dictionary.folder}/${dictionary.encode}`);
-  const _gradient = openedOnce(runtime, dictionary.gradient);
+  const gradient = openedOnce(runtime, dictionary.gradient);
   const weights = {
     k: dictionary.k,
     width: manifest.decoder.width,
@@ -61,6 +61,6 @@ export async function loadFromBytes({ manifest, dictionary, files, tensors }: En
   const hook = await runtime.hook(weights, encode);
   return {
     codec,
-    model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode, gradient: null }),
+    model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode, gradient }),
   };
 }
