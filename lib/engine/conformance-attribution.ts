@@ -103,7 +103,7 @@ export function describeAttribution(known: () => Known, { attributes }: Capabili
     const cells = rows.filter(({ position }) => result.positions[position]?.cell);
     const [{ feature, position, value, row }] = cells.sort((a, b) => Math.abs(b.value) - Math.abs(a.value)) as [(typeof cells)[number]];
     const { image, cell } = result.positions[position]?.cell ?? { image: -1, cell: -1 };
-    const scope = { type: "region", image, cells: [cell] } as const;
+    const scope = { type: "region" as const, image, cells: [cell] };
     const step = 0.05;
     const id = known().words[0] as number;
     const [more, less] = await Promise.all(
