@@ -57,20 +57,27 @@ class Contributions:
     def active(self) -> int:
         return len(self.order)
 
+    def _shares(self) -> tuple[Ints, Floats, Floats]:
+        """Of each active feature, by index: its contributions on images and at all other positions."""
+        features, _, _, values, on_image = self.entries
+        found, group = np.unique(features, return_inverse=True)
+        image, text = (np.bincount(group, np.where(on, values, 0.0), len(found)).astype(np.float64) for on in (on_image, ~on_image))
+        return found, image, text
+
     def estimates(self) -> dict[int, float]:
         """Each active feature's."""
-        features, _, _, values, _ = self.entries
-        found, group = np.unique(features, return_inverse=True)
-        return dict(zip(found.tolist(), np.bincount(group, values, len(found)).tolist(), strict=True))
+        found, image, text = self._shares()
+        return dict(zip(found.tolist(), (image + text).tolist(), strict=True))
 
     def rows(self, limit: int) -> list[dict[str, Any]]:
         """The first `limit` features' rows of the wire contract."""
-        features, positions, activations, values, on_image = self.entries
+        features, positions, activations, values, _ = self.entries
+        found, images, texts = self._shares()
         out = []
         for feature in self.order[:limit]:
             here = slice(int(np.searchsorted(features, feature)), int(np.searchsorted(features, feature, side="right")))
-            image = float(values[here][on_image[here]].sum())
-            text = float(values[here][~on_image[here]].sum())
+            place = int(np.searchsorted(found, feature))
+            image, text = float(images[place]), float(texts[place])
             at = {"positions": positions[here].tolist(), "values": values[here].tolist()}
             largest = float(activations[here].max())
             out.append({"feature": feature, "estimate": image + text, "image": image, "text": text, "activation": largest, "at": at})
