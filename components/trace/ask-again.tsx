@@ -2,11 +2,12 @@
 import { useEffect, useRef } from "react";
 import { SaveExperiment } from "@/components/experiment/save-experiment";
 import { AnswersPanel } from "@/components/steer/answers-panel";
-import { findRun, findWords, keepWords } from "@/components/steer/kept";
+import { findRun } from "@/components/steer/kept";
 import { isActive } from "@/components/steer/run-state";
 import { useRun } from "@/components/steer/use-run";
 import { Button } from "@/components/ui/button";
 import type { GenerateRequest, Intervention } from "@/lib/core/protocol";
+import { useTraceNote } from "./use-trace-note";
 
 interface AskAgainProps {
   /** Names the run, to find its answers again on this tab. */
@@ -35,12 +36,7 @@ export function AskAgain({ name, dictionary, clamps, request, uploads, savingOff
   useEffect(() => {
     if (latest.current.auto && !findRun(latest.current.name)) latest.current.ask();
   }, []);
-  // A saved run says where it was found.
-  useEffect(() => {
-    if (run.status !== "done" || !run.id || findWords(run.id).note) return;
-    const note = `Found by tracing an answer: ${window.location.href}`;
-    if (note.length < 3_000) keepWords(run.id, { title: "", note });
-  }, [run.status, run.id]);
+  useTraceNote(run);
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-2">

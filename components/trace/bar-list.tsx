@@ -15,8 +15,8 @@ interface BarListProps {
   numLatents: number;
   decimals: number;
   held: number | null;
-  /** How many of the first are being measured. */
-  measuring: number;
+  /** Features whose measurement is still to come. */
+  pending: ReadonlySet<number>;
   onHold: (feature: number | null) => void;
   onHover: (feature: number | null) => void;
   detail: (row: RankedRow) => ReactNode;
@@ -25,7 +25,7 @@ interface BarListProps {
 const page = 20;
 
 /** Features by what they contribute, with bars to both sides of zero on one scale. */
-export function BarList({ rows, grouped, numLatents, decimals, held, measuring, onHold, onHover, detail }: BarListProps) {
+export function BarList({ rows, grouped, numLatents, decimals, held, pending, onHold, onHover, detail }: BarListProps) {
   const [count, setCount] = useState(page);
   // The one that is held is in the list, however far down.
   const shownCount = Math.max(count, rows.findIndex(({ feature }) => feature === held) + 1);
@@ -52,7 +52,7 @@ export function BarList({ rows, grouped, numLatents, decimals, held, measuring, 
       scale={scale}
       decimals={decimals}
       open={held === row.feature}
-      pending={place <= measuring}
+      pending={pending.has(row.feature)}
       onToggle={() => onHold(held === row.feature ? null : row.feature)}
       onHover={onHover}
     >

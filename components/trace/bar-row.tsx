@@ -62,6 +62,8 @@ export function BarRow({ row, place, numLatents, scale, decimals, open, pending,
         onClick={onToggle}
         onPointerEnter={() => onHover(feature)}
         onPointerLeave={() => onHover(null)}
+        onFocus={() => onHover(feature)}
+        onBlur={() => onHover(null)}
         className="grid min-h-11 w-full grid-cols-[minmax(0,1fr)_4rem_4rem] items-center gap-x-2 gap-y-0 px-1 py-1 text-left text-sm hover:bg-sunken focus-visible:-outline-offset-2 @xl:grid-cols-[minmax(9rem,15rem)_minmax(5rem,1fr)_4.5rem_4.5rem]"
       >
         <span className="flex min-w-0 items-center gap-2">

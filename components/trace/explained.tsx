@@ -106,6 +106,11 @@ function Found({
     () => Object.fromEntries(leftOutKinds.map((kind) => [kind, found.rows.filter(({ kinds }) => kinds.includes(kind)).length])),
     [found.rows],
   );
+  // The engine measures the greatest of all, in its order, however the list is filtered.
+  const pending = useMemo(
+    () => new Set(found.rows.slice(0, measuring).flatMap(({ feature, measured }) => (measured === null ? [feature] : []))),
+    [found.rows, measuring],
+  );
   const lit = hovered ?? view.feature;
   const litRow = lit === null ? undefined : found.rows.find(({ feature }) => feature === lit);
   const sums = useMemo(() => sumByPosition(litRow ? [litRow] : rows, found.positions.length), [litRow, rows, found.positions.length]);
@@ -225,7 +230,7 @@ function Found({
             numLatents={dictionary.numLatents}
             decimals={decimals}
             held={view.feature}
-            measuring={measuring}
+            pending={pending}
             onHold={(feature) => look({ feature })}
             onHover={setHovered}
             detail={(one) => (

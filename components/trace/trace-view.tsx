@@ -1,7 +1,8 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { MessageCircleQuestion, Play, Square } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
+import { SaveExperiment } from "@/components/experiment/save-experiment";
 import { Banner } from "@/components/steer/banner";
 import { ChatInput } from "@/components/steer/chat-input";
 import { DictionarySelect } from "@/components/steer/dictionary-select";
@@ -26,6 +27,7 @@ import { Explained } from "./explained";
 import { MetricChoice } from "./metric-choice";
 import { TraceShare } from "./trace-share";
 import { type TraceState, useTrace } from "./use-trace";
+import { useTraceNote } from "./use-trace-note";
 
 interface TraceViewProps {
   initial: SteerLink;
@@ -58,11 +60,27 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
       encodeSteerLink({
         ...toLink(state),
         controls: ["baseline"],
-        clamps: clamps.map((clamp) => ({ ...clamp, muted: false, solo: false })),
+        // Beside the clamps under which the answer was given; one on the same feature takes its place.
+        clamps: [
+          ...toLink(state).clamps.filter(({ feature }) => !clamps.some((one) => one.feature === feature)),
+          ...clamps.map((clamp) => ({ ...clamp, muted: false, solo: false })),
+        ],
       }),
     );
   const uploaded = () =>
     state.turns.flatMap(({ images }) => images.flatMap((image) => (image.upload ? (uploads.found[image.sha256]?.dataUrl ?? []) : [])));
+  useTraceNote(run);
+  // Escape is first of what has the focus, which says so by preventing the default.
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || event.defaultPrevented || !running || document.querySelector('[role="dialog"][data-state="open"]'))
+        return;
+      event.preventDefault();
+      stop();
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [running, stop]);
   const nearly = useMemo(() => nearAnswers(tokens, view.token), [tokens, view.token]);
 
   return (
@@ -75,6 +93,7 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
           onSelect={(next) => send({ type: "dictionary", ref: next.ref, version: versionOf(next) })}
         />
         <div className="ml-auto flex items-center gap-1">
+          {answered && <SaveExperiment run={run} off={savingOff} pictures={uploaded} />}
           <TraceShare dictionary={state.dictionary} link={link} view={view} hasUpload={uploaded().length > 0} />
         </div>
       </div>
@@ -131,7 +150,12 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
         )}
       </section>
 
-      {answered && token && dictionary && (
+      {answered && token && !trace.ready && (
+        <p className="text-muted text-sm">
+          The uploaded picture of this question is not in this browser: press Change and choose it again to trace its answer.
+        </p>
+      )}
+      {answered && token && dictionary && trace.ready && (
         <Explained
           key={`${link} ${view.token} ${JSON.stringify(view.metric)}`}
           trace={trace}

@@ -1,5 +1,6 @@
 "use client";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { findRun } from "@/components/steer/kept";
 import { isActive } from "@/components/steer/run-state";
 import { findProblems, fromLink, type SteerAction, steerReducer, toLink } from "@/components/steer/state";
 import { useRun } from "@/components/steer/use-run";
@@ -108,11 +109,13 @@ export function useTrace({ initial, initialView }: TraceOptions) {
     if (opened.current || loading) return;
     opened.current = true;
     show(latest.current.link);
-    if (wanted) ask();
+    if (wanted && findRun(latest.current.link)?.status !== "done") ask();
   }, [loading, show, ask, wanted]);
 
   const running = isActive(run);
-  return { state, send, view, look, link, run, running, ask, stop, problems: tried ? problems : [], uploads, linkError, request };
+  /** Nothing is missing to send the request: `request` throws nothing. */
+  const ready = !loading && problems.length === 0;
+  return { state, send, view, look, link, run, running, ask, stop, ready, problems: tried ? problems : [], uploads, linkError, request };
 }
 
 export type TraceState = ReturnType<typeof useTrace>;
