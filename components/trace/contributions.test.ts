@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { groupByConcept, mainSources, overPicture, rank, sumByPosition, type TracePosition, type TraceRow } from "./contributions";
+import {
+  groupByConcept,
+  mainSources,
+  overPicture,
+  rank,
+  sumByPosition,
+  sumsAmong,
+  type TracePosition,
+  type TraceRow,
+} from "./contributions";
 
 const cell = (i: number): TracePosition => ({ kind: "image", text: "", cell: { image: 0, cell: i } });
 const word = (text: string): TracePosition => ({ kind: "text", text, cell: null });
@@ -73,6 +82,8 @@ describe("ranking", () => {
 it("sums over the picture and over words", () => {
   const sums = sumByPosition(rows, positions.length);
   expect([...sums]).toEqual([1, -3, 0.25, 0, 1, -1.5]);
+  expect([...sumsAmong(sums, positions, "image")]).toEqual([1, -3, 0.25, 0, 0, 0]);
+  expect([...sumsAmong(sums, positions, "text")]).toEqual([0, 0, 0, 0, 1, -1.5]);
   expect([...overPicture(sums, positions, 0, 4)]).toEqual([1, -3, 0.25, 0]);
   expect([...overPicture(sums, positions, 1, 4)]).toEqual([0, 0, 0, 0]);
 });

@@ -89,6 +89,12 @@ export function sumByPosition(rows: readonly TraceRow[], length: number): Float3
   return sums;
 }
 
+/** The sums at the positions that are looked at, zero at all others. */
+export function sumsAmong(sums: Float32Array, positions: readonly TracePosition[], where: Modality): Float32Array {
+  if (where === "all") return sums;
+  return sums.map((sum, i) => ((positions[i]?.kind === "image") === (where === "image") ? sum : 0));
+}
+
 /** What lies on one picture's cells: `rows × cols`, row-major, zero where nothing does. */
 export function overPicture(sums: Float32Array, positions: readonly TracePosition[], image: number, cells: number): Float32Array {
   const dense = new Float32Array(cells);

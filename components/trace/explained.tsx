@@ -13,7 +13,7 @@ import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { type LeftOutKind, leftOutKinds } from "@/lib/core/trace-link";
 import { BarList } from "./bar-list";
-import { greatest, rank, sumByPosition } from "./contributions";
+import { greatest, rank, sumByPosition, sumsAmong } from "./contributions";
 import { ExportMenu } from "./export-menu";
 import { decimalsFor } from "./format";
 import { MendPanel } from "./mend-panel";
@@ -113,7 +113,13 @@ function Found({
   );
   const lit = hovered ?? view.feature;
   const litRow = lit === null ? undefined : found.rows.find(({ feature }) => feature === lit);
-  const sums = useMemo(() => sumByPosition(litRow ? [litRow] : rows, found.positions.length), [litRow, rows, found.positions.length]);
+  /** Nothing is left out for what it is, so that all features can be shown, those too that were not sent one by one. */
+  const whole = !litRow && view.without.length === 0;
+  const sums = useMemo(() => {
+    const { positions } = found;
+    const all = whole ? Float32Array.from(found.sums) : sumByPosition(litRow ? [litRow] : rows, positions.length);
+    return sumsAmong(all, positions, view.where);
+  }, [whole, litRow, rows, found, view.where]);
   const pictures = useMemo(() => picturesOf(trace, dictionary), [trace, dictionary]);
   const token = tokens[place];
   const word = token?.text.trim() || "␣";
@@ -214,6 +220,7 @@ function Found({
               .
             </>
           )}
+          {view.where !== "all" && " What is measured is the whole feature's, picture and words together."}
           {error && (
             <span className="text-bad">
               {error.message} {error.fix}{" "}
@@ -276,7 +283,13 @@ function Found({
       </div>
       <aside className="flex min-w-0 flex-col gap-6 max-lg:order-first max-lg:grid max-lg:gap-4 max-lg:sm:grid-cols-2">
         <WherePanel
-          title={litRow ? `${litRow.label ?? "no explanation"} ${formatIndex(litRow.feature)}` : "All features of the list"}
+          title={
+            litRow
+              ? `${litRow.label ?? "no explanation"} ${formatIndex(litRow.feature)}`
+              : whole
+                ? "All features"
+                : "All features of the list"
+          }
           sums={sums}
           positions={found.positions}
           pictures={pictures}

@@ -48,6 +48,8 @@ export function attributionRequest(
 export interface Trace {
   rows: TraceRow[];
   positions: readonly TracePosition[];
+  /** At each position, the contributions of all features together, of those that are not among `rows` too. */
+  sums: readonly number[];
   totals: { [part in keyof AttributionResult["totals"]]: AttributionParts };
   metric: { name: string; note: string };
   /** Spearman's rank correlation of estimates and measurements; null until all are measured. */
@@ -90,6 +92,7 @@ function traceOf(
       at,
     })),
     positions: result.positions,
+    sums: result.sums,
     totals: result.totals,
     metric: metricWords(result),
     agreement: state.agreement,
