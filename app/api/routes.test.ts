@@ -185,7 +185,14 @@ describe("the API", () => {
     const document = (await (await openapi(request("/api/openapi.json"))).json()) as ReturnType<typeof openApiDocument>;
     expect(document.openapi).toBe("3.1.0");
     expect(Object.keys(document.paths as object)).toEqual(
-      expect.arrayContaining(["/api/health", "/api/features", "/api/features/{model}/{dictionary}/{index}", "/api/steer", "/api/analyse"]),
+      expect.arrayContaining([
+        "/api/health",
+        "/api/features",
+        "/api/features/{model}/{dictionary}/{index}",
+        "/api/steer",
+        "/api/attribute",
+        "/api/analyse",
+      ]),
     );
     expect(new Set(describedFeatureKeys)).toEqual(new Set(featureQueryKeys));
     expect(JSON.stringify(document).length).toBeGreaterThan(10_000);

@@ -1,5 +1,5 @@
 /** Colours of a token tinted by its activation: the picture's ramp over the page, with ink that stays readable. Pure. */
-import { heatEntry, heatRamp, rampColour, type Theme } from "@/lib/core/heat";
+import { divergingEntry, divergingRamp, heatEntry, heatRamp, type Ramp, rampColour, type Theme } from "@/lib/core/heat";
 
 /** The page's surface in each theme (globals.css), over which the tint lies. */
 const surfaces: Record<Theme, readonly [number, number, number]> = { light: [0xfb, 0xfb, 0xfa], dark: [0x13, 0x14, 0x16] };
@@ -13,7 +13,17 @@ export interface Tint {
 export function tokenTint(value: number, max: number, theme: Theme): Tint | null {
   const entry = heatEntry(value, max);
   if (!(value > 0) || entry === 0) return null;
-  const ramp = heatRamp(theme);
+  return tint(heatRamp(theme), entry, theme);
+}
+
+/** The same of a value on either side of zero: null at zero. `max` is the size at both ends of the ramp. */
+export function divergingTint(value: number, max: number, theme: Theme): Tint | null {
+  const entry = divergingEntry(value, max);
+  if (!(Math.abs(value) > 0) || entry === 127 || entry === 128) return null;
+  return tint(divergingRamp(theme), entry, theme);
+}
+
+function tint(ramp: Ramp, entry: number, theme: Theme): Tint {
   const luminance = relativeLuminance(blend(ramp, entry, surfaces[theme]));
   return { background: rampColour(ramp, entry), ink: luminance > 0.179 ? "#000" : "#fff" };
 }

@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Command } from "cmdk";
-import { Bookmark, Contrast, FlaskConical, Hash, House, Keyboard, Library, Search } from "lucide-react";
+import { Bookmark, Contrast, FlaskConical, Hash, House, Keyboard, Library, MessageCircleQuestion, Search } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { ConceptGlyph } from "@/components/search/concept";
@@ -67,6 +67,11 @@ function Palette() {
       name: "Steer: open the sandbox",
       icon: <FlaskConical />,
       run: () => go(routes.steer(here?.engine === "ready" ? { dictionary: here.ref } : {})),
+    },
+    {
+      name: "Trace: why did it say that?",
+      icon: <MessageCircleQuestion />,
+      run: () => go(routes.trace(here?.engine === "ready" ? { dictionary: here.ref } : {})),
     },
     { name: "Experiments: what was saved", icon: <Bookmark />, run: () => go(routes.experiments()) },
     {

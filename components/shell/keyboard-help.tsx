@@ -42,6 +42,14 @@ const groups: ReadonlyArray<{ title: string; keys: ReadonlyArray<readonly [keys:
     ],
   },
   {
+    title: "On a trace",
+    keys: [
+      [["Ctrl Enter", "⌘ Enter"], "Ask"],
+      [["←", "→", "Home", "End"], "Along the words of the answer"],
+      [["Enter"], "Why this word? On a feature: what can be done with it"],
+    ],
+  },
+  {
     title: "On a picture in focus",
     keys: [
       [["←", "→", "↑", "↓"], "Move over its cells"],

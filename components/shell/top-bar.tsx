@@ -1,5 +1,5 @@
 "use client";
-import { Bookmark, FlaskConical, Keyboard, Search } from "lucide-react";
+import { Bookmark, FlaskConical, Keyboard, MessageCircleQuestion, Search } from "lucide-react";
 import Link from "next/link";
 import { usePathname } from "next/navigation";
 import { cn } from "@/components/ui/cn";
@@ -17,6 +17,7 @@ export function TopBar() {
   const pathname = usePathname();
   const { ref } = useCurrentDictionary();
   const steering = pathname === routes.steer();
+  const tracing = pathname === routes.trace();
   const saved = pathname === routes.experiments() || pathname.startsWith(routes.experiment(""));
   // The home page has the search box in its middle.
   const home = pathname === routes.home();
@@ -56,6 +57,17 @@ export function TopBar() {
           >
             <FlaskConical className="size-5 sm:size-4" aria-hidden />
             <span className="max-sm:sr-only">Steer</span>
+          </Link>
+          <Link
+            href={routes.trace(ref ? { dictionary: ref } : {})}
+            aria-current={tracing ? "page" : undefined}
+            className={cn(
+              "inline-flex h-10 items-center gap-2 rounded-md px-2 font-medium text-sm hover:bg-sunken sm:px-3",
+              tracing && "bg-accent-soft text-accent hover:bg-accent-soft",
+            )}
+          >
+            <MessageCircleQuestion className="size-5 sm:size-4" aria-hidden />
+            <span className="max-sm:sr-only">Trace</span>
           </Link>
           <Link
             href={routes.experiments()}

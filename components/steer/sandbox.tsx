@@ -30,6 +30,8 @@ import { ShareMenu } from "./share-menu";
 import { activeClampCount, type SteerAction, toLink } from "./state";
 import { picturesOf } from "./turn-pictures";
 import { useSandbox } from "./use-sandbox";
+import { useWhy } from "./use-why";
+import { WhyContext } from "./why-context";
 
 interface SandboxProps {
   initial: SteerLink;
@@ -179,6 +181,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   }, []);
 
   const curve = useMemo(() => doseCurve(run), [run]);
+  const why = useWhy(run);
   const current = dictionary ? versionOf(dictionary) : null;
   const mismatch = state.version !== null && current !== null && state.version !== current;
 
@@ -320,15 +323,17 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
             data-scrolls
             className="md:sticky md:top-28 md:max-h-[calc(100dvh-8rem)] md:overflow-y-auto md:-mx-1 md:px-1 md:pt-1 md:pb-4"
           >
-            <AnswersPanel
-              run={run}
-              stale={run.status !== "idle" && run.key !== link}
-              clamps={activeClampCount(state)}
-              onRun={go}
-              blocked={blocked}
-              dictionary={state.dictionary}
-              dose={dose}
-            />
+            <WhyContext value={why}>
+              <AnswersPanel
+                run={run}
+                stale={run.status !== "idle" && run.key !== link}
+                clamps={activeClampCount(state)}
+                onRun={go}
+                blocked={blocked}
+                dictionary={state.dictionary}
+                dose={dose}
+              />
+            </WhyContext>
           </div>
         </Column>
       </div>

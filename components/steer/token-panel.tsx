@@ -1,6 +1,8 @@
 "use client";
 import { useQueries } from "@tanstack/react-query";
+import { MessageCircleQuestion } from "lucide-react";
 import Link from "next/link";
+import { useContext } from "react";
 import { cn } from "@/components/ui/cn";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { formatActivation, formatIndex, formatPercent } from "@/lib/core/format";
@@ -9,6 +11,7 @@ import { routes } from "@/lib/core/routes";
 import { armWords } from "./arm-words";
 import { type ArmRun, isSweepArm } from "./run-state";
 import { compareToken, type TokenColumn } from "./token-compare";
+import { WhyContext } from "./why-context";
 
 interface TokenPanelProps {
   own: ArmRun;
@@ -34,6 +37,7 @@ export const panelWidth = (arms: number) => 180 + 88 * arms;
 export function TokenPanel({ own, arms, place, dictionary }: TokenPanelProps) {
   const { columns, rows } = compareToken(own, arms, place);
   const features = own.tokens[place]?.features;
+  const why = useContext(WhyContext)(own.arm, place);
   return (
     <>
       <table className="num w-full">
@@ -81,6 +85,15 @@ export function TokenPanel({ own, arms, place, dictionary }: TokenPanelProps) {
       </table>
       <Prefixes columns={columns} place={place} />
       {features && dictionary && <Features features={features} dictionary={dictionary} />}
+      {why && (
+        <Link
+          href={why}
+          className="mt-3 inline-flex min-h-8 items-center gap-2 rounded-sm font-medium text-accent underline-offset-4 hover:underline"
+        >
+          <MessageCircleQuestion className="size-4" aria-hidden />
+          Why this word?
+        </Link>
+      )}
     </>
   );
 }

@@ -1,5 +1,6 @@
 /** The HTTP API described in OpenAPI 3.1, made from the same schemas that check its inputs and answers. */
 import { z } from "zod";
+import { attributionEventSchema, attributionRequestSchema } from "@/lib/core/attribution";
 import { experimentSchema, experimentSummarySchema, saveExperimentSchema } from "@/lib/core/experiment";
 import { defaultSort, queryLimits } from "@/lib/core/feature-query";
 import { analyseRequestSchema, dictionaryRefSchema, eventSchema, generateRequestSchema, sha256Schema } from "@/lib/core/protocol";
@@ -142,6 +143,14 @@ const endpoints: Endpoint[] = [
     summary: "Generate with features clamped; one event a line until done, with a receipt for each arm",
     body: generateRequestSchema,
     answer: { "application/x-ndjson": eventSchema },
+  },
+  {
+    method: "post",
+    path: "/api/attribute",
+    summary:
+      "Which features make a token of an answer what it is; one event a line until done: the estimates, then exact effects as they are measured",
+    body: attributionRequestSchema,
+    answer: { "application/x-ndjson": attributionEventSchema },
   },
   {
     method: "get",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { changedShare, type MendCandidate, type MendOptions, type MendProgress, mend, saysRight, scopeOf } from "./mend";
+import { changedShare, type MendCandidate, type MendOptions, type MendProgress, mend, partingWord, saysRight, scopeOf } from "./mend";
 import type { Intervention } from "./protocol";
 
 const image = { type: "image" } as const;
@@ -102,8 +102,15 @@ it("tells right answers from wrong ones", () => {
   expect(saysRight("yes , there is a dog .", "yes")).toBe(true);
   expect(saysRight("no , there is not", "yes")).toBe(false);
   expect(saysRight("yesterday", "yes")).toBe(false);
-  expect(saysRight("a dog at the top", "a dog")).toBe(false);
+  expect(saysRight("a dog at the top", "a dog")).toBe(true);
+  expect(saysRight("a dog", "a dog at the top")).toBe(false);
   expect(saysRight("anything", "")).toBe(false);
+});
+
+it("follows the word in which right and wrong part", () => {
+  expect(partingWord("yes .", "no")).toEqual({ word: "no", first: true });
+  expect(partingWord("a sad face at the left , a crab", "a surprised face at the left")).toEqual({ word: "surprised", first: false });
+  expect(partingWord("a cat", "a cat")).toBeNull();
 });
 
 it("acts where the contribution comes from, and counts changed answers", () => {

@@ -241,11 +241,22 @@ export const plainAnswer = (text: string) =>
     .trim()
     .replace(/[\s.!]+$/u, "");
 
-/** Whether an answer says what is right: the same words, or, where `right` is a single word, an answer that begins with it. */
+/** Whether an answer says what is right: it is the same words, or begins with them. */
 export function saysRight(answer: string, right: string): boolean {
   const [given, wanted] = [plainAnswer(answer), plainAnswer(right)];
-  if (given === wanted) return true;
-  return wanted !== "" && !wanted.includes(" ") && given.split(/[^\p{L}\p{N}'’-]+/u)[0] === wanted;
+  if (wanted === "" || !given.startsWith(wanted)) return false;
+  return !/^[\p{L}\p{N}'’-]/u.test(given.slice(wanted.length));
+}
+
+/**
+ * The word whose probability says how near an answer is to the right one: the first in which the right answer parts from the wrong one, and whether
+ * that is the answer's very first. Null where they do not part.
+ */
+export function partingWord(wrong: string, right: string): { word: string; first: boolean } | null {
+  const [said, wanted] = [plainAnswer(wrong).split(" "), plainAnswer(right).split(" ")];
+  const at = wanted.findIndex((word, i) => word !== said[i]);
+  const word = wanted[at]?.replace(/[,;:]+$/u, "");
+  return word ? { word, first: at === 0 } : null;
 }
 
 export interface PanelAnswer {

@@ -66,6 +66,8 @@ export const routes = {
     imageInfo: (sha256: string) => `/api/images/${sha256}/info`,
     /** A page of catalogue images, for pickers. */
     images: (params: Record<string, string | number | undefined> = {}) => `/api/images${query(params)}`,
+    /** Names and health of some features at once. */
+    traits: (params: Record<string, string | number | undefined>) => `/api/traits${query(params)}`,
     analyse: () => "/api/analyse",
     /** What a tab needs to run a dictionary's model by itself. */
     engine: (ref: string) => `/api/engine${query({ dictionary: ref })}`,

@@ -18,7 +18,7 @@ export type Modality = (typeof modalities)[number];
 export const leftOutKinds = ["always_on", "sink", "positional"] as const;
 export type LeftOutKind = (typeof leftOutKinds)[number];
 
-export const traceViews = ["bars", "graph"] as const;
+export const traceViews = ["bars", "graph", "mend"] as const;
 
 export interface TraceView {
   /** Place in the answer, from 0; null while none is chosen. */

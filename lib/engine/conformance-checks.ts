@@ -45,6 +45,8 @@ export interface Capabilities {
   exactLogprobs: boolean;
   /** An aborted run still ends its arms with receipts; else it throws `cancelled`, its connection being closed. */
   receiptsAfterAbort: boolean;
+  /** Which features make a token what it is; else it says that it cannot. */
+  attributes: boolean;
 }
 
 export interface Factory {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planClamps } from "@/lib/core/clamp";
 import { type GenerateRequest, type GenerateRequestInput, generateRequestSchema, type Scope } from "@/lib/core/protocol";
 import { describeReceipt } from "@/lib/core/receipt";
+import { describeAttribution } from "./conformance-attribution";
 import {
   type ClampInput,
   checkRequestedChange,
@@ -357,5 +358,6 @@ export function describeEngine(name: string, factory: Factory): void {
     const known = () => ({ subject, active, inactive, words, request, mixture });
     describeReports(known, capabilities);
     describeService(known, factory);
+    describeAttribution(known, capabilities);
   });
 }

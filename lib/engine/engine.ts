@@ -1,6 +1,7 @@
 /**
  * What every engine promises, wherever it runs: this process, another over HTTP, or the browser. conformance.ts holds it to that.
  */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import type { RgbImage } from "@/lib/core/preprocess";
 import type { AnalyseRequest, Arm, EngineEvent, GenerateRequest, ImageRef, Mode } from "@/lib/core/protocol";
 import type { SparseMap } from "@/lib/core/sparse-map";
@@ -79,4 +80,9 @@ export interface Engine {
    * one at the other end of a connection, which the abort closes. Leaving the iteration frees the engine.
    */
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<EngineEvent>;
+  /**
+   * Which features make a token of an answer what it is: the estimates of all from one pass forward and one back, then the exact effects, as they are
+   * measured. What can be refused without the model is thrown before the first event. An abort throws `cancelled`, between two passes.
+   */
+  attribute(request: AttributionRequest, options: Omit<GenerateOptions, "tap">): AsyncIterable<AttributionEvent>;
 }

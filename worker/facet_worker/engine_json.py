@@ -61,6 +61,7 @@ def engine_description(checkpoint: Checkpoint, model_id: str, name: str, diction
     described = []
     for layer, folder in sorted(dictionaries.items()):
         sae, hook = TopKSae.load(folder), hook_name(layer)
+        gradient = f"gradient.{hook}.onnx"
         described.append(
             {
                 "id": hook,
@@ -73,6 +74,7 @@ def engine_description(checkpoint: Checkpoint, model_id: str, name: str, diction
                 "lower": f"lower.{hook}.onnx",
                 "upper": f"upper.{hook}.onnx",
                 "encode": "encode.onnx",
+                **({"gradient": gradient} if (root / gradient).is_file() else {}),
             }
         )
     return {

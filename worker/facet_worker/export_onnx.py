@@ -22,6 +22,7 @@ from facet_worker.sae import WEIGHTS_FILE as SAE_FILE
 from facet_worker.sae import TopKSae
 from facet_worker.shared_weights import share_weights
 from facet_worker.split import Blocks, LowerPart, UpperPart, VisionPart
+from facet_worker.upper_gradient import UpperGradient, gradient_refusal
 
 OPSET = 18
 
@@ -118,7 +119,9 @@ def _export_decoder(part: Blocks, first: int, output: str, width: int, path: Pat
 
 
 def export_model(checkpoint: Checkpoint, layers: Sequence[int], folder: Path | None = None) -> list[Path]:
-    """Write `vision.onnx`, `embed.onnx` and, for each hook, `lower.<hook>.onnx` and `upper.<hook>.onnx`.
+    """Write `vision.onnx`, `embed.onnx` and, for each hook, `lower.<hook>.onnx`, `upper.<hook>.onnx` and `gradient.<hook>.onnx`.
+
+    The last is left out for blocks whose backward pass is not written (`gradient_refusal`): such a model steers and does not attribute.
 
     Parameters
     ----------
@@ -144,7 +147,29 @@ def export_model(checkpoint: Checkpoint, layers: Sequence[int], folder: Path | N
         _export_decoder(LowerPart(model, layer), 0, "hidden", width, lower, weights)
         _export_decoder(UpperPart(model, layer), layer + 1, "logits", width, upper, weights)
         written += [lower, upper]
+        if gradient_refusal(model) is None:
+            written.append(export_gradient(checkpoint, layer, folder))
     return written
+
+
+def export_gradient(checkpoint: Checkpoint, layer: int, folder: Path | None = None) -> Path:
+    """Write `gradient.<hook>.onnx` beside the weights: a metric of the logits behind a hook and its gradient (see `UpperGradient`).
+
+    Raises
+    ------
+    FacetError : `engine_unavailable` for blocks whose backward pass is not written, and as `export_model`.
+    """
+    folder = folder or checkpoint.folder
+    path = folder / f"gradient.{hook_name(layer)}.onnx"
+    part = UpperGradient(checkpoint.model, layer)
+    vocabulary = part.head.weight.shape[0]
+    b, t, m = Dim("batch"), Dim("length"), Dim("read")
+    _export(
+        part, (torch.randn(2, 5, checkpoint.width), torch.tensor([1, 3, 4]), torch.randn(3, vocabulary), torch.randn(3)),
+        ["hidden", "positions", "selector", "normalizer"], ["metric", "gradient", "logits"],
+        ({0: b, 1: t}, ({0: m}, {0: m}, {0: m})), path, folder / WEIGHTS_FILE,
+    )  # fmt: skip
+    return path
 
 
 def export_whole(checkpoint: Checkpoint, folder: Path) -> Path:

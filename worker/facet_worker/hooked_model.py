@@ -71,6 +71,10 @@ def _close(batch: Tensor, alone: Sequence[Tensor]) -> bool:
     return far < 0.05 * max(float(one.std()) for one in alone)
 
 
+def _watched(graph: bool) -> Any:
+    return torch.enable_grad() if graph else torch.inference_mode()
+
+
 class HookedModel:
     """Caches are passed in and out, so that several runs may take turns."""
 
@@ -89,13 +93,13 @@ class HookedModel:
         logits: Tensor = out.logits[:, -1].float()
         return logits
 
-    def prefill(self, inputs: dict[str, Any], block: nn.Module, change: Change) -> tuple[Tensor, DynamicCache]:
-        """A prompt through the model: logits [1, V] behind its last token, and its cache."""
+    def prefill(self, inputs: dict[str, Any], block: nn.Module, change: Change, graph: bool = False) -> tuple[Tensor, DynamicCache]:
+        """A prompt through the model: logits [1, V] behind its last token, and its cache; `graph` keeps what a gradient needs."""
         cache = DynamicCache(config=self.model.config.get_text_config())
         moved = {name: self._moved(value) for name, value in inputs.items()}
         # A prompt without images would leave what an earlier one set.
         self.restore(None)
-        with torch.inference_mode(), changed_output(block, change):
+        with _watched(graph), changed_output(block, change):
             return self._forward(cache, **moved), cache
 
     def _moved(self, value: Any) -> Any:
@@ -104,7 +108,12 @@ class HookedModel:
         return value.to(self.device, self.dtype) if value.is_floating_point() else value.to(self.device)
 
     def token(
-        self, ids: Sequence[int], cache: DynamicCache, changes: Mapping[nn.Module, Change], places: Sequence[Place] | None = None
+        self,
+        ids: Sequence[int],
+        cache: DynamicCache,
+        changes: Mapping[nn.Module, Change],
+        places: Sequence[Place] | None = None,
+        graph: bool = False,
     ) -> Tensor:
         """One token a row through the model: logits [B, V]; the cache grows by it.
 
@@ -124,7 +133,7 @@ class HookedModel:
             inputs["position_ids"] = positions.expand(3, -1, -1) if hasattr(self.model.model, "rope_deltas") else positions
             if bool((mask == 0).any()):
                 inputs["attention_mask"] = mask.to(self.device)
-        with torch.inference_mode(), ExitStack() as stack:
+        with _watched(graph), ExitStack() as stack:
             for block, change in changes.items():
                 stack.enter_context(changed_output(block, change))
             return self._forward(cache, **inputs)

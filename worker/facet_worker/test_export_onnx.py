@@ -75,6 +75,7 @@ def test_engine_json(exported: Checkpoint) -> None:
     described = engine_description(exported, "tiny", "Tiny", {1: folder}, exported.folder)
     assert json.loads(json.dumps(described)) == described
     assert described["dictionaries"][0]["folder"] == "../dictionaries/model.layers.1"
+    assert described["dictionaries"][0]["gradient"] == "gradient.model.layers.1.onnx"
     assert described["image"]["rows"] == 4
     assert described["tokens"]["image"] == 4
     turns = [("user", "a"), ("assistant", "b"), ("user", "where ?")]

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from facet_worker.arms import ArmRun, ArmSetting
+from facet_worker.attribution import Explained, attribute
+from facet_worker.attribution_metric import check_attribution
 from facet_worker.batch import Served
 from facet_worker.clamping import Variant
 from facet_worker.compiling import compile_blocks
@@ -233,6 +235,42 @@ class TorchEngine:
         together = Together(self.hooked)
         together.add(0, self.job(Asked(request, images, units, cancelled, tap)))
         return _alone(together)
+
+    def attribute(
+        self, request: dict[str, Any], images: Sequence[Pixels], units: Mapping[int, float], cancelled: Callable[[], bool]
+    ) -> Iterator[dict[str, Any]]:
+        """Which features make a token of an answer what it is, one event after the other; refuses at once what can be refused without the model."""
+        served = self._find(request["dictionary"], request.get("version"))
+        sae, answer, vocabulary = served.sae, request.get("answer"), int(self.hooked.model.get_output_embeddings().weight.shape[0])
+        longest = len(answer) if answer is not None else request["maxTokens"]
+        if answer is not None:
+            check_attribution(request, answer, vocabulary, sae.num_latents)
+        prompt = self.prompter.assemble(request["messages"], images, longest)
+        plan = plan_clamps(request["interventions"], prompt.layout, request["mode"], sae.num_latents, longest, units)
+        frame = {
+            "model": {"id": self.model_id, "sha256": self.sha256},
+            "dictionary": {"id": served.id, "hook": served.hook, "sha256": sae.sha256},
+            "engine": self._identity(),
+        }
+
+        def told() -> Iterator[dict[str, Any]]:
+            given = self._written(request, images, units, cancelled) if answer is None else answer
+            check_attribution(request, given, vocabulary, sae.num_latents)
+            yield from attribute(self.hooked, Explained(request, given, prompt, plan, served, self.prompter.codec, frame, cancelled))
+
+        return told()
+
+    def _written(
+        self, request: dict[str, Any], images: Sequence[Pixels], units: Mapping[int, float], cancelled: Callable[[], bool]
+    ) -> list[int]:
+        """The greedy answer under the request's clamps."""
+        kept = {name: request[name] for name in ("dictionary", "messages", "interventions", "mode")}
+        sampling = {"maxTokens": request["maxTokens"], "temperature": 0, "topP": 1, "seed": 0}
+        asked = {**kept, "sampling": sampling, "controls": [], "alternatives": 0}
+        ids = [event["id"] for event in self.generate(asked, images, units, cancelled) if event["type"] == "token"]
+        if cancelled():
+            raise FacetError("The request was cancelled.", "cancelled")
+        return ids
 
     def generate_together(self, asked: Sequence[Asked]) -> Iterator[Told]:
         """Several requests as one batch, of any prompts, clamps and dictionaries: a pass through the model writes a token of each arm of each.

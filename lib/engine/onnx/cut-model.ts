@@ -34,6 +34,15 @@ export interface Sessions {
   lower: Session;
   upper: Session;
   encode: Session;
+  /** Opened when it is first needed; null where the model was exported without. */
+  gradient: (() => Promise<Session>) | null;
+}
+
+/** What a gradient is of: Σ_m (selector[m] · logits[m] − normalizer[m] · ln Σ exp logits[m]) over the positions m; `selector` is [m, vocabulary]. */
+export interface Read {
+  positions: readonly number[];
+  selector: Float32Array;
+  normalizer: Float32Array;
 }
 
 export interface Hidden {
@@ -115,6 +124,45 @@ export class CutModel {
     const { first, last } = { first: this.dictionary.layer + 1, last: this.manifest.decoder.layers - 1 };
     const outputs = await this.runBlocks(this.sessions.upper, "hidden", hidden, batch, first, last, cache);
     return { last: lastOf(outputs, batch), cache: cacheOf(outputs, first, last) };
+  }
+
+  /** Logits of some positions of each sequence [T · width], all equally long: [vocabulary] each. */
+  async logitsAt(states: readonly Float32Array[], positions: readonly number[]): Promise<Float32Array[][]> {
+    const first = this.dictionary.layer + 1;
+    const last = this.manifest.decoder.layers - 1;
+    const outputs = await this.runBlocks(this.sessions.upper, "hidden", joined(states), states.length, first, last, null);
+    this.release(cacheOf(outputs, first, last));
+    const logits = floatsOf(outputs, "logits");
+    const vocabulary = output(outputs, "logits").dims.at(-1) as number;
+    const length = (states[0]?.length ?? 0) / this.width;
+    return states.map((_, member) =>
+      positions.map((position) => logits.slice((member * length + position) * vocabulary, (member * length + position + 1) * vocabulary)),
+    );
+  }
+
+  /** How many token ids there are. */
+  async vocabulary(): Promise<number> {
+    const [[logits]] = (await this.logitsAt([new Float32Array(this.width)], [0])) as [[Float32Array]];
+    return logits.length;
+  }
+
+  get hasGradient(): boolean {
+    return this.sessions.gradient !== null;
+  }
+
+  /** The gradient of what is read with respect to each sequence's states [T · width], all equally long. */
+  async gradient(states: readonly Float32Array[], { positions, selector, normalizer }: Read): Promise<Float32Array[]> {
+    const session = await this.sessions.gradient?.();
+    if (!session) throw new Error("The model was exported without its gradient.");
+    const size = states[0]?.length ?? 0;
+    const outputs = await session.run({
+      hidden: { data: joined(states), dims: [states.length, size / this.width, this.width] },
+      positions: { data: BigInt64Array.from(positions, BigInt), dims: [positions.length] },
+      selector: { data: selector, dims: [positions.length, selector.length / positions.length] },
+      normalizer: { data: normalizer, dims: [positions.length] },
+    });
+    const gradient = floatsOf(outputs, "gradient");
+    return states.map((_, member) => gradient.slice(member * size, (member + 1) * size));
   }
 
   /** Hidden states [N, width] → their TopK latents. */

@@ -7,6 +7,7 @@ import { FacetError } from "@/lib/core/errors";
 import { readTensor } from "@/lib/formats/safetensors";
 import { CutModel } from "./cut-model";
 import { type EngineDictionary, type EngineManifest, engineManifestSchema } from "./manifest";
+import { openedOnce } from "./opened-once";
 import type { Runtime, Session } from "./runtime";
 import { type NodeRuntimeOptions, nodeRuntime } from "./runtime-node";
 import { TextCodec } from "./text";
@@ -118,7 +119,15 @@ export function loadEngine(
       loadWeights(weights, dictionary.k),
     ]);
     const hook = await runtime.hook(tensors, encode);
-    const model = new CutModel(manifest, dictionary, runtime, hookWeights(tensors), hook, { vision, embed, lower, upper, encode });
+    const gradient = openedOnce(runtime, dictionary.gradient);
+    const model = new CutModel(manifest, dictionary, runtime, hookWeights(tensors), hook, {
+      vision,
+      embed,
+      lower,
+      upper,
+      encode,
+      gradient,
+    });
     return { model, codec };
   });
 }

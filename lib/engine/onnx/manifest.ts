@@ -32,6 +32,8 @@ export const engineDictionarySchema = z.object({
   lower: z.string(),
   upper: z.string(),
   encode: z.string(),
+  /** The upper half with its backward pass; absent from what was exported before there was one. */
+  gradient: z.string().optional(),
 });
 
 export const engineManifestSchema = z.object({

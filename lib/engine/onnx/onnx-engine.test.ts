@@ -9,7 +9,7 @@ import { OnnxEngine } from "./onnx-engine";
 import type { NodeRuntime } from "./runtime-node";
 
 describeEngine("onnx", {
-  capabilities: { tapWrites: true, exactBeside: true, exactLogprobs: true, receiptsAfterAbort: true },
+  capabilities: { tapWrites: true, exactBeside: true, exactLogprobs: true, receiptsAfterAbort: true, attributes: true },
   create,
 });
 

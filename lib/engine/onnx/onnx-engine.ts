@@ -1,13 +1,24 @@
 /** The engine over exported ONNX graphs: one model cut at one dictionary's hook. */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
+import { checkAttribution } from "@/lib/core/attribution-metric";
 import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
 import { pixelValuesInTurns } from "@/lib/core/preprocess";
-import type { AnalyseRequest, EngineEvent, GenerateRequest, ImageRef, NamedArm, WatchedWord } from "@/lib/core/protocol";
+import {
+  type AnalyseRequest,
+  type EngineEvent,
+  type GenerateRequest,
+  generateRequestSchema,
+  type ImageRef,
+  type NamedArm,
+  type WatchedWord,
+} from "@/lib/core/protocol";
 import { sweepPoints } from "@/lib/core/sweep";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import { RequestQueue, type Ticket } from "../queue";
 import { ArmRun, type ArmSetting, type ReceiptFrame } from "./arm";
+import { attributeStates } from "./attribute";
 import { type CutModel, gatherRows } from "./cut-model";
 import { groupByFeature } from "./image-features";
 import type { LoadedEngine } from "./load";
@@ -122,6 +133,36 @@ export class OnnxEngine implements Engine {
         // Whoever waited may have outlived the runtime that was there when it came.
         const current = await this.loaded();
         yield* this.run(options, { ...prepared, loaded: current }, performance.now() - entered);
+      } catch (error) {
+        throw asEngineError(error);
+      }
+    } finally {
+      ticket.leave();
+    }
+  }
+
+  async *attribute(request: AttributionRequest, options: Omit<GenerateOptions, "tap">): AsyncGenerator<AttributionEvent, void, void> {
+    this.refuseOther(request.dictionary, request.version);
+    const { model: first } = await this.loaded();
+    if (!first.hasGradient) {
+      throw new FacetError("engine_unavailable", `${this.ref} was exported without its gradient.`, { fix: "Export the model again." });
+    }
+    const entered = performance.now();
+    const ticket = this.queue.enter(options.signal);
+    try {
+      const sizes = { vocabulary: await first.vocabulary(), numLatents: this.dictionary.num_latents };
+      if (request.answer) checkAttribution(request, request.answer, sizes);
+      const prepared = await this.prepare(await this.loaded(), generationOf(request), options);
+      for await (const position of ticket.positions()) yield { type: "queued", position };
+      const queuedMs = performance.now() - entered;
+      try {
+        const loaded = await this.loaded();
+        const answer = request.answer ?? (await writtenBy(this.run(options, { ...prepared, loaded }, queuedMs)));
+        checkAttribution(request, answer, sizes);
+        const { prompt, pixels, images, settings } = prepared;
+        const plan = (settings[0] as ArmSetting).plan;
+        const input = { request, answer, prompt, pixels, images, plan, queuedMs };
+        yield* attributeStates(loaded.model, loaded.codec, input, options.signal);
       } catch (error) {
         throw asEngineError(error);
       }
@@ -254,6 +295,21 @@ async function* together(
       yield { type: "receipt", receipt: await run.receipt({ ...frame, baseline }) };
     }
   }
+}
+
+/** How an attribution's answer is, or was, written. */
+function generationOf({ dictionary, messages, interventions, mode, answer, maxTokens }: AttributionRequest): GenerateRequest {
+  const sampling = { maxTokens: answer?.length ?? maxTokens };
+  return generateRequestSchema.parse({ dictionary, messages, interventions, mode, sampling, controls: [], alternatives: 0 });
+}
+
+async function writtenBy(events: AsyncIterable<EngineEvent>): Promise<number[]> {
+  const ids: number[] = [];
+  for await (const event of events) {
+    if (event.type === "token") ids.push(event.id);
+    if (event.type === "receipt" && event.receipt.finish === "cancelled") throw new FacetError("cancelled", "The request was cancelled.");
+  }
+  return ids;
 }
 
 /** Whatever the runtime threw, as this engine's failure. */

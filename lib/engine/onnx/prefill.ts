@@ -50,7 +50,8 @@ export class Prefill {
   }
 }
 
-async function lowerOf(model: CutModel, prompt: Prompt, pixels: Float32Array[]): Promise<Hidden> {
+/** A prompt, its pictures in their places, through the lower blocks. */
+export async function lowerOf(model: CutModel, prompt: Prompt, pixels: Float32Array[]): Promise<Hidden> {
   const [embeds, grids] = [await model.embed(prompt.ids), await model.vision(pixels)];
   prompt.layout.images.forEach(({ start }, i) => {
     embeds.set(grids[i] as Float32Array, start * model.width);

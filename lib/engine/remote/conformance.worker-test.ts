@@ -28,7 +28,7 @@ async function create({ concurrency, bound }: { concurrency: number; bound: numb
 }
 
 describeEngine("remote", {
-  capabilities: { tapWrites: false, exactBeside: false, exactLogprobs: false, receiptsAfterAbort: false },
+  capabilities: { tapWrites: false, exactBeside: false, exactLogprobs: false, receiptsAfterAbort: false, attributes: true },
   create,
   destroy: async (subject) => running.get(subject)?.stop(),
 });

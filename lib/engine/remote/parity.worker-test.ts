@@ -1,6 +1,7 @@
 /** The demo's checkpoint in a real worker beside the same in this process: the same answers, the same states, the same receipts; and how a real worker ends. */
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type AttributionEffect, type AttributionResult, attributionRequestSchema } from "@/lib/core/attribution";
 import { type EngineEvent, type GenerateRequestInput, generateRequestSchema, type Receipt } from "@/lib/core/protocol";
 import { type RunningWorker, startWorker } from "@/lib/workers/start-worker";
 import { Worker } from "@/lib/workers/worker";
@@ -201,6 +202,42 @@ describe("a worker with the demo's checkpoint", { timeout: 120_000 }, () => {
     // The next has its turn at once, and nothing more is written for the one that left.
     await runAll({ ...local, engine: remote }, ask({ sampling: { maxTokens: 1 }, controls: [] }));
     expect((await written()) - before - 1).toBeLessThan(seen + 5);
+  });
+
+  it("attributes an answer to the same features by the same numbers, by autograd as by the exported gradient", async () => {
+    const explained = async (engine: Engine) => {
+      const asked = attributionRequestSchema.parse({
+        dictionary: local.dictionary,
+        messages: ask().messages,
+        position: 1,
+        interventions: clamps(),
+        metric: { type: "logprob" },
+        limit: 1_000,
+        exact: 4,
+      });
+      const effects: AttributionEffect[] = [];
+      let result: AttributionResult | null = null;
+      for await (const event of engine.attribute(asked, { signal, resolveImage, unitOf })) {
+        if (event.type === "result") result = event.result;
+        if (event.type === "measured") effects.push(...event.effects);
+      }
+      return { result: result as unknown as AttributionResult, effects };
+    };
+    const [own, theirs] = [await explained(local.engine), await explained(remote)];
+    const { engine: _, timingsMs: __, rows: wanted, sums, totals, ...rest } = own.result;
+    expect(theirs.result).toMatchObject(nearly(rest, 3) as object);
+    const estimates = new Map(theirs.result.rows.map(({ feature, estimate }) => [feature, estimate]));
+    const size = Math.abs(wanted[0]?.estimate as number);
+    for (const { feature, estimate } of wanted.slice(0, 100))
+      expect(Math.abs((estimates.get(feature) as number) - estimate)).toBeLessThan(2e-3 * size);
+    expect(Math.max(...sums.map((sum, i) => Math.abs(sum - (theirs.result.sums[i] as number))))).toBeLessThan(2e-3 * size);
+    for (const part of ["whole", "features", "error", "bias"] as const)
+      expect(Math.abs(totals[part].total - theirs.result.totals[part].total)).toBeLessThan(5e-3 * size);
+    expect(theirs.effects).toEqual(
+      own.effects.map(({ feature, estimate, effect }) => {
+        return { feature, estimate: expect.closeTo(estimate, 2), effect: expect.closeTo(effect, 2) };
+      }),
+    );
   });
 
   it("ends a run in a typed error when the worker is killed half-way, and serves again when it is back", async () => {

@@ -1,8 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import { type AttributionEvent, type AttributionRequestInput, attributionRequestSchema } from "@/lib/core/attribution";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { type EngineEvent, type GenerateRequestInput, generateRequestSchema, type Receipt } from "@/lib/core/protocol";
-import { wireAnalyseSchema, wireGenerateSchema } from "@/lib/core/worker-wire";
+import { wireAnalyseSchema, wireAttributeSchema, wireGenerateSchema } from "@/lib/core/worker-wire";
 import { sharp } from "@/lib/sharp";
 import { sendError, sendLines, startTestWorker, type TestWorker, testInfo, testServed } from "@/lib/workers/test-worker";
 import type { GenerateOptions, HookEvent, ResolvedImage } from "../engine";
@@ -343,5 +344,48 @@ describe("RemoteEngine.features", () => {
     setTimeout(() => leaving.abort(), 30);
     const stopped = engine.features(input, optionsWith({ resolveImage, signal: leaving.signal }));
     await expect(stopped).rejects.toMatchObject({ code: "cancelled" });
+  });
+});
+
+describe("RemoteEngine.attribute", () => {
+  const effect: AttributionEvent = { type: "measured", effects: [{ feature: 3, estimate: 0.5, effect: 0.25 }], done: 1, total: 1 };
+  const all: AttributionEvent[] = [
+    { type: "queued", position: 0 },
+    effect,
+    { type: "agreement", n: 1, rankCorrelation: null },
+    { type: "done" },
+  ];
+  const explain = async (engine: RemoteEngine, more: Partial<AttributionRequestInput> = {}, signal = new AbortController().signal) => {
+    const events: AttributionEvent[] = [];
+    const asked = attributionRequestSchema.parse({ dictionary: "m/d", messages: said, answer: [5, 6], ...more });
+    for await (const event of engine.attribute(asked, optionsWith({ signal, unitOf: (feature) => feature / 2 }))) events.push(event);
+    return events;
+  };
+
+  it("asks about the weights that it looked at, with its clamps' maxima, and passes the events on", async () => {
+    const { test, engine } = await start();
+    test.post = (_, response) => sendLines(response, ...all);
+    expect(await explain(engine, { interventions: [{ feature: 4 }] })).toEqual(all);
+    expect(test.seen.at(-1)?.call).toBe("POST /v1/attribute");
+    const body = wireAttributeSchema.parse(JSON.parse(test.bodies[0] as string));
+    expect(body.request).toMatchObject({ answer: [5, 6], version: testServed.dictionary.sha256.slice(0, 12) });
+    expect(body.units).toEqual({ 4: 2 });
+  });
+
+  it("throws what the worker refuses, says of one that is too old what to do, and fails typed where the answer breaks off", async () => {
+    const { test, engine } = await start();
+    test.post = (_, response) => sendError(response, 422, "place_unknown");
+    await expect(explain(engine)).rejects.toMatchObject({ code: "place_unknown", message: "Said: place_unknown." });
+    test.post = (_, response) => sendError(response, 404, "not_found");
+    await expect(explain(engine)).rejects.toMatchObject({ code: "engine_unavailable", fix: "Update the worker." });
+    test.post = (_, response) => sendLines(response, effect);
+    await expect(explain(engine)).rejects.toMatchObject({ code: "engine_failed" });
+    test.post = (_, response) => sendLines(response, { ...effect, total: "many" });
+    await expect(explain(engine)).rejects.toMatchObject({ code: "engine_failed" });
+    test.post = () => {};
+    const leaving = new AbortController();
+    setTimeout(() => leaving.abort(), 30);
+    await expect(explain(engine, {}, leaving.signal)).rejects.toMatchObject({ code: "cancelled" });
+    await expect(explain(engine, { version: "000000000000" })).rejects.toMatchObject({ code: "version_mismatch" });
   });
 });

@@ -1,4 +1,5 @@
 /** The engine at the other end of an HTTP connection: one dictionary of a Python worker. */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import { FacetError } from "@/lib/core/errors";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import { cancelled, readWhole } from "@/lib/workers/http";
@@ -6,8 +7,8 @@ import type { Served, WorkerInfo } from "@/lib/workers/info";
 import type { Worker } from "@/lib/workers/worker";
 import type { Engine, EngineInfo, GenerateOptions, ImageFeatures } from "../engine";
 import { parseFeatures } from "./features";
-import { featuresBody, generateBody, unitsFor, wireImage, withoutPictures } from "./request";
-import { readEvents } from "./stream";
+import { attributeBody, featuresBody, generateBody, unitsFor, wireImage, withoutPictures } from "./request";
+import { readAttribution, readEvents } from "./stream";
 
 const longestFeatures = 64 * 1024 * 1024;
 const versionDigits = 12;
@@ -58,6 +59,24 @@ export class RemoteEngine implements Engine {
     }
   }
 
+  /** Throws `engine_unavailable` where the worker is of a version that does not attribute. */
+  async *attribute(request: AttributionRequest, options: Omit<GenerateOptions, "tap">): AsyncGenerator<AttributionEvent, void, void> {
+    const { served, info } = await this.served(request.dictionary, request.version, options.signal);
+    const leave = this.worker.enter(info);
+    try {
+      const { messages, images } = await withoutPictures(request.messages, (image) => wireImage(image, info.limits, options));
+      const pinned = { ...request, messages, version: served.dictionary.sha256.slice(0, versionDigits) };
+      const body = attributeBody(pinned, images, options.unitOf, info.limits);
+      const answer = await this.worker.call({ path: "/v1/attribute", body, signal: options.signal }).catch(orTooOld);
+      for await (const event of readAttribution(answer.body)) {
+        if (event.type === "result") refuseOtherWeights(event.result, served);
+        yield event;
+      }
+    } finally {
+      leave();
+    }
+  }
+
   /** What the worker serves under the name. Throws `dictionary_not_found`, `version_mismatch`, `cancelled` or `engine_unavailable`. */
   private async served(ref: string, version: string | undefined, signal: AbortSignal): Promise<{ served: Served; info: WorkerInfo }> {
     if (ref !== this.ref) throw new FacetError("dictionary_not_found", `This engine serves ${this.ref}, not ${ref}.`);
@@ -74,8 +93,16 @@ export class RemoteEngine implements Engine {
   }
 }
 
+function orTooOld(error: unknown): never {
+  if (!(error instanceof FacetError) || error.code !== "not_found") throw error;
+  throw new FacetError("engine_unavailable", "This worker does not attribute answers to features.", {
+    fix: "Update the worker.",
+    cause: error,
+  });
+}
+
 function refuseOtherWeights(
-  receipt: Extract<EngineEvent, { type: "receipt" }>["receipt"],
+  receipt: Pick<Extract<EngineEvent, { type: "receipt" }>["receipt"], "model" | "dictionary">,
   { model, dictionary }: Pick<Served, "model" | "dictionary">,
 ): void {
   if (receipt.dictionary.sha256 === dictionary.sha256 && receipt.model.sha256 === model.sha256) return;

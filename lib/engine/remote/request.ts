@@ -1,9 +1,16 @@
 /** What a worker is sent with a request: the pictures' pixels and the features' maxima, which only this server can look up. */
 import type { z } from "zod";
+import type { AttributionRequest } from "@/lib/core/attribution";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
 import type { AnalyseRequest, Arm, GenerateRequest, ImageRef } from "@/lib/core/protocol";
-import { type wireAnalyseSchema, type wireGenerateSchema, type wireImageSchema, wireProtocol } from "@/lib/core/worker-wire";
+import {
+  type wireAnalyseSchema,
+  type wireAttributeSchema,
+  type wireGenerateSchema,
+  type wireImageSchema,
+  wireProtocol,
+} from "@/lib/core/worker-wire";
 import { sharp } from "@/lib/sharp";
 import type { WorkerInfo } from "@/lib/workers/info";
 import type { GenerateOptions, ResolvedImage, Tap } from "../engine";
@@ -117,6 +124,18 @@ export function generateBody(
   limits: WorkerInfo["limits"],
 ): string {
   const body: z.infer<typeof wireGenerateSchema> = { protocol: wireProtocol, request, images, units, tap: wireTap(tap) };
+  return written(body, limits);
+}
+
+/** The body of `POST /v1/attribute`. The request holds no picture any more. */
+export function attributeBody(
+  request: AttributionRequest,
+  images: WireImage[],
+  unitOf: GenerateOptions["unitOf"],
+  limits: WorkerInfo["limits"],
+): string {
+  const units = Object.fromEntries(request.interventions.map(({ feature }) => [feature, Math.max(unitOf(feature), 0)]));
+  const body: z.infer<typeof wireAttributeSchema> = { protocol: wireProtocol, request, images, units };
   return written(body, limits);
 }
 

@@ -1,5 +1,6 @@
 /** A worker's answer, line by line: every event is held against the contract before anybody sees it. */
 import { z } from "zod";
+import { type AttributionEvent, attributionEventSchema } from "@/lib/core/attribution";
 import { FacetError } from "@/lib/core/errors";
 import { armSchema, type EngineEvent, eventSchema } from "@/lib/core/protocol";
 import { brokenOff } from "@/lib/workers/http";
@@ -48,9 +49,9 @@ async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string, v
   }
 }
 
-function parse(line: string): z.infer<typeof lineSchema> {
+function parse<T>(line: string, schema: z.ZodType<T>): T {
   try {
-    return lineSchema.parse(JSON.parse(line));
+    return schema.parse(JSON.parse(line));
   } catch (cause) {
     throw misread(cause);
   }
@@ -62,7 +63,7 @@ function parse(line: string): z.infer<typeof lineSchema> {
  */
 export async function* readEvents(body: AsyncIterable<Uint8Array>, tap: Tap | undefined): AsyncGenerator<EngineEvent, void, void> {
   for await (const line of lines(body)) {
-    const event = parse(line);
+    const event = parse(line, lineSchema);
     switch (event.type) {
       case "tap_hidden": {
         const { type: _, ...pass } = event;
@@ -83,6 +84,17 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>, tap: Tap | un
       default:
         yield event;
     }
+  }
+  throw brokenOff(new Error("the answer ended without `done`"));
+}
+
+/** The events of an attribution up to `done`. Throws as `readEvents`. */
+export async function* readAttribution(body: AsyncIterable<Uint8Array>): AsyncGenerator<AttributionEvent, void, void> {
+  for await (const line of lines(body)) {
+    const event = parse(line, attributionEventSchema);
+    if (event.type === "error") throw workerError(event.error);
+    yield event;
+    if (event.type === "done") return;
   }
   throw brokenOff(new Error("the answer ended without `done`"));
 }

@@ -5,6 +5,7 @@ import { toFloat32 } from "@/lib/formats/floats";
 import { CutModel } from "../onnx/cut-model";
 import type { LoadedEngine } from "../onnx/load";
 import type { EngineDictionary, EngineManifest } from "../onnx/manifest";
+import { openedOnce } from "../onnx/opened-once";
 import type { Runtime } from "../onnx/runtime";
 import { TextCodec } from "../onnx/text";
 import { hookWeights } from "../onnx/token-hook.mjs";
@@ -22,9 +23,9 @@ export const weightsPath = (dictionary: EngineDictionary) => `${dictionary.folde
 
 /** The files that one dictionary of a model needs, by path relative to the engine's folder. */
 export function filesNeeded(dictionary: EngineDictionary): string[] {
-  const { lower, upper, folder, encode } = dictionary;
+  const { lower, upper, folder, encode, gradient } = dictionary;
   const model = ["tokenizer.json", "tokenizer_config.json", "vision.onnx", "embed.onnx", lower, upper, "model.safetensors"];
-  return [...model, `${folder}/${encode}`, weightsPath(dictionary)];
+  return [...model, ...(gradient ? [gradient] : []), `${folder}/${encode}`, weightsPath(dictionary)];
 }
 
 /** Throws `engine_unavailable` where a file is missing, `engine_out_of_memory` and `engine_failed` as the runtime does. */
@@ -48,6 +49,7 @@ export async function loadFromBytes({ manifest, dictionary, files, tensors }: En
   const lower = await runtime.open(dictionary.lower);
   const upper = await runtime.open(dictionary.upper);
   const encode = await runtime.open(`${dictionary.folder}/${dictionary.encode}`);
+  const gradient = openedOnce(runtime, dictionary.gradient);
   const weights = {
     k: dictionary.k,
     width: manifest.decoder.width,
@@ -57,5 +59,8 @@ export async function loadFromBytes({ manifest, dictionary, files, tensors }: En
     decoderBias: floats("b_dec"),
   };
   const hook = await runtime.hook(weights, encode);
-  return { codec, model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode }) };
+  return {
+    codec,
+    model: new CutModel(manifest, dictionary, runtime, hookWeights(weights), hook, { vision, embed, lower, upper, encode, gradient }),
+  };
 }

@@ -1,4 +1,5 @@
 /** The page's side of the engine in its tab: an `Engine` whose model runs in a Web Worker. One for each document. */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import type { EnginePackage, Provider } from "@/lib/core/engine-package";
 import { FacetError } from "@/lib/core/errors";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
@@ -17,7 +18,7 @@ interface Pending {
   resolve(result: Answers[keyof Answers]): void;
   reject(error: FacetError): void;
   onProgress?: (progress: LoadProgress) => void;
-  onEvent?: (event: EngineEvent) => void;
+  onEvent?: (event: EngineEvent | AttributionEvent) => void;
 }
 
 const errorOf = ({ code, message, fix }: WireError) => new FacetError(code, message, { fix });
@@ -67,21 +68,36 @@ export class TabEngine {
   }
 
   /** As `Engine.generate`; `units` has each feature's maximum over the catalogue. */
-  async *generate(
+  generate(
     request: GenerateRequest,
     units: Float32Array,
     pictures: OwnPictures,
     signal: AbortSignal,
   ): AsyncGenerator<EngineEvent, void, void> {
-    const events: EngineEvent[] = [];
+    return this.stream<EngineEvent>({ action: "generate", request, pictures, units }, signal);
+  }
+
+  /** As `Engine.attribute`; `units` as above. */
+  attribute(
+    request: AttributionRequest,
+    units: Float32Array,
+    pictures: OwnPictures,
+    signal: AbortSignal,
+  ): AsyncGenerator<AttributionEvent, void, void> {
+    return this.stream<AttributionEvent>({ action: "attribute", request, pictures, units }, signal);
+  }
+
+  private async *stream<E extends EngineEvent | AttributionEvent>(ask: Ask, signal: AbortSignal): AsyncGenerator<E, void, void> {
+    const events: E[] = [];
     let wake = () => {};
     const leaving = new AbortController();
     const leave = () => leaving.abort();
     signal.addEventListener("abort", leave);
     let outcome: { error: unknown } | "done" | null = null;
-    const run = this.ask({ action: "generate", request, pictures, units }, leaving.signal, {
+    const run = this.ask(ask, leaving.signal, {
       onEvent: (event) => {
-        events.push(event);
+        // Of the kind that was asked for: the worker answers a question's own events only.
+        events.push(event as E);
         wake();
       },
     });

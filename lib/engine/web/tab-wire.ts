@@ -1,4 +1,5 @@
 /** What the page and the engine's worker in the same tab say to each other. */
+import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import type { EnginePackage, Provider } from "@/lib/core/engine-package";
 import type { ErrorCode } from "@/lib/core/errors";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
@@ -19,6 +20,7 @@ export interface Answers {
   load: { info: EngineInfo; state: TabState };
   features: ImageFeatures;
   generate: null;
+  attribute: null;
   /** The picture as the model sees it: size × size pixels, RGB, row by row. */
   seen: { size: number; data: Uint8Array };
 }
@@ -27,6 +29,7 @@ export type Ask =
   | { action: "load"; pack: EnginePackage; provider: Provider | "auto" }
   | { action: "features"; request: AnalyseRequest; pictures: OwnPictures }
   | { action: "generate"; request: GenerateRequest; pictures: OwnPictures; units: Float32Array }
+  | { action: "attribute"; request: AttributionRequest; pictures: OwnPictures; units: Float32Array }
   | { action: "seen"; picture: Blob };
 
 /** To the worker. `id` names a question; `cancel` ends the one of that id. */
@@ -41,6 +44,6 @@ export interface WireError {
 /** From the worker. */
 export type FromWorker =
   | { id: number; progress: { loaded: number; total: number; starting: boolean } }
-  | { id: number; event: EngineEvent }
+  | { id: number; event: EngineEvent | AttributionEvent }
   | { id: number; result: Answers[keyof Answers] }
   | { id: number; error: WireError };

@@ -173,6 +173,12 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<Answer
       for await (const event of engineOf().engine.generate(ask.request, { signal, resolveImage, unitOf })) tell({ id, event });
       return null;
     }
+    case "attribute": {
+      const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
+      const unitOf = (feature: number) => ask.units[feature] ?? 0;
+      for await (const event of engineOf().engine.attribute(ask.request, { signal, resolveImage, unitOf })) tell({ id, event });
+      return null;
+    }
     case "seen": {
       const { size } = engineOf();
       return { size, data: resizeBilinear(await decodeInTab(new Uint8Array(await ask.picture.arrayBuffer())), size, size).data };

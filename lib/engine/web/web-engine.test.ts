@@ -29,6 +29,6 @@ async function create(limits: { concurrency: number; bound: number }) {
 }
 
 describeEngine("web", {
-  capabilities: { tapWrites: true, exactBeside: true, exactLogprobs: true, receiptsAfterAbort: true },
+  capabilities: { tapWrites: true, exactBeside: true, exactLogprobs: true, receiptsAfterAbort: true, attributes: true },
   create: async (limits) => ({ ...(await localSubject(limits)), engine: await create(limits) }),
 });

@@ -267,3 +267,33 @@ def test_loads_from_a_folder_by_the_stock_classes(family: tuple[str, TorchEngine
     force = {"steered": FORCED, "baseline": FORCED}
     outcomes = [run(e, ask(e, [{"feature": 5, "value": 9.0}], images=2), pictures, force=force) for e in (engine, loaded)]
     np.testing.assert_allclose(outcomes[1].logits["steered"], outcomes[0].logits["steered"], atol=1e-4)
+
+
+def test_attributes_in_the_passes_that_write_its_answers(family: tuple[str, TorchEngine]) -> None:
+    _, engine = family
+    plain = ask(engine, controls=[], alternatives=0)
+    kept = {name: plain[name] for name in ("dictionary", "messages", "interventions", "mode")}
+    counts = {"maxTokens": 4, "limit": 1000, "exact": 2, "alternatives": 2}
+    request = {
+        **kept,
+        **counts,
+        "answer": FORCED,
+        "position": 2,
+        "metric": {"type": "difference", "baseline": 5},
+        "method": {"type": "gradient"},
+    }
+    events = list(engine.attribute(request, [PICTURE], {}, lambda: False))
+    result, effects = events[0]["result"], events[1]["effects"]
+
+    def metric(clamps: Any) -> float:
+        logits = run(engine, ask(engine, clamps, controls=[]), [PICTURE], force={"steered": FORCED}).logits["steered"][2]
+        return float(logits[FORCED[2]]) - float(logits[5])
+
+    everywhere = {"scope": {"type": "all"}}
+    assert result["metric"]["value"] == pytest.approx(metric(()), abs=1e-3)
+    assert [position["kind"] for position in result["positions"][-2:]] == ["answer", "answer"]
+    for one in effects:
+        feature = one["feature"]
+        assert one["effect"] == pytest.approx(metric(()) - metric([{"feature": feature, "op": "ablate", **everywhere}]), abs=2e-3)
+        more, less = (metric([{"feature": feature, "op": "scale", "value": 1 + step, **everywhere}]) for step in (0.01, -0.01))
+        assert (more - less) / 0.02 == pytest.approx(one["estimate"], rel=0.05, abs=1e-2)

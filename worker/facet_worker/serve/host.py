@@ -147,6 +147,26 @@ class EngineHost:
                 found = event
         return found
 
+    async def attribute(
+        self, request: dict[str, Any], images: Callable[[], Sequence[Pixels]], units: Mapping[int, float]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The events of a valid `AttributionRequest`; closing it frees the engine between two passes. Throws as `generate` does."""
+        arrived = time.perf_counter()
+
+        def work(cancelled: Cancelled, _say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
+            queued = 1e3 * (time.perf_counter() - arrived)
+            attribute: Any = getattr(self.engine, "attribute", None)
+            if attribute is None:
+                raise FacetError("This worker does not attribute answers to features.", "engine_unavailable")
+            _refuse_long_text(self.engine, {**request, "sampling": {"maxTokens": len(request.get("answer") or ()) or request["maxTokens"]}})
+            for event in attribute(request, images(), units, cancelled):
+                if event["type"] == "result":
+                    event["result"]["timingsMs"]["queued"] = round(queued, 2)
+                yield event
+
+        async for event in self._in_turn("attribute", work):
+            yield event
+
     async def _in_turn(self, endpoint: str, work: Work) -> AsyncGenerator[dict[str, Any], None]:
         outcome, arrived = "ok", time.perf_counter()
         mailbox: asyncio.Queue[Any] = asyncio.Queue()

@@ -1,0 +1,54 @@
+"use client";
+import { FlaskConical, SquareArrowOutUpRight } from "lucide-react";
+import { LinkButton } from "@/components/ui/link-button";
+import type { GenerateRequest, Intervention } from "@/lib/core/protocol";
+import { routes } from "@/lib/core/routes";
+import { AskAgain } from "./ask-again";
+import type { RankedRow } from "./contributions";
+import { formatContribution } from "./format";
+
+interface RowDetailProps {
+  row: RankedRow;
+  decimals: number;
+  dictionary: string;
+  link: string;
+  request: (over?: Partial<GenerateRequest>) => GenerateRequest;
+  steerHref: (clamps: Intervention[]) => string;
+  uploads: () => string[];
+  savingOff: boolean;
+}
+
+/** Removed wherever it is active: what its contribution says would be missing. */
+export const removal = (feature: number): Intervention => ({ feature, op: "ablate", value: 0, unit: "max", scope: { type: "all" } });
+
+/** What can be done with one feature of the list. */
+export function RowDetail({ row, decimals, dictionary, link, request, steerHref, uploads, savingOff }: RowDetailProps) {
+  const { feature, image, text, measured } = row;
+  return (
+    <div className="flex flex-col gap-3 px-2 pt-1 pb-4 @xl:pl-8">
+      <p className="num text-muted text-sm">
+        {formatContribution(image, decimals)} from the picture, {formatContribution(text, decimals)} from words.
+        {measured !== null && ` Removed, it takes ${formatContribution(measured, decimals)} away.`}
+      </p>
+      <div className="flex flex-wrap gap-2">
+        <LinkButton size="sm" href={routes.feature(dictionary, feature)}>
+          <SquareArrowOutUpRight aria-hidden />
+          Open feature
+        </LinkButton>
+        <LinkButton size="sm" href={steerHref([removal(feature)])}>
+          <FlaskConical aria-hidden />
+          Add to the sandbox
+        </LinkButton>
+      </div>
+      <AskAgain
+        name={`${link} remove ${feature}`}
+        dictionary={dictionary}
+        clamps={[removal(feature)]}
+        request={request}
+        uploads={uploads}
+        savingOff={savingOff}
+        action="Remove it and ask again"
+      />
+    </div>
+  );
+}

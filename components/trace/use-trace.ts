@@ -1,0 +1,121 @@
+"use client";
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { findRun } from "@/components/steer/kept";
+import { isActive } from "@/components/steer/run-state";
+import { findProblems, fromLink, type SteerAction, steerReducer, toLink } from "@/components/steer/state";
+import { useRun } from "@/components/steer/use-run";
+import { useUploads } from "@/components/steer/use-uploads";
+import { asFacetError, type FacetError } from "@/lib/core/errors";
+import type { GenerateRequest } from "@/lib/core/protocol";
+import { decodeSteerLink, encodeSteerLink, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
+import { type TraceView, usualView } from "@/lib/core/trace-link";
+import { useTraceAddress } from "./use-trace-address";
+
+interface TraceOptions {
+  initial: SteerLink;
+  initialView: TraceView;
+}
+
+/** The page's own request: one answer, under the clamps that the link holds, if it holds any. */
+export function traceLink(link: SteerLink): SteerLink {
+  return { ...link, controls: [], sweep: null, watch: [] };
+}
+
+/** The link's own clamps with others put beside them, which take the place of those on the same feature. A sweep is of one of the others. */
+function withClamps(request: GenerateRequest, over: Partial<GenerateRequest>): GenerateRequest {
+  const { interventions: added, sweep } = over;
+  if (!added) return { ...request, ...over };
+  const own = request.interventions.filter(({ feature }) => !added.some((one) => one.feature === feature));
+  return { ...request, ...over, interventions: [...own, ...added], sweep: sweep && { ...sweep, clamp: sweep.clamp + own.length } };
+}
+
+/** The page's state: what is asked, the model's answer, what of it is looked at, and the address that holds it all. */
+export function useTrace({ initial, initialView }: TraceOptions) {
+  const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(traceLink(initial)));
+  const [view, setView] = useState(initialView);
+  const [linkError, setLinkError] = useState<FacetError | null>(null);
+  const [tried, setTried] = useState(false);
+  const { run, start, stop, show } = useRun();
+  const link = useMemo(() => encodeSteerLink(toLink(state)), [state]);
+  const uploadHashes = useMemo(
+    () => state.turns.flatMap(({ images }) => images.filter((i) => i.upload).map((i) => i.sha256)),
+    [state.turns],
+  );
+  const uploads = useUploads(uploadHashes);
+  const problems = useMemo(() => findProblems(state, (sha256) => uploads.found[sha256] !== null), [state, uploads.found]);
+  /** An upload is read from this browser's store, which takes a moment. */
+  const loading = uploadHashes.some((sha256) => uploads.found[sha256] === undefined);
+
+  const restore = useCallback(
+    (text: string, next: TraceView) => {
+      try {
+        const restored = traceLink(decodeSteerLink(text));
+        dispatch({ type: "restore", link: restored });
+        setView(next);
+        setLinkError(null);
+        show(encodeSteerLink(restored));
+      } catch (error) {
+        setLinkError(asFacetError(error));
+      }
+    },
+    [show],
+  );
+  const mark = useTraceAddress({ dictionary: state.dictionary, link, view, onRestore: restore });
+
+  const look = useCallback(
+    (patch: Partial<TraceView>) => {
+      mark();
+      setView((before) => ({ ...before, ...patch }));
+    },
+    [mark],
+  );
+  const send = useCallback(
+    (action: SteerAction) => {
+      if (action.type !== "text") mark();
+      dispatch(action);
+      // Another question has another answer: what was chosen of the one before means nothing in it.
+      setView((before) => ({ ...usualView, where: before.where, grouped: before.grouped, without: before.without }));
+    },
+    [mark],
+  );
+
+  /** The request as it stands, with other parts put in; throws where an uploaded picture is not here. */
+  const request = useCallback(
+    (over: Partial<GenerateRequest> = {}) =>
+      withClamps(
+        requestFromLink(toLink(state), (sha256) => uploads.found[sha256]?.dataUrl),
+        over,
+      ),
+    [state, uploads.found],
+  );
+
+  const latest = useRef({ link, problems, request });
+  latest.current = { link, problems, request };
+  const ask = useCallback(() => {
+    const { link, problems, request } = latest.current;
+    setTried(true);
+    if (problems.length > 0) return;
+    try {
+      void start(request({ controls: [], alternatives: 10 }), link);
+    } catch (error) {
+      setLinkError(asFacetError(error));
+    }
+  }, [start]);
+
+  // What the tab kept is outside React. An address that names a token asks for the answer that the token is in.
+  const opened = useRef(false);
+  const wanted = view.token !== null;
+  useEffect(() => {
+    if (opened.current || loading) return;
+    opened.current = true;
+    show(latest.current.link);
+    if (wanted && findRun(latest.current.link)?.status !== "done") ask();
+  }, [loading, show, ask, wanted]);
+
+  const running = isActive(run);
+  /** Nothing is missing to send the request: `request` throws nothing. */
+  const ready = !loading && problems.length === 0;
+  return { state, send, view, look, link, run, running, ask, stop, ready, problems: tried ? problems : [], uploads, linkError, request };
+}
+
+export type TraceState = ReturnType<typeof useTrace>;

@@ -1,0 +1,144 @@
+/** From a word of an answer back to its features, with the embedded model behind the page. */
+import { readFile } from "node:fs/promises";
+import type { Page } from "@playwright/test";
+import type { AttributionResult } from "../lib/core/attribution";
+import { generateRequestSchema } from "../lib/core/protocol";
+import { routes } from "../lib/core/routes";
+import { encodeSteerLink, linkFromRequest } from "../lib/core/steer-link";
+import { traceHref } from "../lib/core/trace-link";
+import { type Catalogue, drawnShare, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
+
+/** The trace of the first word about the card's picture. */
+function traced({ dictionary, card }: Catalogue, view: Parameters<typeof traceHref>[2] = { token: 0 }) {
+  const request = generateRequestSchema.parse({
+    dictionary: dictionary.ref,
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "image", image: { sha256: card.top[0]?.image } },
+          { type: "text", text: "What do you see?" },
+        ],
+      },
+    ],
+    controls: [],
+  });
+  return traceHref(dictionary.ref, encodeSteerLink(linkFromRequest(request)), view);
+}
+
+const bars = (page: Page) => page.getByRole("list", { name: "Features by contribution" }).locator("> li");
+
+async function measured(page: Page) {
+  await expect(bars(page).first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText("Estimate and measurement agree")).toBeVisible({ timeout: 60_000 });
+}
+
+test.describe.configure({ mode: "default" });
+
+test("ranks what made a word, shows where it was seen, and sums to the whole", async ({ page, catalogue }) => {
+  await open(page, traced(catalogue));
+  await measured(page);
+  // The first of the list has both numbers, and they are the largest in size.
+  const name = (await bars(page).first().getByRole("button").first().getAttribute("aria-label")) ?? "";
+  expect(name).toMatch(/^1\. .+: [+−][\d.]+ estimated, [+−]?[\d.]+ measured, from the (picture|words|picture and words)$/);
+  await expect.poll(() => drawnShare(page, "main aside canvas")).toBeGreaterThan(0);
+  await expect(page.getByRole("list", { name: "Words and what each contributes" }).getByRole("listitem")).not.toHaveCount(0);
+  // What stands above the line adds up to what stands below it, up to the rounding of each.
+  const cells = await page.getByRole("table", { name: "The parts of the whole" }).getByRole("cell").allInnerTexts();
+  const numbers = cells.map((text) => Number(text.replace("−", "-")));
+  const whole = numbers.pop() ?? Number.NaN;
+  const step = 10 ** -(cells[0]?.split(".")[1]?.length ?? 0);
+  expect(Math.abs(numbers.reduce((sum, value) => sum + value, 0) - whole)).toBeLessThanOrEqual(numbers.length * step);
+  await expectNoGraveViolations(page);
+  await expectNoSidewaysScrolling(page);
+});
+
+test("keeps all that is looked at in the address, and goes back through it", async ({ page, context, catalogue }) => {
+  await open(page, traced(catalogue));
+  await measured(page);
+  const all = await bars(page).first().getAttribute("data-feature");
+  await page.getByRole("radio", { name: "Words", exact: true }).click();
+  await expect(page).toHaveURL(/where=text/);
+  const first = await bars(page).first().getAttribute("data-feature");
+  await bars(page).first().getByRole("button").first().focus();
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(new RegExp(`feature=${first}`));
+
+  const other = await context.newPage();
+  await open(other, page.url());
+  await expect(other.locator(`[data-feature="${first}"]`).getByRole("button", { expanded: true })).toBeVisible({ timeout: 60_000 });
+  await other.close();
+
+  await page.goBack();
+  await page.goBack();
+  await expect(page).not.toHaveURL(/where=/);
+  await expect(bars(page).first()).toHaveAttribute("data-feature", all ?? "");
+});
+
+test("removes a feature and asks again in place, and writes the list to files", async ({ page, catalogue }) => {
+  await open(page, traced(catalogue));
+  await measured(page);
+  const row = bars(page).first();
+  const feature = Number(await row.getAttribute("data-feature"));
+  await row.getByRole("button").first().click();
+  await expect(row.getByRole("link", { name: "Open feature" })).toHaveAttribute("href", routes.feature(catalogue.dictionary.ref, feature));
+  await row.getByRole("button", { name: "Remove it and ask again" }).click();
+  for (const name of ["Steered", "Baseline"]) {
+    const answer = row.getByRole("region", { name: `${name} answer` });
+    await expect(answer.getByText("Receipt").first()).toBeVisible({ timeout: 60_000 });
+  }
+  const save = async (item: RegExp) => {
+    await page.getByRole("button", { name: "Export" }).click();
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: item }).click()]);
+    return readFile(await file.path(), "utf8");
+  };
+  const [head, top] = (await save(/^CSV/)).split("\r\n");
+  expect(head).toMatch(/^rank,feature,label,concept,estimated,measured,/);
+  expect(top).toMatch(new RegExp(`^1,${feature},`));
+  const { result } = JSON.parse(await save(/^JSON/)) as { result: AttributionResult };
+  expect(result.rows[0]?.feature).toBe(feature);
+});
+
+test("leads from a word in the sandbox to its trace, by key", async ({ page, catalogue }) => {
+  const { dictionary, card } = catalogue;
+  await open(page, routes.steer({ dictionary: dictionary.ref, feature: card.index, image: card.top[0]?.image }));
+  await page.getByRole("main").getByRole("button", { name: "Run", exact: true }).first().click();
+  const baseline = page.getByRole("region", { name: "Baseline answer" });
+  await expect(baseline.getByText("Receipt").first()).toBeVisible({ timeout: 60_000 });
+  const token = baseline.getByRole("toolbar").getByRole("button").first();
+  const word = (await token.textContent())?.trim() ?? "";
+  await token.focus();
+  await page
+    .getByRole("dialog", { name: /^Token/ })
+    .getByRole("link", { name: "Why this word?" })
+    .press("Enter");
+  await measured(page);
+  const chosen = page.getByRole("toolbar", { name: /^Words of the answer/ }).getByRole("button", { pressed: true });
+  await expect(chosen).toHaveText(word);
+});
+
+test.describe("on a phone", () => {
+  test.use({ viewport: { width: 390, height: 844 } });
+
+  test("draws the graph within the width", async ({ page, catalogue }) => {
+    await open(page, traced(catalogue, { token: 0, view: "graph" }));
+    const features = page.getByRole("list", { name: "Features", exact: true }).getByRole("button");
+    await expect(features.first()).toBeVisible({ timeout: 60_000 });
+    await expectNoSidewaysScrolling(page);
+    await features.first().click();
+    await expect(features.first()).toHaveAttribute("aria-pressed", "true");
+    await expect(page).toHaveURL(/feature=\d+/);
+  });
+});
+
+test("searches for clamps that bring the right answer, and can be stopped", async ({ page, catalogue }) => {
+  await open(page, traced(catalogue, { token: 0, view: "mend" }));
+  const right = page.getByRole("textbox", { name: "The right answer" });
+  await expect(right).toBeVisible({ timeout: 60_000 });
+  await page.getByRole("group", { name: "Answers that the model nearly gave" }).getByRole("button").first().click();
+  await expect(right).not.toHaveValue("");
+  await page.getByRole("button", { name: "Mend it", exact: true }).click();
+  await expect(page.getByText(/^(Trying single clamps|Counting what it costs)/)).toBeVisible({ timeout: 60_000 });
+  await page.getByRole("main").getByRole("button", { name: "Stop", exact: true }).click();
+  await expect(page.getByText("Stopped. Nothing was kept of the search.")).toBeVisible();
+});
