@@ -23,6 +23,7 @@ import { errorBodySchema } from "./fetch-json";
 import { healthSchema } from "./health";
 import { histogramsQuerySchema } from "./histograms";
 import { imagePageSchema, imagesQuerySchema } from "./images";
+import { regionPicturesQuerySchema, regionPicturesSchema } from "./region-pictures";
 
 type Json = Record<string, unknown>;
 
@@ -136,6 +137,13 @@ const endpoints: Endpoint[] = [
     summary: "Which features fire on an image, position by position",
     body: analyseRequestSchema,
     answer: json(analysisSchema),
+  },
+  {
+    method: "get",
+    path: "/api/region-pictures",
+    summary: "Pictures of the catalogue on which some features fire in a painted region, by their stored examples",
+    query: regionPicturesQuerySchema,
+    answer: json(regionPicturesSchema),
   },
   {
     method: "post",

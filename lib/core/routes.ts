@@ -39,7 +39,7 @@ export const routes = {
   /** `version`: first 12 hex digits of the dictionary's hash, for a pinned link. */
   feature: (ref: string, index: number, params: { v?: string; from?: string; image?: string; band?: string } = {}) =>
     `/d/${refPath(ref)}/${index}${query(params)}`,
-  image: (sha256: string, params: { dictionary?: string; feature?: number } = {}) => `/i/${sha256}${query(params)}`,
+  image: (sha256: string, params: { dictionary?: string; feature?: number; region?: string } = {}) => `/i/${sha256}${query(params)}`,
   /** The whole request is in `r` (see lib/core/steer-link). */
   steer: (params: Record<string, string | number | undefined> = {}) => `/steer${query(params)}`,
   /** A picture of one's own, looked at in this tab alone. */
@@ -69,6 +69,8 @@ export const routes = {
     /** Names and health of some features at once. */
     traits: (params: Record<string, string | number | undefined>) => `/api/traits${query(params)}`,
     analyse: () => "/api/analyse",
+    /** Pictures on which some features fire in a painted region. */
+    regionPictures: (params: Record<string, string | number | undefined>) => `/api/region-pictures${query(params)}`,
     /** What a tab needs to run a dictionary's model by itself. */
     engine: (ref: string) => `/api/engine${query({ dictionary: ref })}`,
     /** One of the files that it names, by its hash. */
