@@ -68,6 +68,23 @@ def test_tells_which_features_fire_on_a_picture(worker: Worker, demo: TorchEngin
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unreadable_image")
 
 
+def test_attributes_an_answer(worker: Worker, demo: TorchEngine, picture: Pixels) -> None:
+    plain = body_of(picture)
+    request = {name: plain["request"][name] for name in ("dictionary", "messages")}
+    body = {"protocol": 1, "request": {**request, "answer": [10, 11], "position": 1, "exact": 2}, "images": plain["images"], "units": {}}
+    answer = worker.client.post("/v1/attribute", json=body)
+    events = [json.loads(line) for line in answer.text.splitlines() if line.strip()]
+    own = list(demo.attribute(BodySchema("attribute").parse(body)["request"], [picture], {}, lambda: False))
+    for told in (events[0]["result"], own[0]["result"]):
+        assert 0 <= told.pop("timingsMs")["queued"] < 2_000
+    assert events == json.loads(json.dumps(own))
+    assert [event["type"] for event in events] == ["result", "measured", "agreement", "done"]
+    refused = worker.client.post("/v1/attribute", json={**body, "request": {**body["request"], "position": 2}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "place_unknown")
+    refused = worker.client.post("/v1/attribute", json={**body, "request": {**body["request"], "limit": 0}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+
+
 def test_shows_hidden_states_and_logits_to_tests(worker: Worker, demo: TorchEngine, picture: Pixels) -> None:
     words = {"steered": [10, 11], "baseline": [10, 11]}
     body = body_of(picture, [CLAMP], tap={"hidden": True, "logits": True, "force": words})
