@@ -14,7 +14,7 @@ export interface CellState {
 
 export const noCell: CellState = { cell: null, held: false };
 
-interface CellPictureProps extends Omit<HeatmapCanvasProps, "onCell" | "highlightCell" | "map" | "className"> {
+interface CellPictureProps extends Omit<HeatmapCanvasProps, "onCell" | "highlightCell" | "map" | "children" | "className"> {
   /** `rows × cols`, row-major; zeros where there is nothing to show. */
   dense: Float32Array;
   state: CellState;

@@ -1,5 +1,5 @@
 "use client";
-import { type PointerEvent, type SyntheticEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type PointerEvent, type ReactNode, type SyntheticEvent, useEffect, useMemo, useRef, useState } from "react";
 import { cn } from "@/components/ui/cn";
 import { cellAt, divergingRamp, heatRamp, interpolate, paint, type Theme } from "@/lib/core/heat";
 import { decodeMap, type EncodedSparseMap, type SparseMap, toDense } from "@/lib/core/sparse-map";
@@ -32,6 +32,8 @@ export interface HeatmapCanvasProps {
   loading?: "eager" | "lazy";
   /** Draw without waiting for idle time: for a picture that follows a control. */
   immediate?: boolean;
+  /** Laid over exactly the picture. */
+  children?: ReactNode;
   className?: string;
 }
 
@@ -55,6 +57,7 @@ export function HeatmapCanvas({
   size = 256,
   loading = "lazy",
   immediate = false,
+  children,
   className,
 }: HeatmapCanvasProps) {
   const theme = useTheme();
@@ -131,6 +134,7 @@ export function HeatmapCanvas({
             }}
           />
         )}
+        {children}
       </div>
     </div>
   );

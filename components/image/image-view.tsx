@@ -1,13 +1,15 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
-import { FlaskConical, X } from "lucide-react";
+import { Brush, FlaskConical, X } from "lucide-react";
 import Link from "next/link";
-import { parseAsInteger, useQueryStates } from "nuqs";
+import { parseAsInteger, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo, useState } from "react";
 import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
 import { ColorScale } from "@/components/heatmap/color-scale";
+import { PaintedFeatures, PaintedPicture, usePainted } from "@/components/region/painted-picture";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { useKeys } from "@/components/shell/use-keys";
+import { Button } from "@/components/ui/button";
 import { Chip } from "@/components/ui/chip";
 import { cn } from "@/components/ui/cn";
 import { EmptyState } from "@/components/ui/empty-state";
@@ -45,6 +47,8 @@ const parsers = {
   feature: parseAsInteger,
   /** Held cell, row-major. */
   cell: parseAsInteger,
+  /** A painted region, as `encodeRegion` writes it; empty while nothing is painted yet, null while nobody paints. */
+  region: parseAsString,
 };
 
 /** One picture and everything that fires on it: look at a cell and the list follows, look at a row and the heat follows. */
@@ -62,7 +66,6 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
   const heldCell = held.cell !== null && held.cell >= 0 && held.cell < rows * cols ? held.cell : null;
   const cell: CellState = heldCell !== null ? { cell: heldCell, held: true } : { cell: hovered, held: false };
   const groups = useMemo(() => groupFirings(firings, cell.cell), [firings, cell.cell]);
-  const shown = firings.find((firing) => firing.index === (looked ?? held.feature)) ?? null;
   const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
 
   const setCell = (next: CellState) => {
@@ -77,6 +80,17 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
   );
   const release = () => (held.cell === null && held.feature === null ? false : void setHeld({ cell: null, feature: null }));
   useKeys({ Escape: release });
+  const painted = usePainted({
+    dictionary: dictionary.ref,
+    sha256: info.sha256,
+    grid: dictionary.grid,
+    analysis,
+    code: held.region,
+    onCode: (region) => void setHeld({ region }),
+  });
+  const shown = (painted.on ? painted.firings : firings).find((firing) => firing.index === (looked ?? held.feature)) ?? null;
+  const alt = caption ? `Picture: ${caption}` : "Picture";
+  const pictureSize = "w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-16rem)))]";
 
   return (
     <div className="mx-auto w-full max-w-[100rem] px-4 pb-16 sm:px-6">
@@ -93,24 +107,34 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
         {/* Beside the list it stays; above the list, on a phone held upright, too. */}
         <div className="z-10 bg-surface lg:sticky lg:top-16 lg:self-start lg:pt-2 max-lg:[@media(min-height:40rem)]:sticky max-lg:[@media(min-height:40rem)]:top-14 max-lg:-mx-4 max-lg:px-4 max-lg:py-2">
           <div className="flex flex-col items-center gap-x-6 gap-y-3 sm:max-lg:flex-row lg:items-start">
-            <CellPicture
-              src={routes.api.image(info.sha256)}
-              alt={caption ? `Picture: ${caption}` : "Picture"}
-              dense={shown?.dense ?? nothing}
-              rows={rows}
-              cols={cols}
-              max={shown ? firingScale(shown) : 1}
-              state={cell}
-              onState={setCell}
-              startCell={0}
-              describeCell={(at) => cellWords(firings, at)}
-              holdHint="Enter holds one and keeps the list to it"
-              size={640}
-              loading="eager"
-              immediate
-              className="w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-16rem)))]"
-            />
-            <HeatLegend shown={shown} cell={cell.cell} />
+            {painted.on ? (
+              <PaintedPicture
+                src={routes.api.image(info.sha256)}
+                alt={alt}
+                painting={painted.painting}
+                shown={shown}
+                className={pictureSize}
+              />
+            ) : (
+              <CellPicture
+                src={routes.api.image(info.sha256)}
+                alt={alt}
+                dense={shown?.dense ?? nothing}
+                rows={rows}
+                cols={cols}
+                max={shown ? firingScale(shown) : 1}
+                state={cell}
+                onState={setCell}
+                startCell={0}
+                describeCell={(at) => cellWords(firings, at)}
+                holdHint="Enter holds one and keeps the list to it"
+                size={640}
+                loading="eager"
+                immediate
+                className={pictureSize}
+              />
+            )}
+            {!painted.on && <HeatLegend shown={shown} cell={cell.cell} />}
           </div>
         </div>
         <div className="min-w-0">
@@ -131,10 +155,26 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
                 Steer on this picture
               </LinkButton>
             )}
+            {rows * cols > 0 && (
+              <Button size="sm" aria-pressed={painted.on} onClick={() => void setHeld({ region: painted.on ? null : "", cell: null })}>
+                <Brush aria-hidden />
+                {painted.on ? "Stop painting" : "Paint a region"}
+              </Button>
+            )}
             <DictionarySwitch sha256={info.sha256} current={dictionary} dictionaries={dictionaries} />
           </div>
           <div className="mt-5 min-h-[60dvh]">
-            {failure && !analysis ? (
+            {painted.on && analysis ? (
+              <PaintedFeatures
+                painted={painted}
+                dictionary={dictionary}
+                picture={info.sha256}
+                hrefOf={hrefOf}
+                held={held.feature}
+                onHold={holdFeature}
+                onLook={setLooked}
+              />
+            ) : failure && !analysis ? (
               <ErrorState error={failure} onRetry={() => query.refetch()} />
             ) : analysis ? (
               <>

@@ -1,5 +1,6 @@
 "use client";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Brush } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
 import { ColorScale } from "@/components/heatmap/color-scale";
@@ -7,13 +8,19 @@ import { decodeAnalysis, firingScale } from "@/components/image/firing";
 import { FiringList } from "@/components/image/firing-list";
 import { failedInTab, loadInTab, useInTab } from "@/components/local-engine/in-tab";
 import { TabPanel } from "@/components/local-engine/tab-panel";
+import { PaintedPicture } from "@/components/region/painted-picture";
+import { RegionResults } from "@/components/region/region-results";
+import { useFragment } from "@/components/region/use-fragment";
+import { useRegion } from "@/components/region/use-region";
 import { useKeys } from "@/components/shell/use-keys";
+import { Button } from "@/components/ui/button";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { Segmented } from "@/components/ui/segmented";
 import { enginePackageQueryOptions, featureNamesQueryOptions } from "@/lib/api/engine";
 import { FacetError } from "@/lib/core/errors";
 import { formatActivation, formatNoun } from "@/lib/core/format";
+import { limits } from "@/lib/core/protocol";
 import type { Analysis, Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { sha256 } from "@/lib/core/sha256";
@@ -23,8 +30,8 @@ import { PictureDrop } from "./picture-drop";
 import { type Ranking, rankFirings, rankingNames, rankings, rankingWords } from "./ranking";
 import { SeenPicture } from "./seen-picture";
 
-/** Features that are listed, as on a catalogue picture's page. */
-const limit = 200;
+/** Features that are listed; more are looked for, since one that is weak over the picture may be strong in a painted region. */
+const listed = 200;
 
 interface Looked {
   picture: File;
@@ -66,7 +73,7 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
           throw thrown;
         });
         const start = performance.now();
-        const request = { dictionary: dictionary.ref, image: { sha256: hash }, limit };
+        const request = { dictionary: dictionary.ref, image: { sha256: hash }, limit: limits.analysed };
         const features = await engine.features(request, new Map([[hash, file]]), mine.signal);
         const milliseconds = performance.now() - start;
         const seen = await engine.seen(file, mine.signal);
@@ -145,9 +152,14 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
     return () => URL.revokeObjectURL(url);
   }, [picture]);
   const firings = useMemo(() => decodeAnalysis(analysis), [analysis]);
-  const groups = useMemo(() => rankFirings(firings, ranking, cell.cell), [firings, ranking, cell.cell]);
+  const groups = useMemo(() => rankFirings(firings.slice(0, listed), ranking, cell.cell), [firings, ranking, cell.cell]);
+  // After the #: not even the outline of what one painted is sent with the page's address.
+  const [region, setRegion] = useFragment("region");
+  const paints = region !== null;
+  const painting = useRegion({ rows, cols, start: region ?? "", onCode: setRegion, enabled: paints });
   const shown = firings.find(({ index }) => index === (glanced ?? held)) ?? null;
   const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
+  const pictureSize = "w-[min(100%,max(18rem,calc(100dvh-20rem)))]";
   const hrefOf = useCallback((index: number) => routes.feature(dictionary.ref, index), [dictionary.ref]);
   const release = () => {
     if (held === null && !cell.held) return false;
@@ -158,7 +170,10 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-4 lg:grid-cols-[minmax(0,1fr)_minmax(24rem,1fr)]">
       <div className="flex flex-col gap-3 lg:sticky lg:top-16 lg:self-start">
-        {src && (
+        {src && paints && (
+          <PaintedPicture src={src} alt={`Your picture ${picture.name}`} painting={painting} shown={shown} className={pictureSize} />
+        )}
+        {src && !paints && (
           <CellPicture
             src={src}
             alt={`Your picture ${picture.name}`}
@@ -174,63 +189,88 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
             size={640}
             loading="eager"
             immediate
-            className="w-[min(100%,max(18rem,calc(100dvh-20rem)))]"
+            className={pictureSize}
           />
         )}
-        <div className="flex min-h-16 flex-wrap items-start gap-4 text-sm">
-          <SeenPicture seen={seen} />
-          <div className="min-w-0 grow basis-48">
-            {shown ? (
-              <>
-                <p dir="auto" className="truncate font-medium">
-                  {shown.label ?? `Feature #${shown.index}`}
+        {!paints && (
+          <div className="flex min-h-16 flex-wrap items-start gap-4 text-sm">
+            <SeenPicture seen={seen} />
+            <div className="min-w-0 grow basis-48">
+              {shown ? (
+                <>
+                  <p dir="auto" className="truncate font-medium">
+                    {shown.label ?? `Feature #${shown.index}`}
+                  </p>
+                  <ColorScale
+                    max={firingScale(shown)}
+                    value={cell.cell === null ? shown.peak : (shown.dense[cell.cell] ?? 0)}
+                    label={cell.cell === null ? "activation (peak)" : "activation (cell)"}
+                    className="mt-1 min-w-0"
+                  />
+                </>
+              ) : (
+                <p className="text-muted">
+                  Look at a feature to see where it fires; look at a cell to see what fires there. Press either to hold it.
                 </p>
-                <ColorScale
-                  max={firingScale(shown)}
-                  value={cell.cell === null ? shown.peak : (shown.dense[cell.cell] ?? 0)}
-                  label={cell.cell === null ? "activation (peak)" : "activation (cell)"}
-                  className="mt-1 min-w-0"
-                />
-              </>
-            ) : (
-              <p className="text-muted">
-                Look at a feature to see where it fires; look at a cell to see what fires there. Press either to hold it.
-              </p>
-            )}
+              )}
+            </div>
           </div>
-        </div>
+        )}
         {held !== null && <ExamplesBeside dictionary={dictionary.ref} index={held} />}
       </div>
       <div className="min-w-0">
         <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-          <Segmented<Ranking>
-            label="Order of the features"
-            value={ranking}
-            onChange={setRanking}
-            options={rankings.map((value) => ({ value, name: rankingNames[value] }))}
-          />
+          {!paints && (
+            <Segmented<Ranking>
+              label="Order of the features"
+              value={ranking}
+              onChange={setRanking}
+              options={rankings.map((value) => ({ value, name: rankingNames[value] }))}
+            />
+          )}
+          <Button size="sm" aria-pressed={paints} onClick={() => setRegion(paints ? null : "")}>
+            <Brush aria-hidden />
+            {paints ? "Stop painting" : "Paint a region"}
+          </Button>
           <p className="num text-muted text-sm">
             {formatNoun(analysis.total, "feature")} fire{analysis.total === 1 ? "s" : ""} · found in {formatActivation(milliseconds / 1000)}{" "}
             s
           </p>
         </div>
-        <p className="mt-2 mb-3 text-muted text-sm">
-          {cell.cell === null
-            ? rankingWords[ranking]
-            : `Row ${Math.floor(cell.cell / cols) + 1}, column ${(cell.cell % cols) + 1}: by activation there.`}
-        </p>
-        {groups.length > 0 ? (
-          <FiringList
-            groups={groups}
-            numLatents={dictionary.numLatents}
-            hrefOf={hrefOf}
-            held={held}
-            onHold={setHeld}
-            discreet
-            onLook={setGlanced}
-          />
+        {paints ? (
+          <div className="mt-3">
+            <RegionResults
+              painting={painting}
+              firings={firings}
+              dictionary={dictionary}
+              hrefOf={hrefOf}
+              held={held}
+              onHold={setHeld}
+              onLook={setGlanced}
+              discreet
+            />
+          </div>
         ) : (
-          <EmptyState title="Nothing listed fires in this cell">Look at another one.</EmptyState>
+          <>
+            <p className="mt-2 mb-3 text-muted text-sm">
+              {cell.cell === null
+                ? rankingWords[ranking]
+                : `Row ${Math.floor(cell.cell / cols) + 1}, column ${(cell.cell % cols) + 1}: by activation there.`}
+            </p>
+            {groups.length > 0 ? (
+              <FiringList
+                groups={groups}
+                numLatents={dictionary.numLatents}
+                hrefOf={hrefOf}
+                held={held}
+                onHold={setHeld}
+                discreet
+                onLook={setGlanced}
+              />
+            ) : (
+              <EmptyState title="Nothing listed fires in this cell">Look at another one.</EmptyState>
+            )}
+          </>
         )}
       </div>
     </div>

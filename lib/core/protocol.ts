@@ -15,6 +15,8 @@ export const limits = {
   sweepPoints: 16,
   watchedWords: 16,
   activeFeatures: 32,
+  /** Features of one picture in an answer. */
+  analysed: 512,
   uploadBytes: 12 * 1024 * 1024,
   /** A steering request's whole body: two uploads in base64 and room for the rest. */
   requestBytes: 33 * 1024 * 1024,
@@ -310,6 +312,6 @@ export const analyseRequestSchema = z.strictObject({
   dictionary: dictionaryRefSchema,
   image: imageRefSchema,
   /** How many features to return, strongest mean first. */
-  limit: z.number().int().min(1).max(512).default(128),
+  limit: z.number().int().min(1).max(limits.analysed).default(128),
 });
 export type AnalyseRequest = z.infer<typeof analyseRequestSchema>;
