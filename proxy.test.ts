@@ -42,6 +42,7 @@ async function ask(path: string): Promise<{ status: number; words: string | null
 const everyPage = () => [
   "/",
   "/steer",
+  "/trace",
   "/x",
   `/d/${ref}`,
   `/d/${ref}/1`,
@@ -52,7 +53,15 @@ const everyPage = () => [
 
 it("leaves pages that can be shown alone", async () => {
   use(catalog.db);
-  for (const path of ["/", "/steer", "/x", `/d/${ref}`, `/d/${ref}?q=red&view=table&at=3&_rsc=1abc`, `/d/${ref}/1?from=sort%3Ddensity`]) {
+  for (const path of [
+    "/",
+    "/steer",
+    "/trace",
+    "/x",
+    `/d/${ref}`,
+    `/d/${ref}?q=red&view=table&at=3&_rsc=1abc`,
+    `/d/${ref}/1?from=sort%3Ddensity`,
+  ]) {
     expect(await ask(path), path).toEqual({ status: 200, words: null });
   }
 });

@@ -152,7 +152,7 @@ test("steering in the tab: the server's own answers, token for token, with recei
   const server = await answersOf(page);
   const steered: string[] = [];
   page.on("request", (asked) => {
-    if (asked.url().includes(routes.api.steer())) steered.push(asked.url());
+    if ([routes.api.steer(), routes.api.attribute()].some((path) => asked.url().includes(path))) steered.push(asked.url());
   });
   await page.getByRole("radio", { name: "in this tab" }).click();
   await expect(panel(page)).toContainText(/\d+ MB will be fetched/);
@@ -160,6 +160,14 @@ test("steering in the tab: the server's own answers, token for token, with recei
   await ready(page);
   await expect(page.getByText(/onnxruntime-web/).first()).toBeAttached({ timeout: 90_000 });
   expect(await answersOf(page)).toEqual(server);
+  // Why it said so is found out in the tab too.
+  const word = page.getByRole("region", { name: "Baseline answer" }).getByRole("toolbar").getByRole("button").first();
+  await word.focus();
+  await page
+    .getByRole("dialog", { name: /^Token/ })
+    .getByRole("link", { name: "Why this word?" })
+    .press("Enter");
+  await expect(page.getByRole("list", { name: "Features by contribution" }).getByRole("listitem").first()).toBeVisible({ timeout: 90_000 });
   expect(steered, "the server was not asked").toEqual([]);
 });
 
@@ -178,6 +186,7 @@ test("pages that do not use the model ship none of it", async ({ page, catalogue
     routes.feature(dictionary.ref, card.index),
     routes.image(image),
     routes.steer(),
+    routes.trace(),
   ];
   for (const url of [...pages, routes.ownImage()]) await open(page, url);
   const runtime = (text: string) => text.includes("InferenceSession") || text.includes("ort-wasm");

@@ -12,6 +12,7 @@ const pages: Record<string, (catalogue: Catalogue) => string> = {
   feature: ({ dictionary, card }) => routes.feature(dictionary.ref, card.index),
   image: ({ dictionary, card }) => routes.image(card.top[0]?.image ?? "", { dictionary: dictionary.ref }),
   steer: () => routes.steer(),
+  trace: () => routes.trace(),
   experiments: () => routes.experiments(),
   "own picture": () => routes.ownImage(),
 };

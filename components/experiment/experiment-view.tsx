@@ -4,6 +4,8 @@ import Link from "next/link";
 import { useMemo } from "react";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { AnswersPanel } from "@/components/steer/answers-panel";
+import { whyAddress } from "@/components/steer/why-address";
+import { WhyContext, type WhyHref } from "@/components/steer/why-context";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Term } from "@/components/ui/term";
@@ -51,6 +53,12 @@ export function ExperimentView({ experiment, present, grid }: ExperimentViewProp
   const replay = useReplay(request, events);
   const fork = useMemo(() => steerHref(request.dictionary, encodeSteerLink(linkFromRequest(request))), [request]);
   const notice = presentWords(experiment, present);
+  /** Asked again, the model says the same only where it and the dictionary are those that it was saved with. */
+  const traceable = present?.runnable === true && present.sha256 === hashes.dictionary.sha256;
+  const why = useMemo<WhyHref>(() => {
+    const link = linkFromRequest(request);
+    return (arm, place) => (traceable ? whyAddress(link, arm, place) : null);
+  }, [request, traceable]);
   return (
     <div className="mx-auto w-full max-w-7xl px-4 pt-4 pb-10 sm:px-6">
       <Breadcrumbs items={[{ name: "Experiments", href: routes.experiments() }, { name: experiment.id }]} />
@@ -100,13 +108,15 @@ export function ExperimentView({ experiment, present, grid }: ExperimentViewProp
           <h2 id="answers-title" className="mb-4 font-medium text-muted text-sm">
             Answers as the engine streamed them
           </h2>
-          <AnswersPanel
-            run={run}
-            stale={false}
-            clamps={request.interventions.length}
-            onRun={replay.start}
-            dictionary={request.dictionary}
-          />
+          <WhyContext value={why}>
+            <AnswersPanel
+              run={run}
+              stale={false}
+              clamps={request.interventions.length}
+              onRun={replay.start}
+              dictionary={request.dictionary}
+            />
+          </WhyContext>
         </section>
         <div className="flex min-w-0 flex-col gap-6 md:col-start-1 md:row-start-1">
           <section aria-labelledby="input-title">

@@ -1,9 +1,11 @@
 "use client";
-/** A generate request run in this tab, told as the server's stream tells it. */
+/** Requests run in this tab, told as the server's streams tell it. */
 import type { QueryClient } from "@tanstack/react-query";
 import { enginePackageQueryOptions, type FeatureNames, featureNamesQueryOptions } from "@/lib/api/engine";
+import { type AttributionEvent, type AttributionRequestInput, attributionRequestSchema } from "@/lib/core/attribution";
 import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, type GenerateRequestInput, generateRequestSchema } from "@/lib/core/protocol";
+import type { TabEngine } from "@/lib/engine/web/tab-engine";
 import { failedInTab, loadInTab } from "./in-tab";
 
 /** Each feature's maximum over the catalogue, as the server's engine is told it; 0 where it never fired. */
@@ -13,27 +15,47 @@ export function unitsOf({ items }: FeatureNames): Float32Array {
   return units;
 }
 
-/** Loads the model where it is not, then runs. Throws as the engine does; an abort ends it within a token. */
-export async function* steerInTab(
+/** The events of the dictionary's engine, which is loaded where it is not. */
+async function* inTab<E>(
   client: QueryClient,
-  input: GenerateRequestInput,
-  { signal }: { signal: AbortSignal },
-): AsyncGenerator<EngineEvent, void, void> {
-  const request = generateRequestSchema.parse(input);
+  dictionary: string,
+  signal: AbortSignal,
+  events: (engine: TabEngine, units: Float32Array) => AsyncGenerator<E, void, void>,
+): AsyncGenerator<E, void, void> {
   const [pack, names] = await Promise.all([
-    client.fetchQuery(enginePackageQueryOptions(request.dictionary)),
-    client.fetchQuery(featureNamesQueryOptions(request.dictionary)),
+    client.fetchQuery(enginePackageQueryOptions(dictionary)),
+    client.fetchQuery(featureNamesQueryOptions(dictionary)),
   ]);
   if (!pack || pack.sha256 !== names.sha256) {
-    throw new FacetError("version_mismatch", `The catalogue and the model's files hold different versions of ${request.dictionary}.`, {
+    throw new FacetError("version_mismatch", `The catalogue and the model's files hold different versions of ${dictionary}.`, {
       fix: "Import the bundle that was made with the model's files.",
     });
   }
   try {
     const engine = await loadInTab(pack);
     if (signal.aborted) throw new FacetError("cancelled", "The request was cancelled before it began.");
-    yield* engine.generate(request, unitsOf(names), new Map(), signal);
+    yield* events(engine, unitsOf(names));
   } catch (thrown) {
     throw failedInTab(thrown);
   }
+}
+
+/** Loads the model where it is not, then runs. Throws as the engine does; an abort ends it within a token. */
+export function steerInTab(
+  client: QueryClient,
+  input: GenerateRequestInput,
+  { signal }: { signal: AbortSignal },
+): AsyncGenerator<EngineEvent, void, void> {
+  const request = generateRequestSchema.parse(input);
+  return inTab(client, request.dictionary, signal, (engine, units) => engine.generate(request, units, new Map(), signal));
+}
+
+/** The same of an attribution; an abort ends it between two passes. */
+export function attributeInTab(
+  client: QueryClient,
+  input: AttributionRequestInput,
+  { signal }: { signal: AbortSignal },
+): AsyncGenerator<AttributionEvent, void, void> {
+  const request = attributionRequestSchema.parse(input);
+  return inTab(client, request.dictionary, signal, (engine, units) => engine.attribute(request, units, new Map(), signal));
 }

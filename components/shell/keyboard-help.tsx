@@ -47,6 +47,8 @@ const groups: ReadonlyArray<{ title: string; keys: ReadonlyArray<readonly [keys:
       [["Ctrl Enter", "⌘ Enter"], "Ask"],
       [["←", "→", "Home", "End"], "Along the words of the answer"],
       [["Enter"], "Why this word? On a feature: what can be done with it"],
+      [["↑", "↓", "Home", "End"], "Along the features"],
+      [["Esc"], "Stop the answer, or the search that mends it"],
     ],
   },
   {

@@ -23,12 +23,12 @@ const link: SteerLink = {
   watch: ["dog"],
 };
 
-const traced = (arm: Arm) => {
-  const address = new URL(whyAddress(link, arm, 2) ?? "", "http://localhost");
+const traced = (arm: Arm, asked = link) => {
+  const address = new URL(whyAddress(asked, arm, 2) ?? "", "http://localhost");
   expect([address.pathname, address.searchParams.get("token")]).toEqual(["/trace", "2"]);
   const { clamps, controls, sweep, watch } = decodeSteerLink(address.searchParams.get("r") ?? "");
   expect({ controls, sweep, watch }).toEqual({ controls: [], sweep: null, watch: [] });
-  return clamps.map(({ feature, value }) => [feature, value]);
+  return clamps.map(({ feature, op, value }) => (op === "set" ? [feature, value] : [feature, op, value]));
 };
 
 it("asks with the clamps under which the arm answered, and with no others", () => {
@@ -43,6 +43,19 @@ it("asks with the clamps under which the arm answered, and with no others", () =
   ]);
 });
 
+it("turns round, for the negated answer, what a clamp can turn round", () => {
+  const turned = {
+    ...link,
+    clamps: [clamp(3, { op: "scale", value: 4 }), clamp(4, { op: "add", value: 1.5 }), clamp(5, { op: "ablate", value: 0 })],
+  };
+  expect(traced("negated", turned)).toEqual([
+    [3, "scale", -2],
+    [4, "add", -1.5],
+    [5, "scale", 2],
+  ]);
+  expect(whyAddress({ ...turned, mode: "reconstruct" }, "negated", 0)).toBeNull();
+});
+
 it("gives no address for an answer that no clamps of the request made", () => {
-  for (const arm of ["random", "reconstruction", "sweep:7"] as const) expect(whyAddress(link, arm, 0)).toBeNull();
+  for (const arm of ["random", "reconstruction", "negated", "sweep:7"] as const) expect(whyAddress(link, arm, 0)).toBeNull();
 });

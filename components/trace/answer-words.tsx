@@ -46,8 +46,9 @@ export function AnswerWords({ tokens, chosen, onChoose }: AnswerWordsProps) {
               aria-label={`${word || "space"}, ${formatPercent(Math.exp(logprob))}`}
               onClick={() => onChoose(i)}
               className={cn(
-                "inline cursor-pointer rounded px-0.5 text-left underline decoration-2 decoration-transparent underline-offset-[6px] [font:inherit] hover:bg-sunken hover:decoration-faint",
-                i === chosen && "bg-accent-soft font-medium text-accent decoration-accent hover:bg-accent-soft hover:decoration-accent",
+                "inline cursor-pointer rounded px-0.5 text-left underline decoration-1 decoration-line underline-offset-[6px] [font:inherit] hover:bg-sunken hover:decoration-faint",
+                i === chosen &&
+                  "bg-accent-soft font-medium text-accent decoration-2 decoration-accent hover:bg-accent-soft hover:decoration-accent",
               )}
             >
               {word || text}

@@ -6,18 +6,14 @@ import { findRun } from "@/components/steer/kept";
 import { isActive } from "@/components/steer/run-state";
 import { useRun } from "@/components/steer/use-run";
 import { Button } from "@/components/ui/button";
-import type { GenerateRequest, Intervention } from "@/lib/core/protocol";
+import type { Intervention } from "@/lib/core/protocol";
+import { useAsking } from "./asking";
 import { useTraceNote } from "./use-trace-note";
 
 interface AskAgainProps {
-  /** Names the run, to find its answers again on this tab. */
+  /** Names the run beside the request's link, to find its answers again on this tab. */
   name: string;
-  dictionary: string;
   clamps: Intervention[];
-  request: (over: Partial<GenerateRequest>) => GenerateRequest;
-  /** Uploaded pictures of the request as data URLs, to save with it. */
-  uploads: () => string[];
-  savingOff: boolean;
   /** What is said of the button, e.g. "Remove it and ask again". */
   action: string;
   /** Asks at once where the tab has kept no answer. */
@@ -25,8 +21,10 @@ interface AskAgainProps {
 }
 
 /** Runs the request with clamps beside the plain one, in place: old and new answer with their receipts. */
-export function AskAgain({ name, dictionary, clamps, request, uploads, savingOff, action, auto = false }: AskAgainProps) {
-  const { run, start, stop, show } = useRun();
+export function AskAgain({ name: own, clamps, action, auto = false }: AskAgainProps) {
+  const { dictionary, link, request, uploads, savingOff, where } = useAsking();
+  const name = `${link} ${own}`;
+  const { run, start, stop, show } = useRun(where);
   const running = isActive(run);
   const ask = () => void start(request({ interventions: clamps, controls: ["baseline"] }), name);
   const latest = useRef({ ask, auto, name });
@@ -43,7 +41,7 @@ export function AskAgain({ name, dictionary, clamps, request, uploads, savingOff
         <Button size="sm" variant={run.status === "idle" ? "primary" : "secondary"} onClick={() => (running ? stop() : ask())}>
           {running ? "Stop" : run.status === "idle" ? action : "Ask again"}
         </Button>
-        <SaveExperiment run={run} off={savingOff} pictures={uploads} />
+        {where.current === "server" && <SaveExperiment run={run} off={savingOff} pictures={uploads} />}
       </div>
       {run.status !== "idle" && <AnswersPanel run={run} stale={false} clamps={clamps.length} onRun={ask} dictionary={dictionary} />}
     </div>

@@ -31,3 +31,21 @@ it("keeps what had come when it fails, and nothing of the one before when it sta
   expect(failed).toMatchObject({ status: "failed", error, result });
   expect(attributionReducer(failed, { type: "start" })).toEqual(noAttribution);
 });
+
+it("adds what is measured later, and holds all of it against the estimates", () => {
+  const first: AttributionEvent[] = [
+    { type: "result", result },
+    { type: "measured", effects: [1, 2, 3].map((x) => ({ feature: x, estimate: x, effect: x })), done: 3, total: 3 },
+    { type: "agreement", n: 3, rankCorrelation: 1 },
+    { type: "done" },
+  ];
+  const asked = attributionReducer(play(first), { type: "more", features: [7, 8] });
+  expect(asked).toMatchObject({ status: "done", more: [7, 8] });
+  const event: AttributionEvent = { type: "measured", effects: [{ feature: 7, estimate: 4, effect: 0 }], done: 1, total: 2 };
+  const half = attributionReducer(asked, { type: "more-event", event });
+  // Ranks 1 2 3 4 against 2 3 4 1: 1 − 6 · 12 / (4 · 15).
+  expect(half).toMatchObject({ status: "done", more: [8], agreement: { n: 4 } });
+  expect(half.agreement?.rankCorrelation).toBeCloseTo(-0.2, 9);
+  expect(attributionReducer(half, { type: "more-event", event: { type: "queued", position: 1 } })).toBe(half);
+  expect(attributionReducer(half, { type: "more-end" }).more).toEqual([]);
+});

@@ -10,6 +10,13 @@ import { formatContribution } from "./format";
 
 const percent = (share: number) => `${(100 * share).toFixed(3)}%`;
 
+/** Columns of the list: names, bars, both numbers. Narrow, the bars have a line of their own. Numbers of many decimals get more room. */
+export const columns = (decimals: number) =>
+  decimals > 3
+    ? "grid-cols-[minmax(0,1fr)_5rem_5rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(4rem,1fr)_5.5rem_5.5rem]"
+    : "grid-cols-[minmax(0,1fr)_4rem_4rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(5rem,1fr)_4.5rem_4.5rem]";
+export const barCell = "@max-xl:order-last @max-xl:col-span-3";
+
 /** A bar to one side of zero, and a mark where the measurement lies. */
 export function Bar({ value, measured = null, scale }: { value: number; measured?: number | null; scale: DivergingScale }) {
   const bar = divergingBar(value, scale);
@@ -37,6 +44,10 @@ interface BarRowProps {
   scale: DivergingScale;
   decimals: number;
   open: boolean;
+  /** Under a heading, from which its name is set in; the bars keep their place. */
+  inset: boolean;
+  /** What was measured is of more than what the bar shows, so that a mark in it would lie. */
+  part: boolean;
   /** A measurement of it is still to come. */
   pending: boolean;
   onToggle: () => void;
@@ -45,7 +56,7 @@ interface BarRowProps {
 }
 
 /** One feature of the list: its name, its bar, both numbers; pressed, what can be done with it. */
-export function BarRow({ row, place, numLatents, scale, decimals, open, pending, onToggle, onHover, children }: BarRowProps) {
+export function BarRow({ row, place, numLatents, scale, decimals, open, inset, part, pending, onToggle, onHover, children }: BarRowProps) {
   const { feature, label, concept, value, measured, image, text } = row;
   const picture = Math.abs(image) >= Math.abs(text);
   const both = Math.min(Math.abs(image), Math.abs(text)) > 0.1 * Math.max(Math.abs(image), Math.abs(text));
@@ -57,16 +68,19 @@ export function BarRow({ row, place, numLatents, scale, decimals, open, pending,
         type="button"
         aria-expanded={open}
         aria-label={`${place}. ${name}, ${formatIndex(feature)}: ${formatContribution(value, decimals)} estimated${
-          measured === null ? "" : `, ${formatContribution(measured, decimals)} measured`
+          measured === null ? "" : `, ${formatContribution(measured, decimals)} measured${part ? " of the whole feature" : ""}`
         }, from the ${from}`}
         onClick={onToggle}
         onPointerEnter={() => onHover(feature)}
         onPointerLeave={() => onHover(null)}
         onFocus={() => onHover(feature)}
         onBlur={() => onHover(null)}
-        className="grid min-h-11 w-full grid-cols-[minmax(0,1fr)_4rem_4rem] items-center gap-x-2 gap-y-0 px-1 py-1 text-left text-sm hover:bg-sunken focus-visible:-outline-offset-2 @xl:grid-cols-[minmax(9rem,15rem)_minmax(5rem,1fr)_4.5rem_4.5rem]"
+        className={cn(
+          "grid min-h-11 w-full items-center gap-x-2 gap-y-0 px-1 py-1 text-left text-sm hover:bg-sunken focus-visible:-outline-offset-2",
+          columns(decimals),
+        )}
       >
-        <span className="flex min-w-0 items-center gap-2">
+        <span className={cn("flex min-w-0 items-center gap-2", inset && "pl-4")}>
           <ChevronRight className={cn("size-4 shrink-0 text-faint transition-transform duration-100", open && "rotate-90")} aria-hidden />
           <ConceptGlyph concept={concept} />
           <span dir="auto" className={cn("min-w-0 truncate", !label && "text-muted italic")} title={name}>
@@ -78,11 +92,11 @@ export function BarRow({ row, place, numLatents, scale, decimals, open, pending,
             {(!picture || both) && <Type className="size-3.5" aria-hidden />}
           </span>
         </span>
-        <span className="max-@xl:order-last max-@xl:col-span-3">
-          <Bar value={value} measured={measured} scale={scale} />
+        <span className={barCell}>
+          <Bar value={value} measured={part ? null : measured} scale={scale} />
         </span>
         <span className={cn("num text-right", value < 0 ? "text-negative" : "text-positive")}>{formatContribution(value, decimals)}</span>
-        <span className="num text-right text-ink">
+        <span className={cn("num text-right", part ? "text-muted" : "text-ink")}>
           {measured === null ? <span className="text-faint">{pending ? "…" : "–"}</span> : formatContribution(measured, decimals)}
         </span>
       </button>

@@ -47,12 +47,14 @@ export function MetricChoice({ token, metric, onChoose }: MetricChoiceProps) {
       <Chip pressed={metric.type === "answer"} onClick={() => onChoose({ type: "answer" })}>
         whole answer
       </Chip>
-      <Term
-        className="ml-1 text-muted text-sm"
-        explain="Against a word: how much higher this token's logit is than that one's. By itself: its logit alone. Whole answer: the log-probability of every token of the answer together."
-      >
-        what is explained
-      </Term>
+      <span className="text-sm">
+        <Term
+          className="ml-1 text-muted"
+          explain="Against a word: how much higher this token's logit is than that one's. By itself: its logit alone. Whole answer: the log-probability of every token of the answer together."
+        >
+          what is explained
+        </Term>
+      </span>
     </fieldset>
   );
 }

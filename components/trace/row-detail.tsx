@@ -1,28 +1,27 @@
 "use client";
 import { FlaskConical, SquareArrowOutUpRight } from "lucide-react";
+import type { ReactNode } from "react";
 import { LinkButton } from "@/components/ui/link-button";
-import type { GenerateRequest, Intervention } from "@/lib/core/protocol";
+import type { Intervention } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
 import { AskAgain } from "./ask-again";
+import { useAsking } from "./asking";
 import type { RankedRow } from "./contributions";
 import { formatContribution } from "./format";
 
 interface RowDetailProps {
   row: RankedRow;
   decimals: number;
-  dictionary: string;
-  link: string;
-  request: (over?: Partial<GenerateRequest>) => GenerateRequest;
-  steerHref: (clamps: Intervention[]) => string;
-  uploads: () => string[];
-  savingOff: boolean;
+  /** Where the feature was seen, for windows in which nothing stands beside the list. */
+  where: ReactNode;
 }
 
 /** Removed wherever it is active: what its contribution says would be missing. */
 export const removal = (feature: number): Intervention => ({ feature, op: "ablate", value: 0, unit: "max", scope: { type: "all" } });
 
 /** What can be done with one feature of the list. */
-export function RowDetail({ row, decimals, dictionary, link, request, steerHref, uploads, savingOff }: RowDetailProps) {
+export function RowDetail({ row, decimals, where }: RowDetailProps) {
+  const { dictionary, steerHref } = useAsking();
   const { feature, image, text, measured } = row;
   return (
     <div className="flex flex-col gap-3 px-2 pt-1 pb-4 @xl:pl-8">
@@ -30,6 +29,7 @@ export function RowDetail({ row, decimals, dictionary, link, request, steerHref,
         {formatContribution(image, decimals)} from the picture, {formatContribution(text, decimals)} from words.
         {measured !== null && ` Removed, it takes ${formatContribution(measured, decimals)} away.`}
       </p>
+      <div className="lg:hidden">{where}</div>
       <div className="flex flex-wrap gap-2">
         <LinkButton size="sm" href={routes.feature(dictionary, feature)}>
           <SquareArrowOutUpRight aria-hidden />
@@ -40,15 +40,7 @@ export function RowDetail({ row, decimals, dictionary, link, request, steerHref,
           Add to the sandbox
         </LinkButton>
       </div>
-      <AskAgain
-        name={`${link} remove ${feature}`}
-        dictionary={dictionary}
-        clamps={[removal(feature)]}
-        request={request}
-        uploads={uploads}
-        savingOff={savingOff}
-        action="Remove it and ask again"
-      />
+      <AskAgain name={`remove ${feature}`} clamps={[removal(feature)]} action="Remove it and ask again" />
     </div>
   );
 }

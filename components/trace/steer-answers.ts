@@ -1,9 +1,11 @@
-/** Answers of `POST /api/steer` for a search: no drawing of tokens, only what each arm said in the end. */
-import { streamSteer } from "@/lib/api/steer";
+/** Answers of steering requests for a search: no drawing of tokens, only what each arm said in the end. */
 import { FacetError } from "@/lib/core/errors";
 import { type MendAnswer, type MendRun, type PanelAnswer, saysRight } from "@/lib/core/mend";
 import type { PanelQuestion } from "@/lib/core/mend-panel";
-import type { Arm, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
+import type { Arm, EngineEvent, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
+
+/** Runs a request on the server or in the tab, as `streamSteer` does. */
+export type SteerStream = (request: GenerateRequest, options: { signal: AbortSignal }) => AsyncGenerator<EngineEvent, void, void>;
 
 /** How long a busy engine is left alone before it is asked again, and how often. */
 const patience = { waitMs: 1_000, times: 60 };
@@ -18,12 +20,11 @@ const rest = (ms: number, signal: AbortSignal) =>
   });
 
 /** The receipts of a request, by arm. Waits for an engine that is busy; throws what else goes wrong. */
-export async function receiptsOf(request: GenerateRequest, signal: AbortSignal): Promise<Map<Arm, Receipt>> {
+export async function receiptsOf(stream: SteerStream, request: GenerateRequest, signal: AbortSignal): Promise<Map<Arm, Receipt>> {
   for (let times = 0; ; times++) {
     try {
       const receipts = new Map<Arm, Receipt>();
-      for await (const event of streamSteer(request, { signal }))
-        if (event.type === "receipt") receipts.set(event.receipt.arm, event.receipt);
+      for await (const event of stream(request, { signal })) if (event.type === "receipt") receipts.set(event.receipt.arm, event.receipt);
       return receipts;
     } catch (error) {
       if (!(error instanceof FacetError) || error.code !== "engine_busy" || times >= patience.times) throw error;
@@ -33,6 +34,7 @@ export async function receiptsOf(request: GenerateRequest, signal: AbortSignal):
 }
 
 interface MendRunOptions {
+  stream: SteerStream;
   request: (over: Partial<GenerateRequest>) => GenerateRequest;
   right: string;
   /** The word that tells how near an answer is, see `partingWord`. */
@@ -42,8 +44,8 @@ interface MendRunOptions {
 /** What is not shown need not be computed. */
 const bare = { controls: [], alternatives: 0, activeFeatures: 0 } satisfies Partial<GenerateRequest>;
 
-/** A `MendRun` over the server's engine: the strengths of one attempt are the arms of one request, which shares its prefill. */
-export function serverRun({ request, right, near }: MendRunOptions): MendRun {
+/** A `MendRun` over an engine: the strengths of one attempt are the arms of one request, which shares its prefill. */
+export function mendRun({ stream, request, right, near }: MendRunOptions): MendRun {
   let watched = near !== null;
   return async ({ fixed, swept, values }, signal) => {
     const [first = 1, ...others] = values;
@@ -52,7 +54,7 @@ export function serverRun({ request, right, near }: MendRunOptions): MendRun {
       interventions: [...fixed, { ...swept, value: first }],
       sweep: others.length ? { clamp: fixed.length, values: others } : undefined,
     };
-    const ask = () => receiptsOf(request({ ...over, watch: watched && near ? [near.word] : undefined }), signal);
+    const ask = () => receiptsOf(stream, request({ ...over, watch: watched && near ? [near.word] : undefined }), signal);
     let receipts: Map<Arm, Receipt>;
     try {
       receipts = await ask();
@@ -77,6 +79,7 @@ export interface PanelOutcome extends PanelAnswer {
 }
 
 interface PanelOptions {
+  stream: SteerStream;
   dictionary: string;
   version: string | undefined;
   questions: readonly PanelQuestion[];
@@ -86,7 +89,7 @@ interface PanelOptions {
 }
 
 /** Asks the panel under clamps; what the model answers by itself is asked once and kept. */
-export function panelOver({ dictionary, version, questions, ask, onAnswer }: PanelOptions) {
+export function panelOver({ stream, dictionary, version, questions, ask, onAnswer }: PanelOptions) {
   const before = new Map<PanelQuestion, string>();
   const concurrency = 2;
   return async (clamps: Intervention[], signal: AbortSignal): Promise<PanelOutcome[]> => {
@@ -100,6 +103,7 @@ export function panelOver({ dictionary, version, questions, ask, onAnswer }: Pan
         signal.throwIfAborted();
         const known = before.get(question);
         const receipts = await receiptsOf(
+          stream,
           {
             ...bare,
             dictionary,

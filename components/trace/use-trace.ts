@@ -1,5 +1,6 @@
 "use client";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import type { Where } from "@/components/local-engine/use-where";
 import { findRun } from "@/components/steer/kept";
 import { isActive } from "@/components/steer/run-state";
 import { findProblems, fromLink, type SteerAction, steerReducer, toLink } from "@/components/steer/state";
@@ -14,6 +15,10 @@ import { useTraceAddress } from "./use-trace-address";
 interface TraceOptions {
   initial: SteerLink;
   initialView: TraceView;
+  /** Where requests run when they are started. */
+  where: { readonly current: Where };
+  /** Whether an address that names a token may ask for its answer by itself; null while that is not known. */
+  mayAsk: boolean | null;
 }
 
 /** The page's own request: one answer, under the clamps that the link holds, if it holds any. */
@@ -30,12 +35,12 @@ function withClamps(request: GenerateRequest, over: Partial<GenerateRequest>): G
 }
 
 /** The page's state: what is asked, the model's answer, what of it is looked at, and the address that holds it all. */
-export function useTrace({ initial, initialView }: TraceOptions) {
+export function useTrace({ initial, initialView, where, mayAsk }: TraceOptions) {
   const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(traceLink(initial)));
   const [view, setView] = useState(initialView);
   const [linkError, setLinkError] = useState<FacetError | null>(null);
   const [tried, setTried] = useState(false);
-  const { run, start, stop, show } = useRun();
+  const { run, start, stop, show } = useRun(where);
   const link = useMemo(() => encodeSteerLink(toLink(state)), [state]);
   const uploadHashes = useMemo(
     () => state.turns.flatMap(({ images }) => images.filter((i) => i.upload).map((i) => i.sha256)),
@@ -69,12 +74,14 @@ export function useTrace({ initial, initialView }: TraceOptions) {
     },
     [mark],
   );
+  /** What is typed is no step that Back should stop at. */
+  const type = useCallback((patch: Partial<TraceView>) => setView((before) => ({ ...before, ...patch })), []);
   const send = useCallback(
     (action: SteerAction) => {
       if (action.type !== "text") mark();
       dispatch(action);
       // Another question has another answer: what was chosen of the one before means nothing in it.
-      setView((before) => ({ ...usualView, where: before.where, grouped: before.grouped, without: before.without }));
+      setView(({ where, grouped, without, steps, right, asks }) => ({ ...usualView, where, grouped, without, steps, right, asks }));
     },
     [mark],
   );
@@ -106,16 +113,32 @@ export function useTrace({ initial, initialView }: TraceOptions) {
   const opened = useRef(false);
   const wanted = view.token !== null;
   useEffect(() => {
-    if (opened.current || loading) return;
+    if (opened.current || loading || mayAsk === null) return;
     opened.current = true;
     show(latest.current.link);
-    if (wanted && findRun(latest.current.link)?.status !== "done") ask();
-  }, [loading, show, ask, wanted]);
+    if (mayAsk && wanted && findRun(latest.current.link)?.status !== "done") ask();
+  }, [loading, show, ask, wanted, mayAsk]);
 
   const running = isActive(run);
   /** Nothing is missing to send the request: `request` throws nothing. */
   const ready = !loading && problems.length === 0;
-  return { state, send, view, look, link, run, running, ask, stop, ready, problems: tried ? problems : [], uploads, linkError, request };
+  return {
+    state,
+    send,
+    view,
+    look,
+    type,
+    link,
+    run,
+    running,
+    ask,
+    stop,
+    ready,
+    problems: tried ? problems : [],
+    uploads,
+    linkError,
+    request,
+  };
 }
 
 export type TraceState = ReturnType<typeof useTrace>;

@@ -15,60 +15,81 @@ export interface TracePicture {
 }
 
 interface WherePanelProps {
-  /** What is shown, e.g. "All features shown" or a feature's name. */
-  title: string;
+  /** What is shown, e.g. "All features" or a feature's name; null where that stands above already. */
+  title: string | null;
+  /** At each position of the sequence. */
   sums: Float32Array;
   positions: readonly TracePosition[];
   pictures: readonly TracePicture[];
-  alt: string;
+  /** Which of several pictures is shown. */
+  chosen: number;
+  onChoose: (picture: number) => void;
 }
 
-/** Where the contribution comes from: over the picture's cells and over the words, both on one ramp that is centred on zero. */
-export function WherePanel({ title, sums, positions, pictures, alt }: WherePanelProps) {
-  const [chosen, setChosen] = useState("0");
+/**
+ * Where the contribution comes from: over the picture's cells and over the words. Each has a ramp of its own, centred on zero, with its numbers: a picture's
+ * share lies on a hundred cells and a word's on one, which would leave the picture blank on a common one.
+ */
+export function WherePanel({ title, sums, positions, pictures, chosen, onChoose }: WherePanelProps) {
   const [cell, setCell] = useState<{ cell: number | null; value: number }>({ cell: null, value: 0 });
-  const at = Math.min(Number(chosen), Math.max(0, pictures.length - 1));
+  const at = Math.min(chosen, Math.max(0, pictures.length - 1));
   const picture = pictures[at];
   const dense = useMemo(
     () => (picture ? overPicture(sums, positions, at, picture.rows * picture.cols) : new Float32Array()),
     [sums, positions, at, picture],
   );
-  const most = greatest(sums);
+  const most = useMemo(() => {
+    const of = (image: boolean) => greatest(sums.filter((_, i) => (positions[i]?.kind === "image") === image));
+    return { picture: of(true), words: of(false) };
+  }, [sums, positions]);
   return (
     <section aria-label="Where it comes from" className="flex flex-col gap-3">
-      <h3 dir="auto" className="truncate font-medium text-sm" title={title}>
-        {title}
-      </h3>
-      {picture && (
-        <>
-          {pictures.length > 1 && (
-            <Segmented
-              label="Picture"
-              value={String(at)}
-              onChange={setChosen}
-              options={pictures.map((_, i) => ({ value: String(i), name: `Picture ${i + 1}` }))}
-            />
-          )}
-          <div className="overflow-hidden rounded-lg bg-sunken">
-            <HeatmapCanvas
-              src={picture.src}
-              alt={alt}
-              map={dense}
-              rows={picture.rows}
-              cols={picture.cols}
-              max={most}
+      {title !== null && (
+        <h3 dir="auto" className="truncate font-medium text-sm" title={title}>
+          {title}
+        </h3>
+      )}
+      <div className="flex flex-col gap-3 max-lg:grid max-lg:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)] max-lg:gap-4">
+        {picture && (
+          <div className="flex min-w-0 flex-col gap-2">
+            {pictures.length > 1 && (
+              <Segmented
+                label="Picture"
+                value={String(at)}
+                onChange={(next) => onChoose(Number(next))}
+                options={pictures.map((_, i) => ({ value: String(i), name: `Picture ${i + 1}` }))}
+              />
+            )}
+            <div className="overflow-hidden rounded-lg bg-sunken">
+              <HeatmapCanvas
+                src={picture.src}
+                alt={`Contributions over the picture: ${title ?? "this feature"}`}
+                map={dense}
+                rows={picture.rows}
+                cols={picture.cols}
+                max={most.picture}
+                scale="diverging"
+                size={360}
+                loading="eager"
+                immediate
+                onCell={(cell, value) => setCell({ cell, value })}
+                highlightCell={cell.cell}
+              />
+            </div>
+            <ColorScale
+              max={most.picture}
               scale="diverging"
-              size={360}
-              loading="eager"
-              immediate
-              onCell={(cell, value) => setCell({ cell, value })}
-              highlightCell={cell.cell}
+              value={cell.cell === null ? null : cell.value}
+              label="a cell's contribution"
+              className="min-w-0"
             />
           </div>
-        </>
-      )}
-      <ColorScale max={most} scale="diverging" value={cell.cell === null ? null : cell.value} label="contribution of a cell or word" />
-      <PromptWords sums={sums} positions={positions} max={most} />
+        )}
+        <div className="flex min-w-0 flex-col gap-2">
+          <PromptWords sums={sums} positions={positions} max={most.words} />
+          <ColorScale max={most.words} scale="diverging" label="a word's contribution" className="min-w-0" />
+        </div>
+      </div>
     </section>
   );
 }
@@ -87,9 +108,9 @@ export function PromptWords({ sums, positions, max }: { sums: Float32Array; posi
         const value = sums[i] ?? 0;
         const tint = mark ? null : divergingTint(value, max, theme);
         return (
-          <li key={i} className="flex">
+          <li key={i} className="flex min-w-0">
             <span
-              className={`whitespace-pre rounded px-1 py-0.5 ${mark || (template && !tint) ? "text-muted" : ""}`}
+              className={`truncate whitespace-pre rounded px-1 py-0.5 ${mark || (template && !tint) ? "text-muted" : ""}`}
               style={tint ? { background: tint.background, color: tint.ink } : undefined}
               title={mark ? undefined : formatContribution(value, 4)}
             >

@@ -7,7 +7,19 @@ const read = (href: string) => readTraceView((key) => new URL(href, "http://loca
 const views: TraceView[] = [
   usualView,
   { ...usualView, token: 0, metric: { type: "against", token: 41 } },
-  { token: 3, metric: { type: "logit" }, where: "image", grouped: true, without: ["always_on", "positional"], feature: 0, view: "graph" },
+  {
+    ...usualView,
+    token: 3,
+    metric: { type: "logit" },
+    where: "image",
+    grouped: true,
+    without: ["always_on", "positional"],
+    feature: 0,
+    view: "graph",
+    steps: 16,
+    picture: 1,
+  },
+  { ...usualView, token: 0, view: "mend", right: "no, “none” & 1 + 1", asks: "is there a dog ?\nhow many ?" },
   { ...usualView, token: 7, metric: { type: "answer" }, where: "text", without: ["sink"], feature: 2047 },
 ];
 
@@ -23,7 +35,7 @@ describe("the trace page's address", () => {
   });
 
   it("leaves at its default what it names and does not exist", () => {
-    const odd = "/trace?token=-1&against=1e3&where=moon&group=size&without=dead,sink&feature=x&view=pie";
+    const odd = "/trace?token=-1&against=1e3&where=moon&group=size&without=dead,sink&feature=x&view=pie&steps=1&picture=-1";
     expect(read(odd)).toEqual({ ...usualView, without: ["sink"] });
   });
 

@@ -1,7 +1,9 @@
 /**
  * The trace page's address: the request as the sandbox's links have it (`r`), and what is looked at: which token of the answer, compared with what,
- * which of its contributions. Defaults are left out, so that the same view always has the same address.
+ * which of its contributions, what is mended. Defaults are left out, so that the same view always has the same address. The keys are kept: links to
+ * traces stand in saved experiments (docs/trace.md lists them).
  */
+import { attributionLimits } from "./attribution";
 import { routes } from "./routes";
 import { maxLinkLength, maxSentLength } from "./steer-link";
 
@@ -32,6 +34,13 @@ export interface TraceView {
   /** The feature that is held open. */
   feature: number | null;
   view: (typeof traceViews)[number];
+  /** Steps of the integrated gradient; null for the plain one. */
+  steps: number | null;
+  /** Which of several pictures the heat is shown on, from 0. */
+  picture: number;
+  /** "Mend it": the right answer as it was typed, and further questions of the panel, one a line. */
+  right: string;
+  asks: string;
 }
 
 export const usualView: TraceView = {
@@ -42,7 +51,15 @@ export const usualView: TraceView = {
   without: [],
   feature: null,
   view: "bars",
+  steps: null,
+  picture: 0,
+  right: "",
+  asks: "",
 };
+
+/** Longest texts that an address holds, in characters. */
+export const longestRight = 200;
+export const longestAsks = 1_000;
 
 const wholeNumber = (text: string | null | undefined, most: number): number | null =>
   text && /^\d{1,9}$/.test(text) && Number(text) <= most ? Number(text) : null;
@@ -55,6 +72,11 @@ function readMetric(text: string | null | undefined): TraceMetric {
 
 const writeMetric = (metric: TraceMetric): string | undefined =>
   metric.type === "usual" ? undefined : metric.type === "against" ? String(metric.token) : metric.type;
+
+function readSteps(text: string | null | undefined): number | null {
+  const steps = wholeNumber(text, attributionLimits.steps);
+  return steps !== null && steps >= 2 ? steps : null;
+}
 
 const among = <T extends string>(known: readonly T[], text: string | null | undefined): T | null =>
   known.find((one) => one === text) ?? null;
@@ -70,6 +92,10 @@ export function readTraceView(get: (key: string) => string | null | undefined): 
     without: leftOutKinds.filter((kind) => without.includes(kind)),
     feature: wholeNumber(get("feature"), 999_999_999),
     view: among(traceViews, get("view")) ?? usualView.view,
+    steps: readSteps(get("steps")),
+    picture: wholeNumber(get("picture"), 1_000) ?? usualView.picture,
+    right: (get("right") ?? "").slice(0, longestRight),
+    asks: (get("asks") ?? "").slice(0, longestAsks),
   };
 }
 
@@ -83,6 +109,10 @@ export function traceViewParams(view: TraceView): Record<string, string | number
     without: view.without.length ? leftOutKinds.filter((kind) => view.without.includes(kind)).join(",") : undefined,
     feature: view.feature ?? undefined,
     view: view.view === usualView.view ? undefined : view.view,
+    steps: view.steps ?? undefined,
+    picture: view.picture === usualView.picture ? undefined : view.picture,
+    right: view.right || undefined,
+    asks: view.asks || undefined,
   };
 }
 
