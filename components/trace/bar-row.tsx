@@ -13,8 +13,8 @@ const percent = (share: number) => `${(100 * share).toFixed(3)}%`;
 /** Columns of the list: names, bars, both numbers. Narrow, the bars have a line of their own. Numbers of many decimals get more room. */
 export const columns = (decimals: number) =>
   decimals > 3
-    ? "grid-cols-[minmax(0,1fr)_5rem_5rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(4rem,1fr)_5.5rem_5.5rem]"
-    : "grid-cols-[minmax(0,1fr)_4rem_4rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(5rem,1fr)_4.5rem_4.5rem]";
+    ? "grid-cols-[minmax(0,1fr)_5rem_5rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(4rem,1fr)_5.5rem_5.5rem] @4xl:grid-cols-[20rem_minmax(4rem,1fr)_5.5rem_5.5rem]"
+    : "grid-cols-[minmax(0,1fr)_4rem_4rem] @xl:grid-cols-[minmax(9rem,15rem)_minmax(5rem,1fr)_4.5rem_4.5rem] @4xl:grid-cols-[20rem_minmax(5rem,1fr)_4.5rem_4.5rem]";
 export const barCell = "@max-xl:order-last @max-xl:col-span-3";
 
 /** A bar to one side of zero, and a mark where the measurement lies. */

@@ -72,12 +72,11 @@ export function Found({ trace, mend, dictionary, place, answer, nearly, tokens, 
   return (
     <div className="grid gap-x-8 gap-y-6 lg:grid-cols-[minmax(0,1fr)_20rem]">
       <div className="@container order-2 flex min-w-0 flex-col gap-3 lg:order-1">
-        <TraceControls view={view} rows={found.rows} onLook={look}>
-          <span className="ml-auto">
-            <ExportMenu found={found} rows={rows} token={word} />
-          </span>
-        </TraceControls>
-        <Status attribution={attribution} found={found} part={view.where !== "all"} pending={pending.size} />
+        <TraceControls view={view} rows={found.rows} onLook={look} />
+        <div className="flex items-start justify-between gap-3">
+          <Status attribution={attribution} found={found} part={view.where !== "all"} pending={pending.size} />
+          <ExportMenu found={found} rows={rows} token={word} />
+        </div>
         {view.view === "bars" && (
           <BarList
             rows={rows}
@@ -160,7 +159,7 @@ interface StatusProps {
 function Status({ attribution: { status, more, error, retry }, found: { agreement }, part, pending }: StatusProps) {
   const measuring = status === "measuring" || more.length > 0;
   return (
-    <p className="text-muted text-sm" role="status">
+    <p className="min-w-0 pt-1.5 text-muted text-sm" role="status">
       {status === "measuring" && `Measuring: each of the first ${measured} is removed and the model asked again.`}
       {status !== "measuring" &&
         more.length > 0 &&

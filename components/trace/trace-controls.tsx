@@ -1,5 +1,4 @@
 "use client";
-import type { ReactNode } from "react";
 import { Chip } from "@/components/ui/chip";
 import { Segmented } from "@/components/ui/segmented";
 import { type LeftOutKind, leftOutKinds, type TraceView } from "@/lib/core/trace-link";
@@ -16,11 +15,10 @@ interface TraceControlsProps {
   /** All features that were found, however the list is filtered. */
   rows: readonly TraceRow[];
   onLook: (patch: Partial<TraceView>) => void;
-  children: ReactNode;
 }
 
 /** What of the contributions is shown, and how. */
-export function TraceControls({ view, rows, onLook, children }: TraceControlsProps) {
+export function TraceControls({ view, rows, onLook }: TraceControlsProps) {
   const { without } = view;
   return (
     <div className="flex flex-wrap items-center gap-2">
@@ -66,7 +64,6 @@ export function TraceControls({ view, rows, onLook, children }: TraceControlsPro
           </Chip>
         );
       })}
-      {children}
     </div>
   );
 }
