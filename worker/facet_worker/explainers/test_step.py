@@ -140,6 +140,26 @@ def test_failures_are_asked_again_on_request(tmp_path: Path) -> None:
     assert labels == ["red things"] * 3 + [None]
 
 
+def test_what_is_explained_anew_is_scored_anew_in_the_same_folder(tmp_path: Path, capfd: Any) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    scores = tmp_path / "run/score" / HOOK / "scores.parquet"
+    with serving(
+        lambda body, number: answer(body, number) if "[LABEL]" in question(body) or "yes or no" in question(body) else "It is red."
+    ) as endpoint:
+        file = pipeline(tmp_path, endpoint.url)
+        assert main(["run", str(file)]) == 0
+        assert pq.read_table(scores).num_rows == 0
+        endpoint.behaviour = answer
+        assert main(["explain", "--retry-failed", str(file)]) == 0
+        assert main(["score", str(file)]) == 0
+        assert pq.read_table(scores).num_rows == 6
+        # Another configuration is still refused: what was measured by it would stand beside the rest.
+        file.write_text(file.read_text().replace("[score]", "[score]\non = 3"))
+        capfd.readouterr()
+        assert main(["score", str(file)]) == 2
+    assert "configuration.on was 5 and is 3" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -84,17 +84,18 @@ def _measured(entry: dict[str, Any], found: dict[str, Any]) -> None:
     entry["held_out"] = found
 
 
-def _same_explanations(run: RunFolder, manifest: dict[str, Any]) -> None:
-    """Throws `invalid_request` for scores of other explanations than those of the run."""
+def _same_explanations(run: RunFolder, source: Path, manifest: dict[str, Any], explained: bool) -> None:
+    """Throws `invalid_request` for scores of other explanations than those that are published: the run's (`explained`), or those of the bundle at `source`."""
     scored = run.made("score").manifest["inputs"]
     for entry in manifest["dictionaries"]:
         own = run.folder / "explain" / entry["id"] / "explanations.parquet"
+        shown = own if explained and own.is_file() else source / entry["folder"] / "explanations.parquet"
         wanted = scored.get(f"{entry['id']}/explanations")
-        if wanted is not None and own.is_file() and file_sha256(own) != wanted:
+        if wanted is not None and file_sha256(shown) != wanted:
             raise FacetError(
                 f"The scores of {entry['id']} are of other explanations than the run has now.",
                 "invalid_request",
-                fix=f"Score them: remove {run.folder / 'score'} and run `facet-worker score`.",
+                fix="Run `facet-worker score` again: what is said of unchanged explanations stays, and the others are scored.",
             )
 
 
@@ -168,7 +169,7 @@ def run(context: Context) -> dict[str, Any]:
     steps = {name: made for name in ("explain", "score") if (made := _made(folder, name))}
     trained = _trained(folder, manifest)
     if "score" in steps:
-        _same_explanations(folder, manifest)
+        _same_explanations(folder, source, manifest, "explain" in steps)
     inputs = {name: folder.fingerprint(name) for name in ("cache", *steps)}
     if trained:
         inputs["train"] = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()

@@ -18,7 +18,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,11 @@ def differences(made: Json, asked: Json) -> list[str]:
         return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)
 
     return [f"{key} was {shown(before, key)} and is {shown(now, key)}" for key in {**before, **now} if before.get(key) != now.get(key)]
+
+
+def _but(of: Json, renewed: Collection[str]) -> Json:
+    """Without those inputs."""
+    return {**of, "inputs": {name: digest for name, digest in of["inputs"].items() if name not in renewed}}
 
 
 def _now() -> str:
@@ -222,7 +227,9 @@ class RunFolder:
             (folder / ".holder").unlink(missing_ok=True)
             lock.release()
 
-    def step(self, name: str, configuration: Json, inputs: Json, seed: int = 0, *, anew: bool = False) -> Step:
+    def step(
+        self, name: str, configuration: Json, inputs: Json, seed: int = 0, *, anew: bool = False, renewed: Collection[str] = ()
+    ) -> Step:
         """Begins a step, or goes on with it.
 
         Parameters
@@ -230,6 +237,7 @@ class RunFolder:
         configuration : every setting that the result depends on; leave out where things lie and which device works
         inputs : SHA-256 of everything that is read, by name
         anew : begin again where it was made otherwise; what is there stays, and its manifest too, until the step is finished
+        renewed : names of inputs that may be others than they were, because the step knows by itself what of its work they undo; as with `anew`
 
         Raises
         ------
@@ -249,8 +257,9 @@ class RunFolder:
                 "file_invalid",
                 fix="Give another run folder.",
             )
-        changed = differences({key: made[key] for key in asked}, asked)
-        if changed and anew:
+        before = {key: made[key] for key in asked}
+        changed = differences(before, asked)
+        if changed and (anew or not differences(_but(before, renewed), _but(asked, renewed))):
             return Step(folder, name, {"format": FORMAT, "step": name, **asked, "versions": versions(), "begun": _now()})
         if changed:
             raise FacetError(

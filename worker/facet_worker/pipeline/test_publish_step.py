@@ -25,7 +25,9 @@ from facet_worker.pipeline.publish_step import SECTION, run
 from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.pipeline.settings import read_settings
 from facet_worker.pipeline.steps import Context
-from facet_worker.sae import TopKSae
+from facet_worker.sae import TopKSae, file_sha256
+from facet_worker.score import Score
+from facet_worker.step_tools import write_rows
 
 HOOK = "model.layers.1"
 
@@ -139,6 +141,28 @@ def test_explanations_come_in_anew_and_the_cache_stays_as_it_was(published: Path
         assert check_bundle(published)
         file.write_bytes(rows)
         run(Context(settings, folder))
+        # Scores of what was said before, or of what is not there any more, are not published beside it.
+        old = (published / "manifest.json").read_bytes()
+        for of in ("0" * 64, file_sha256(base / "run/cache/bundle" / HOOK / "explanations.parquet")):
+            folder.step("score", {}, {f"{HOOK}/explanations": of}, renewed=[f"{HOOK}/explanations"]).finish({}, [])
+            with pytest.raises(FacetError, match="other explanations than the run has now") as refused:
+                run(Context(settings, folder))
+            assert "facet-worker score" in str(refused.value.fix)
+        assert (published / "manifest.json").read_bytes() == old
+        step = folder.step("score", {}, {f"{HOOK}/explanations": file_sha256(file)}, renewed=[f"{HOOK}/explanations"])
+        score = Score(3, "top-images", "clip", 21.0, 18.0, 5, None, "by hand")
+        table = write_rows("scores", [score], step.folder / HOOK / "scores.parquet")
+        # Not before the step that scores them anew is through.
+        with pytest.raises(FacetError, match="other explanations"):
+            run(Context(settings, folder))
+        step.finish({}, [table])
+        run(Context(settings, folder))
+        assert pd.read_parquet(published / HOOK / "scores.parquet").value.tolist() == [21.0]
+        # Without the step that explained, the cache's own table is published, and the scores are not of it.
+        (folder.folder / "explain").rename(folder.folder / "away")
+        with pytest.raises(FacetError, match="other explanations"):
+            run(Context(settings, folder))
+        (folder.folder / "away").rename(folder.folder / "explain")
     assert check_bundle(published)["files"][f"{HOOK}/explanations.parquet"]["rows"] == 1
     assert pd.read_parquet(published / HOOK / "explanations.parquet").text.tolist() == ["Dogs."]
     assert (base / "run/cache/bundle" / HOOK / "explanations.parquet").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Score a dictionary's explanations: every row is kept at once, so that a run goes on where it was ended, and asks nothing twice."""
+"""Score a dictionary's explanations: every row is kept at once, by what it was measured of, so that a run goes on where it was ended and asks nothing twice."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from facet_worker.score import Score
 from facet_worker.scorers import by_judge, by_pictures, by_steering
 from facet_worker.scorers.by_pictures import Embeds, FindsLabel
 from facet_worker.scorers.judges import Judge
+from facet_worker.scorers.keys import Others, key
 from facet_worker.scorers.rows import Measured, impossible
 from facet_worker.studied import StudiedModel, blank, pixels_of
 
@@ -140,8 +141,7 @@ class ScoreRun:
         self.rows: dict[int, list[Explanation]] = {}
         for row in explanations:
             self.rows.setdefault(row.index, []).append(row)
-        # By label, so that another feature's explanation says something else; in a fixed order, so that chance is the seed's alone.
-        self._others = sorted({row.label: row for row in explanations if row.text and row.label}.items())
+        self._others = Others(explanations, settings.seed)
         self._units: dict[int, float] = {}
         self._held: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
         self._seen: OrderedDict[str, frozenset[int]] = OrderedDict()
@@ -179,7 +179,7 @@ class ScoreRun:
             if retry_failed:
                 self.store.forget_failures(metric)
         if STEER in s.metrics:
-            self._units = {record.index: record.max_activation for record in self.catalogue.features(self._labelled())}
+            self._units = {record.index: record.max_activation for record in self.catalogue.features(self._others.indices)}
         # The endpoint is asked about several features at a time; everything else is one model, which is not for two threads.
         alone, together = self._groups()
         if alone:
@@ -203,9 +203,6 @@ class ScoreRun:
 
     def _by_endpoint(self, metric: str) -> bool:
         return metric in (CONSISTENCY, DETECTION) and self.tools.asker is not None
-
-    def _labelled(self) -> set[int]:
-        return {row.index for _, row in self._others}
 
     def indices(self, wanted: Collection[int] | None = None) -> list[int]:
         """The features that are scored."""
@@ -233,10 +230,16 @@ class ScoreRun:
             for row in self._of(record.index, metric):
                 if self._stop is not None:
                     return
-                key = f"{record.index}:{row.method}"
-                if self.store.record(metric, key) is None:
-                    score, asked = self._measure(metric, record, row)
-                    self.store.keep_record(metric, key, asdict(score), score.failure and "failed", asked)
+                why, other, place = self._planned(metric, record, row)
+                if self.store.record(metric, place) is None:
+                    score, asked = self._measure(metric, record, row, why, other)
+                    self.store.keep_record(metric, place, asdict(score), score.failure and "failed", asked)
+
+    def _planned(self, metric: str, record: FeatureRecord, row: Explanation) -> tuple[str | None, Explanation | None, str]:
+        """Why it cannot be measured, or the explanation that its chance is measured with; and the key of its record."""
+        why, own = self._impossible(metric, record, row), metric == MONOSEMANTICITY
+        other = None if own or why is not None else self._other(metric, row)
+        return why, other, key(row.index, None if own else row, other)
 
     def _of(self, index: int, metric: str) -> list[Explanation]:
         """The explanations to score; what is the feature's own goes with one of them."""
@@ -246,14 +249,15 @@ class ScoreRun:
             return [chosen]
         return rows
 
-    def _measure(self, metric: str, record: FeatureRecord, row: Explanation) -> tuple[Score, list[str]]:
+    def _measure(
+        self, metric: str, record: FeatureRecord, row: Explanation, why: str | None, other: Explanation | None
+    ) -> tuple[Score, list[str]]:
         method = self._methods[metric]
-        why = self._impossible(metric, record, row)
         if why is not None:
             return impossible(record.index, row.method, metric, method, why), []
         # Each score has its own chance, whatever is scored beside it.
         rng = np.random.default_rng([self.settings.seed, METRICS.index(metric), record.index])
-        found = self._measured(metric, record, row, self._other(metric, row, rng), rng)
+        found = self._measured(metric, record, row, other, rng)
         unit = "verdicts" if metric == CONSISTENCY else "pictures"
         return found.row(record.index, row.method, metric, method, unit), found.asked
 
@@ -272,14 +276,9 @@ class ScoreRun:
             return "It has no maximum to set it by."
         return None
 
-    def _other(self, metric: str, row: Explanation, rng: np.random.Generator) -> Explanation | None:
+    def _other(self, metric: str, row: Explanation) -> Explanation | None:
         judge = self.tools.judge if metric in (CONSISTENCY, DETECTION) else None
-        others = [
-            other
-            for label, other in self._others
-            if label != row.label and other.index != row.index and (judge is None or judge.can_ask(label))
-        ]
-        return others[int(rng.integers(len(others)))] if others else None
+        return self._others.draw(metric, row) if judge is None else self._others.draw(metric, row, judge.can_ask)
 
     def _measured(
         self, metric: str, record: FeatureRecord, row: Explanation, other: Explanation | None, rng: np.random.Generator
@@ -372,15 +371,16 @@ class ScoreRun:
         for record in self._records(wanted):
             for metric in self.settings.metrics:
                 for row in self._of(record.index, metric):
-                    kept = self.store.record(metric, f"{record.index}:{row.method}")
+                    kept = self.store.record(metric, self._planned(metric, record, row)[2])
                     if kept is None:
                         report.left[metric] += 1
                         continue
-                    score = _score_of(kept[0])
+                    score = _score_of(kept[0], row.method)
                     report.take(score)
                     scores.append(score)
         return scores, report
 
 
-def _score_of(body: Mapping[str, Any]) -> Score:
-    return Score(**body)
+def _score_of(body: Mapping[str, Any], explanation: str) -> Score:
+    """Of the explainer that said it now: what two say alike is measured once."""
+    return Score(**{**body, "explanation": explanation})

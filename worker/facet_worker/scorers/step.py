@@ -34,7 +34,9 @@ def score(context: Context, section: ScoreSection) -> dict[str, Any]:
     configuration["vocabulary"] = work.vocabulary.sha256 if work.vocabulary else None
     configuration["judge_model"] = section.endpoint.model if section.endpoint else None
     inputs = {f"{c.dictionary}/explanations": file_sha256(places[c.dictionary]) for c in found}
-    step = context.run.step(STEP, configuration, {**{c.dictionary: c.sha256 for c in found}, **inputs}, context.settings.shared.seed)
+    # Scores of explanations that are not there any more are of no use, and the others are found again by what they are of.
+    every = {**{c.dictionary: c.sha256 for c in found}, **inputs}
+    step = context.run.step(STEP, configuration, every, context.settings.shared.seed, renewed=inputs)
     reports, files = {}, []
     for catalogue in found:
         report, rows = work.one(step, catalogue, read_explanations(places[catalogue.dictionary]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from facet_worker.errors import FacetError
 from facet_worker.explain import Explanation
 from facet_worker.score import Score
 from facet_worker.scorers.judges import EndpointJudge
+from facet_worker.scorers.keys import Others
 from facet_worker.scorers.run import CLIP, CONSISTENCY, DETECTION, IOU, MONOSEMANTICITY, STEER, ScoreReport, ScoreRun, ScoreSettings, Tools
 from facet_worker.scorers.test_scorers import Colours, row
 from facet_worker.small_bundle import SILENT, write_small_bundle
@@ -28,7 +30,7 @@ ROWS = [row(0, "red"), row(1, "blue"), row(2, None), row(SILENT, "green"), row(2
 
 
 class Model(StudiedModel):
-    """Names the colour of the feature that is set; 2 breaks it."""
+    """Names the colour of the feature that is set."""
 
     def __init__(self) -> None:
         self.name, self.batch = "studied", 4
@@ -38,7 +40,7 @@ class Model(StudiedModel):
         return frozenset() if picture[0, 0].tolist() == [0, 0, 255] else frozenset({0})
 
     def steered(self, jobs: Sequence[SteerJob]) -> list[Steered | FacetError]:
-        said = {0: "red", 1: "blue", SILENT: "gray"}
+        said = {0: "red", 1: "blue", 2: "white", SILENT: "gray"}
         return [Steered(Said(None, "nothing", "stop", True), (Said(4.0, f"a {said[job.feature]} wall", "stop", True),)) for job in jobs]
 
 
@@ -119,6 +121,61 @@ def test_failed_scores_are_measured_again_on_request_only(tmp_path: Path) -> Non
         scores, report = go(tmp_path, endpoint, (CONSISTENCY,), retry_failed=True)
         assert [s.value for s in scores] == [1, 1, 1, None]
         assert report.scored[CONSISTENCY] == 3
+
+
+def test_a_score_stays_as_long_as_the_words_that_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    metrics = (CLIP, IOU, CONSISTENCY, DETECTION, MONOSEMANTICITY, STEER)
+    measured: list[tuple[str, int, str | None]] = []
+    really = ScoreRun._measure
+
+    def counted(run: ScoreRun, metric: str, record: Any, row: Explanation, *more: Any) -> Any:
+        measured.append((metric, row.index, row.label))
+        return really(run, metric, record, row, *more)
+
+    monkeypatch.setattr(ScoreRun, "_measure", counted)
+    before = [row(0, "red"), row(1, "blue"), row(2, "white"), row(SILENT, "green")]
+    # Of one the words changed, and of one who said them.
+    after = [before[0], row(1, "yellow"), replace(before[2], method="top-images"), before[3]]
+    with serving(lambda body, _: "yes" if "red" in question(body) else "no") as endpoint:
+        first = {(s.index, s.metric): s for s in go(tmp_path, endpoint, metrics, before)[0]}
+        measured.clear()
+        scores, report = go(tmp_path, endpoint, metrics, after)
+        again, redone = {(s.index, s.metric): s for s in scores}, {(metric, index) for metric, index, _ in measured}
+        # As if nothing had been scored before.
+        (tmp_path / "fresh").mkdir()
+        (tmp_path / "bundle").rename(tmp_path / "fresh" / "bundle")
+        assert go(tmp_path / "fresh", endpoint, metrics, after)[0] == scores
+    assert len(scores) == len(again) == 4 * 6
+    # What is of the feature alone was left; what is said of the changed one was redone, whatever it is; and of the others only where it was or is their chance.
+    assert {metric for metric, index in redone if index == 1} == set(metrics) - {MONOSEMANTICITY}
+    others = {(metric, index) for metric, index in redone if index != 1}
+    stayed = {(metric, index) for index in (0, 2, SILENT) for metric in metrics} - others
+    assert len(stayed) > len(others)
+    assert all(replace(again[index, metric], explanation="causal") == first[index, metric] for metric, index in stayed)
+    assert {again[2, metric].explanation for metric in metrics} == {"top-images"}
+    assert (first[1, STEER].value, again[1, STEER].value) == (1, 0)
+    assert report.scored[STEER] == 4
+
+
+def test_a_label_more_changes_only_the_draws_that_it_wins() -> None:
+    rows = [row(index, f"thing {index}") for index in range(400)]
+    few, more = Others(rows[:-1], 0), Others(rows, 0)
+    drawn = [(few.draw(CLIP, one), more.draw(CLIP, one)) for one in rows[:-1]]
+    changed = [after for before, after in drawn if before != after]
+    assert len(changed) <= 8
+    assert {one.index for one in changed if one} <= {399}
+    # All labels have the same chance: 399 draws of as many hit about 1 - 1/e of them.
+    assert 0.55 < len({after.label for _, after in drawn if after}) / 400 < 0.72
+    assert all(after is not None and after.label != one.label for one, (_, after) in zip(rows, drawn, strict=False))
+    assert {draw.label for one in rows if (draw := more.draw(CLIP, one, lambda label: label in ("thing 3", "thing 7")))} == {
+        "thing 3",
+        "thing 7",
+    }
+    assert Others(rows[:1], 0).draw(CLIP, rows[0]) is None
+    assert (
+        [more.draw(IOU, one) for one in rows] != [more.draw(CLIP, one) for one in rows] != [Others(rows, 1).draw(CLIP, one) for one in rows]
+    )
 
 
 def test_the_cost_limit_stops_and_says_what_is_left(tmp_path: Path) -> None:
