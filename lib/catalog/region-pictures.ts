@@ -28,6 +28,12 @@ interface Found {
   share: number;
 }
 
+/** Parameters: the dictionary's number, the features, the picture to leave out or null. Read by the primary key's index, from each feature's first example on. */
+export const regionExamplesSql = `SELECT a.index, a.image_id, ${mapColumns} FROM unnest($2::int[]) AS sought (index) CROSS JOIN LATERAL (
+  SELECT * FROM activation x WHERE x.dictionary_id = $1 AND x.index = sought.index AND x.image_id IS NOT NULL
+    AND x.image_id IS DISTINCT FROM (SELECT id FROM image WHERE sha256 = $3)
+  ORDER BY x.band, x.rank LIMIT ${mostExamples}) a`;
+
 /** The region on each grid that occurs: usually one. */
 function covers(region: Region): (rows: number, cols: number) => Float32Array {
   const known = new Map<string, Float32Array>();
@@ -65,14 +71,7 @@ function gather(rows: ExampleRow[], region: Region, maxima: Map<number, number>)
  */
 export async function regionPictures(db: Database, { dictionary: ref, features, region, without, limit }: RegionSearch) {
   const { id } = await locateDictionary(db, ref);
-  // The primary key's index, from each feature's first example on.
-  const rows = await db.rows<ExampleRow>(
-    `SELECT a.index, a.image_id, ${mapColumns} FROM unnest($2::int[]) AS sought (index) CROSS JOIN LATERAL (
-       SELECT * FROM activation x WHERE x.dictionary_id = $1 AND x.index = sought.index AND x.image_id IS NOT NULL
-         AND x.image_id IS DISTINCT FROM (SELECT id FROM image WHERE sha256 = $3)
-       ORDER BY x.band, x.rank LIMIT ${mostExamples}) a`,
-    [id, features, without ?? null],
-  );
+  const rows = await db.rows<ExampleRow>(regionExamplesSql, [id, features, without ?? null]);
   const maxima = new Map(
     (
       await db.rows<{ index: number; max_activation: number | null }>(
