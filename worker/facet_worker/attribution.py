@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,12 @@ from facet_worker.batch import SHARED_POSITIONS, Served
 from facet_worker.caches import widened
 from facet_worker.clamping import Variant, clamp_rows
 from facet_worker.contributions import Active, active_features, contributions_of
+from facet_worker.decoder import layer_of
 from facet_worker.errors import FacetError
 from facet_worker.hooked_model import HookedModel, Place
 from facet_worker.planning import ClampPlan
 from facet_worker.prompting import Prompt, TextCodec, image_hashes
+from facet_worker.recompute import recomputed
 from facet_worker.sampling import likeliest, log_softmax
 
 LARGEST_BATCH = 8
@@ -34,7 +37,7 @@ States = list[Tensor]
 
 @dataclass(frozen=True)
 class Explained:
-    """A checked request: `frame` is what the result says of model, dictionary and engine."""
+    """A checked request: `frame` is what the result says of model, dictionary and engine; `recompute`: to spare memory."""
 
     request: Mapping[str, Any]
     answer: Sequence[int]
@@ -44,6 +47,7 @@ class Explained:
     codec: TextCodec
     frame: Mapping[str, Any]
     cancelled: Callable[[], bool]
+    recompute: bool = False
 
     def go_on(self) -> None:
         """Throws `cancelled` where nobody waits any more."""
@@ -55,36 +59,13 @@ def attribute(hooked: HookedModel, asked: Explained) -> Iterator[dict[str, Any]]
     """`result`, `measured`s, `agreement`, `done` of the wire contract. Throws `cancelled` between two passes, and `engine_failed`."""
     request, answer, served = asked.request, asked.answer, asked.served
     asked.go_on()
-    start = time.perf_counter()
     places = places_read(request, answer)
     written = list(answer[: places[-1]])
-
-    def as_clamped(hidden: Tensor, first: bool) -> Tensor:
-        return _clamped(asked, hidden[0], first)[None]
-
-    leaves, logits = _passes(hooked, asked, written, as_clamped, graph=True)
-    here = logits[request["position"]][0]
-    target = target_of(request, answer, here)
-    value = target.value({place: logits[place][0] for place in places})
-    worth = float(value.detach())
-    if not math.isfinite(worth):
-        raise FacetError(
-            "The model's numbers are out of range, so there is nothing to explain.", "engine_failed", fix="Use smaller strengths."
-        )
-    states = [leaf.detach()[0] for leaf in leaves]
-    with torch.inference_mode():
-        active = active_features(*served.sae.encode(torch.cat(states).float()))
-    read = time.perf_counter()
-    asked.go_on()
-    method, without = request["method"], None
-    if method["type"] == "gradient":
-        gradient = _gradient(value, leaves)
-    else:
-        gradient, without = _integrated(hooked, asked, written, places, target, states, active, method["steps"])
-    del leaves
-    spent = time.perf_counter() - read
-    found = contributions_of(torch.cat(states).float(), gradient, active, served.sae, _on_image(asked, len(written)))
-    shown = np.asarray(here.detach().cpu().numpy(), np.float32)
+    read = _read(hooked, asked, written, places)
+    states, target = read.states, read.target
+    whole, method = torch.cat(states).float(), request["method"]
+    found = contributions_of(whole, read.gradient, read.active, served.sae, _on_image(asked, len(written)))
+    shown = np.asarray(read.here.cpu().numpy(), np.float32)
     result = {
         **asked.frame,
         "prompt": {"text": asked.prompt.text, "images": _images(asked)},
@@ -92,20 +73,20 @@ def attribute(hooked: HookedModel, asked: Explained) -> Iterator[dict[str, Any]]
         "answer": [{"id": token, "text": asked.codec.shown(answer[:i], token)} for i, token in enumerate(answer)],
         "position": request["position"],
         **_told_logits(asked, shown),
-        "metric": _told_metric(asked, target, worth),
-        "method": {"type": method["type"], "steps": method.get("steps", 1), "withoutFeatures": without},
+        "metric": _told_metric(asked, target, read.worth),
+        "method": {"type": method["type"], "steps": method.get("steps", 1), "withoutFeatures": read.without},
         "totals": found.totals,
         "active": found.active,
         "rows": found.rows(request["limit"]),
         "sums": found.sums.tolist(),
-        "timingsMs": {"queued": 0.0, "states": round(1e3 * (read - start), 2), "gradient": round(1e3 * spent, 2)},
+        "timingsMs": {"queued": 0.0, "states": round(1e3 * read.seconds[0], 2), "gradient": round(1e3 * read.seconds[1], 2)},
     }
     yield {"type": "result", "result": result}
     features = list(dict.fromkeys(request["measure"] if request.get("measure") is not None else found.order[: request["exact"]]))
     estimates, effects = found.estimates(), []
-    for batch, values in _ablated(hooked, asked, written, places, target, states, active, features):
+    for batch, values in _ablated(hooked, asked, written, places, target, states, read.active, features):
         told = [
-            {"feature": feature, "estimate": estimates.get(feature, 0.0), "effect": worth - after}
+            {"feature": feature, "estimate": estimates.get(feature, 0.0), "effect": read.worth - after}
             for feature, after in zip(batch, values, strict=True)
         ]
         effects += told
@@ -113,6 +94,55 @@ def attribute(hooked: HookedModel, asked: Explained) -> Iterator[dict[str, Any]]
     correlation = rank_correlation([one["estimate"] for one in effects], [one["effect"] for one in effects])
     yield {"type": "agreement", "n": len(effects), "rankCorrelation": correlation}
     yield {"type": "done"}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the passes gave: states, detached; logits `here` [V] and the metric's `worth`; the gradient, float32 [T, D]; seconds of states and gradient."""
+
+    states: States
+    here: Tensor
+    target: Target
+    worth: float
+    active: Active
+    gradient: Tensor
+    without: float | None
+    seconds: tuple[float, float]
+
+
+def _read(hooked: HookedModel, asked: Explained, written: Sequence[int], places: Sequence[int]) -> _Read:
+    request, method, start = asked.request, asked.request["method"], time.perf_counter()
+    plain = method["type"] == "gradient"
+
+    def as_clamped(hidden: Tensor, first: bool) -> Tensor:
+        return _clamped(asked, hidden[0], first)[None]
+
+    with _graphs(hooked, asked) if plain else nullcontext():
+        leaves, logits = _passes(hooked, asked, written, as_clamped, graph=plain)
+        here = logits[request["position"]][0]
+        target = target_of(request, asked.answer, here)
+        value = target.value({place: logits[place][0] for place in places})
+        worth = float(value.detach())
+        if not math.isfinite(worth):
+            raise FacetError(
+                "The model's numbers are out of range, so there is nothing to explain.", "engine_failed", fix="Use smaller strengths."
+            )
+        states = [leaf.detach()[0] for leaf in leaves]
+        with torch.inference_mode():
+            active = active_features(*asked.served.sae.encode(torch.cat(states).float()))
+        asked.go_on()
+        read, without = time.perf_counter(), None
+        if plain:
+            gradient = _gradient(value, leaves)
+        else:
+            gradient, without = _integrated(hooked, asked, written, places, target, states, active, method["steps"])
+    spent = time.perf_counter() - read
+    return _Read(states, here.detach(), target, worth, active, gradient, without, (read - start, spent))
+
+
+def _graphs(hooked: HookedModel, asked: Explained) -> AbstractContextManager[None]:
+    """To be open from a pass with a gradient until that is taken."""
+    return recomputed(hooked.model, layer_of(asked.served.hook) + 1) if asked.recompute else nullcontext()
 
 
 def _clamped(asked: Explained, hidden: Tensor, first: bool) -> Tensor:
@@ -188,9 +218,15 @@ def _integrated(
         return leaves, target.value({place: logits[place][0] for place in places})
 
     for i in range(steps):
-        leaves, value = at((i + 0.5) / steps, True)
-        mean += _gradient(value, leaves) / steps
+        with _graphs(hooked, asked):
+            leaves, value = at((i + 0.5) / steps, True)
+            mean += _gradient(value, leaves) / steps
     return mean, float(at(0.0, False)[1])
+
+
+def rows_together(served: Served, positions: int) -> int:
+    """How many ablations of a sequence pass as one batch."""
+    return max(1, min(LARGEST_BATCH, SHARED_POSITIONS // positions)) if served.abilities.shared else 1
 
 
 def _ablated(
@@ -205,7 +241,7 @@ def _ablated(
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Some features at a time, and the metric without each of them alone."""
     whole, sae = torch.cat(states).float(), asked.served.sae
-    size = max(1, min(LARGEST_BATCH, SHARED_POSITIONS // len(whole))) if asked.served.abilities.shared else 1
+    size = 1 if asked.recompute else rows_together(asked.served, len(whole))
     for start in range(0, len(features), size):
         asked.go_on()
         batch = list(features[start : start + size])

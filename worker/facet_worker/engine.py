@@ -49,6 +49,35 @@ class Tap:
     force: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class AttributionSize:
+    """How large an attribution is, known before the model runs.
+
+    Attributes
+    ----------
+    positions, tokens : of the prompt, and of the answer at most
+    written : whether the engine writes the answer first
+    above : blocks above the hook, which the gradient passes
+    rows : how many ablations are one batch; 0 where none are asked for
+    """
+
+    positions: int
+    tokens: int
+    written: bool
+    above: int
+    rows: int
+
+
+Admit = Callable[[AttributionSize], bool]
+"""Told before the model runs, and may refuse by throwing; True where memory is short: activations are then computed again for the gradient in place of
+being kept, and ablations pass one by one."""
+
+
+def keep_all(_: AttributionSize) -> bool:
+    """Where nobody counts memory."""
+    return False
+
+
 class Engine(Protocol):
     """One model with one or more dictionaries. Not for two threads at once: whoever serves it keeps the line.
 
@@ -91,5 +120,23 @@ class Engine(Protocol):
         request : a `GenerateRequest`
         images : pictures in the order in which the messages name them; a receipt's hash of one that came as a data URL is that of its bytes
         units : a feature's maximum activation over the catalogue; absent or 0 where it never fired
+        """
+        ...
+
+    def attribute(
+        self,
+        request: dict[str, Any],
+        images: Sequence[Pixels],
+        units: Mapping[int, float],
+        cancelled: Callable[[], bool],
+        admit: Admit = keep_all,
+    ) -> Iterator[dict[str, Any]]:
+        """Which features make a token of an answer what it is: `result`, `measured`s, `agreement`, `done` of lib/core/attribution.ts.
+
+        Refused before the first event, and by `cancelled`, as `generate`; stops between two passes.
+
+        Parameters
+        ----------
+        request : an `AttributionRequest`
         """
         ...

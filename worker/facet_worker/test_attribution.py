@@ -143,6 +143,30 @@ def test_states_are_those_that_clamps_left_and_the_answer_is_written_where_none_
     assert abs(whole["totals"]["features"]["total"] - gap) <= 0.05 * max(abs(gap), abs(whole["metric"]["value"]))
 
 
+def test_in_bfloat16_sums_close_and_estimates_are_those_of_float32(demo: TorchEngine, picture: Any, words: list[int]) -> None:
+    half = TorchEngine.load(ROOT / "demo/model", [ROOT / "demo/dictionaries" / HOOK], model_id="facet-emoji", dtype="bfloat16")
+    whole, _, _ = explain(demo, picture, asked(demo, words))
+    result, effects, _ = explain(half, picture, asked(half, words, exact=2))
+    assert result["metric"]["value"] == pytest.approx(whole["metric"]["value"], abs=0.125)
+    shares = {name: result["totals"][name]["total"] for name in ("features", "error", "bias")}
+    assert abs(sum(shares.values()) - result["totals"]["whole"]["total"]) <= 1e-4 * sum(map(abs, shares.values()))
+    by_feature = [{row["feature"]: row["estimate"] for row in one["rows"]} for one in (whole, result)]
+    features = sorted(by_feature[0] | by_feature[1])
+    estimates, halved = (np.array([of.get(feature, 0.0) for feature in features]) for of in by_feature)
+    assert np.linalg.norm(halved - estimates) <= 0.03 * np.linalg.norm(estimates)
+    sums = np.array(whole["sums"])
+    assert np.linalg.norm(np.array(result["sums"]) - sums) <= 0.05 * np.linalg.norm(sums)
+    # Ablations are those of an answer in bfloat16, whose logits are so many steps apart.
+    answer, baseline = result["metric"]["answer"]["id"], result["metric"]["baseline"]["id"]
+    values = []
+    ablated: list[dict[str, Any]] = [{"feature": effects[0]["feature"], **ABLATE}]
+    for clamps in ([], ablated):
+        logits = logits_of(half, picture, words, clamps, 2)
+        values.append(float(logits[answer]) - float(logits[baseline]))
+    assert values[0] - values[1] == pytest.approx(effects[0]["effect"], abs=0.125)
+    assert abs(effects[0]["effect"]) > 1
+
+
 @pytest.mark.parametrize(
     ("code", "more"),
     [

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from facet_worker.arms import ArmRun, ArmSetting
-from facet_worker.attribution import Explained, attribute
-from facet_worker.attribution_metric import check_attribution
+from facet_worker.attribution import Explained, attribute, rows_together
+from facet_worker.attribution_metric import check_attribution, places_read
 from facet_worker.batch import Served
 from facet_worker.clamping import Variant
 from facet_worker.compiling import compile_blocks
-from facet_worker.decoder import layer_of
+from facet_worker.decoder import decoder_blocks, layer_of
 from facet_worker.dictionaries import Dictionary
 from facet_worker.dictionary_files import load_dictionary
-from facet_worker.engine import Pixels, Tap
+from facet_worker.engine import Admit, AttributionSize, Pixels, Tap, keep_all
 from facet_worker.errors import FacetError
 from facet_worker.hooked_model import HookedModel
 from facet_worker.jobs import Asked, Job, Together, Told
@@ -237,7 +237,12 @@ class TorchEngine:
         return _alone(together)
 
     def attribute(
-        self, request: dict[str, Any], images: Sequence[Pixels], units: Mapping[int, float], cancelled: Callable[[], bool]
+        self,
+        request: dict[str, Any],
+        images: Sequence[Pixels],
+        units: Mapping[int, float],
+        cancelled: Callable[[], bool],
+        admit: Admit = keep_all,
     ) -> Iterator[dict[str, Any]]:
         """Which features make a token of an answer what it is, one event after the other; refuses at once what can be refused without the model."""
         served = self._find(request["dictionary"], request.get("version"))
@@ -253,10 +258,18 @@ class TorchEngine:
             "engine": self._identity(),
         }
 
+        together = rows_together(served, prompt.layout.length + longest)
+        above = len(decoder_blocks(self.hooked.model)[1]) - layer_of(served.hook) - 1
+        asks = len(request["measure"]) if request.get("measure") is not None else request["exact"]
+        entering = longest if answer is None else places_read(request, answer)[-1]
+        size = AttributionSize(prompt.layout.length, entering, answer is None, above, min(together, asks))
+
         def told() -> Iterator[dict[str, Any]]:
+            recompute = admit(size)
             given = self._written(request, images, units, cancelled) if answer is None else answer
             check_attribution(request, given, vocabulary, sae.num_latents)
-            yield from attribute(self.hooked, Explained(request, given, prompt, plan, served, self.prompter.codec, frame, cancelled))
+            codec = self.prompter.codec
+            yield from attribute(self.hooked, Explained(request, given, prompt, plan, served, codec, frame, cancelled, recompute))
 
         return told()
 

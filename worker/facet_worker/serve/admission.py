@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from facet_worker.batch import SHARED_POSITIONS
+from facet_worker.engine import AttributionSize
 from facet_worker.errors import FacetError
 from facet_worker.serve.device import free_memory
 
@@ -24,10 +25,19 @@ class RunSize:
     ----------
     a_position : keys and values of one position of one arm
     a_prompt_position : what passing a position of a prompt takes beside, at its most
+    a_kept_position : what a block keeps of a position for a gradient, keys and values of others left out
+    a_kept_pair : what it keeps of each position that a later token's pass looks at
+    a_state, a_block_cache : one position's state, and its keys and values in one block
+    width : numbers of a state
     """
 
     a_position: int
     a_prompt_position: int
+    a_kept_position: int
+    a_kept_pair: int
+    a_state: int
+    a_block_cache: int
+    width: int
 
     @classmethod
     def of(cls, config: Any, dtype: torch.dtype) -> RunSize:
@@ -39,7 +49,10 @@ class RunSize:
         keys = 2 * 2 * config.num_hidden_layers * groups * head * dtype.itemsize
         # A block's states, its feed-forward part, and float32 copies at the hook.
         passing = (6 * width + 3 * config.intermediate_size) * dtype.itemsize + 5 * 4 * width
-        return cls(keys, passing)
+        # Norms keep what they get in float32, attention its queries, keys, values and outputs, the feed-forward part three of its widths.
+        block = 4 * 4 * width + (4 * heads * head + 3 * config.intermediate_size) * dtype.itemsize
+        pair = 2 * (heads + groups) * head * dtype.itemsize
+        return cls(keys, passing, block, pair, width * dtype.itemsize, 2 * groups * head * dtype.itemsize, width)
 
     def bytes(self, positions: int, arms: int, max_tokens: int, latents: int) -> int:
         """Of `arms` answers of up to `max_tokens` to a prompt of `positions`, through a dictionary of `latents`; prompts pass as batch.py lets them."""
@@ -48,6 +61,25 @@ class RunSize:
             _ENCODER_BYTES, 3 * 4 * positions * latents
         )
         return int(_SPARE * (kept + passing))
+
+    def kept(self, size: AttributionSize, recompute: bool) -> int:
+        """Of what lies between the passes forward and the gradient alone."""
+        whole = size.positions + size.tokens
+        if recompute:
+            states = size.above * (whole * self.a_state + size.tokens * whole * self.a_block_cache)
+            return states + size.positions * self.a_kept_position
+        return size.above * (whole * self.a_kept_position + size.tokens * whole * self.a_kept_pair)
+
+    def attribution(self, size: AttributionSize, latents: int, recompute: bool) -> int:
+        """Of an attribution at its most: the passes with their gradient, or a batch of ablations; and writing the answer first."""
+        whole = size.positions + size.tokens
+        # States, their gradient and their parts by features, in float32 and some in double precision.
+        arithmetic = 80 * whole * self.width + min(_ENCODER_BYTES, 3 * 4 * whole * latents)
+        passing = whole * self.a_position + size.positions * self.a_prompt_position
+        gradient = self.kept(size, recompute) + passing + size.positions * self.a_kept_position
+        ablations = (min(1, size.rows) if recompute else size.rows) * (passing + 3 * 4 * whole * self.width)
+        written = self.bytes(size.positions, 1, size.tokens, latents) if size.written else 0
+        return max(written, int(_SPARE * (arithmetic + max(gradient, ablations))))
 
 
 class Admission:
@@ -58,18 +90,35 @@ class Admission:
 
     def __call__(self, positions: int, arms: int, max_tokens: int, latents: int, held: int = 0) -> int:
         """The estimate, where there is room for it beside what other runs `held`. Throws `too_large` and `engine_busy`; see `RunSize.bytes`."""
+        run = f"{arms} answers of up to {max_tokens} tokens to a prompt of {positions} positions"
         wanted = self.size.bytes(positions, arms, max_tokens, latents)
-        run = f"{arms} answers of up to {max_tokens} tokens to a prompt of {positions} positions take about {_said(wanted)}"
-        if wanted > self.capacity:
-            raise FacetError(
-                f"This run is too large for this worker: {run}, and it has {_said(self.capacity)}.",
-                "too_large",
-                fix="Ask for fewer arms or tokens, or send fewer or smaller images.",
-            )
-        # What others hold they may not have taken yet.
-        if wanted > min(self.free(), self.capacity - held):
-            raise FacetError(f"This worker has too little memory free just now: {run}.", "engine_busy", retry_after_s=10)
+        self._check(run, wanted, held, "Ask for fewer arms or tokens, or send fewer or smaller images.")
         return wanted
+
+    def attribution(self, size: AttributionSize, latents: int, held: int = 0) -> tuple[int, bool]:
+        """The estimate, and whether memory is to be spared (`engine.Admit`). Throws as for a run."""
+        kept = self.size.attribution(size, latents, False)
+        if kept <= self._room(held):
+            return kept, False
+        wanted = self.size.attribution(size, latents, True)
+        run = f"attributing an answer of up to {size.tokens} tokens to a prompt of {size.positions} positions"
+        self._check(
+            run, wanted, held, "Ask for an earlier place in a shorter answer, measure fewer features, or send fewer or smaller images."
+        )
+        return wanted, True
+
+    def _room(self, held: int) -> int:
+        # What others hold they may not have taken yet.
+        return min(self.free(), self.capacity - held)
+
+    def _check(self, run: str, wanted: int, held: int, fix: str) -> None:
+        if wanted > self.capacity:
+            size, has = _said(wanted), _said(self.capacity)
+            raise FacetError(f"This is too large for this worker: {run} takes about {size}, and it has {has}.", "too_large", fix=fix)
+        if wanted > self._room(held):
+            raise FacetError(
+                f"This worker has too little memory free just now: {run} takes about {_said(wanted)}.", "engine_busy", retry_after_s=10
+            )
 
 
 def admission_of(engine: Any, device: torch.device, limit: int | None) -> Admission | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from facet_worker.engine import Engine, Pixels, Tap
+from facet_worker.engine import AttributionSize, Engine, Pixels, Tap
 from facet_worker.errors import FacetError
 from facet_worker.jobs import Asked
 from facet_worker.serve import device as devices
@@ -128,12 +128,14 @@ class EngineHost:
         """Bytes that a run is given until it ends, by its first event. Throws as `Admission` does."""
         if self.admission is None:
             return 0
-        prompt = meta["prompt"]
-        latents = next(info["dictionary"]["numLatents"] for info in self.infos if info["dictionary"]["ref"] == request["dictionary"])
+        prompt, latents = meta["prompt"], self._latents(request)
         positions = prompt["imageTokens"] + prompt["textTokens"]
         held = self.admission(positions, len(meta["arms"]), request["sampling"]["maxTokens"], latents, self._held)
         self._held += held
         return held
+
+    def _latents(self, request: Mapping[str, Any]) -> int:
+        return next(int(info["dictionary"]["numLatents"]) for info in self.infos if info["dictionary"]["ref"] == request["dictionary"])
 
     async def features(self, request: dict[str, Any], image: Callable[[], Pixels]) -> dict[str, Any]:
         """`ImageFeatures` of a valid `AnalyseRequest`. Throws as `generate` does."""
@@ -151,18 +153,26 @@ class EngineHost:
         self, request: dict[str, Any], images: Callable[[], Sequence[Pixels]], units: Mapping[int, float]
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The events of a valid `AttributionRequest`; closing it frees the engine between two passes. Throws as `generate` does."""
-        arrived = time.perf_counter()
+        arrived, held, recompute = time.perf_counter(), 0, False
+
+        def admit(size: AttributionSize) -> bool:
+            nonlocal held, recompute
+            if self.admission is not None:
+                held, recompute = self.admission.attribution(size, self._latents(request), self._held)
+                self._held += held
+            return recompute
 
         def work(cancelled: Cancelled, _say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
             queued = 1e3 * (time.perf_counter() - arrived)
-            attribute: Any = getattr(self.engine, "attribute", None)
-            if attribute is None:
-                raise FacetError("This worker does not attribute answers to features.", "engine_unavailable")
             _refuse_long_text(self.engine, {**request, "sampling": {"maxTokens": len(request.get("answer") or ()) or request["maxTokens"]}})
-            for event in attribute(request, images(), units, cancelled):
-                if event["type"] == "result":
-                    event["result"]["timingsMs"]["queued"] = round(queued, 2)
-                yield event
+            try:
+                for event in self.engine.attribute(request, images(), units, cancelled, admit):
+                    self.metrics.attribution(event, recompute)
+                    if event["type"] == "result":
+                        event["result"]["timingsMs"]["queued"] = round(queued, 2)
+                    yield event
+            finally:
+                self._held -= held
 
         async for event in self._in_turn("attribute", work):
             yield event

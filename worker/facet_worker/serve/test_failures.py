@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from facet_worker.batch import SHARED_POSITIONS
-from facet_worker.engine import Pixels
+from facet_worker.engine import AttributionSize, Pixels
 from facet_worker.hooked_model import HookedModel
 from facet_worker.serve import device as devices
 from facet_worker.serve.admission import Admission, RunSize
@@ -137,3 +137,41 @@ def test_refuses_what_does_not_fit_for_good_or_for_now(worker: Worker, picture: 
         assert worker.metric("facet_tokens_total") == before
         assert worker.generate(body_of(picture))[-1] == {"type": "done"}
         before = worker.metric("facet_tokens_total")
+
+
+def test_attributes_within_the_memory_that_there_is(
+    worker: Worker, demo: TorchEngine, picture: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = worker.host.admission
+    assert usual is not None
+    plain = body_of(picture)
+    request = {**{name: plain["request"][name] for name in ("dictionary", "messages")}, "answer": [10, 11], "position": 1, "exact": 1}
+    body = {"protocol": 1, "request": request, "images": plain["images"], "units": {}}
+    above = demo.hooked.model.config.text_config.num_hidden_layers - 2
+    asked = AttributionSize(152, 1, False, above, 1)
+    kept, again = (usual.size.attribution(asked, 2048, recompute) for recompute in (False, True))
+    assert again < kept
+    found = {}
+    for capacity, free, status, code, recomputed in (
+        (again - 1, 1 << 40, 413, "too_large", None),
+        (1 << 40, again - 1, 503, "engine_busy", None),
+        (kept, kept - 1, 200, None, "true"),
+        (kept, kept, 200, None, "false"),
+    ):
+        counted = {name: worker.metric("facet_attribution_seconds_count", recomputed=name) for name in ("true", "false")}
+        ablations = worker.metric("facet_ablations_total")
+        monkeypatch.setattr(worker.host, "admission", Admission(usual.size, capacity, partial(int, free)))
+        answer = worker.client.post("/v1/attribute", json=body)
+        assert answer.status_code == status
+        if recomputed is None:
+            error = answer.json()["error"]
+            assert (error["code"], "retry-after" in answer.headers) == (code, status == 503)
+            assert "attributing an answer of up to 1 tokens to a prompt of 152 positions" in error["message"]
+            assert worker.metric("facet_ablations_total") == ablations
+        else:
+            found[recomputed] = json.loads(answer.text.splitlines()[0])["result"]["sums"]
+            counted[recomputed] += 1
+            assert worker.metric("facet_ablations_total") == ablations + 1
+        assert counted == {name: worker.metric("facet_attribution_seconds_count", recomputed=name) for name in ("true", "false")}
+        assert worker.host._held == 0
+    assert found["true"] == pytest.approx(found["false"], rel=1e-5, abs=1e-6)
