@@ -25,20 +25,32 @@ export interface ServedFile {
 
 /** By hash. A file that changes gets another; the old one is then served no more. */
 const served = new Map<string, ServedFile>();
-const hashes = new Map<string, { stamp: string; sha256: string }>();
+/** By file. Requests at the same time wait for one reading of it. */
+const hashes = new Map<string, { stamp: string; sha256: Promise<string> }>();
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+}
 
 async function fileAt(file: string, name: string): Promise<PackageFile> {
   const { size, mtimeMs } = await stat(file);
   const stamp = `${size} ${mtimeMs}`;
   let known = hashes.get(file);
   if (known?.stamp !== stamp) {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
-    known = { stamp, sha256: hash.digest("hex") };
+    known = { stamp, sha256: hashOf(file) };
     hashes.set(file, known);
   }
-  served.set(known.sha256, { file, bytes: size });
-  return { path: name, bytes: size, sha256: known.sha256 };
+  try {
+    const sha256 = await known.sha256;
+    served.set(sha256, { file, bytes: size });
+    return { path: name, bytes: size, sha256 };
+  } catch (error) {
+    // Read again next time.
+    if (hashes.get(file) === known) hashes.delete(file);
+    throw error;
+  }
 }
 
 async function runtimeOf(kind: keyof typeof runtimeFiles): Promise<EnginePackage["runtime"]["wasm"]> {
@@ -49,7 +61,7 @@ async function runtimeOf(kind: keyof typeof runtimeFiles): Promise<EnginePackage
   return { module: module as PackageFile, wasm: wasm as PackageFile };
 }
 
-async function packageFrom(folder: string, text: string, manifest: EngineManifest, id: string): Promise<EnginePackage | null> {
+async function readPackage(folder: string, text: string, manifest: EngineManifest, id: string): Promise<EnginePackage | null> {
   const dictionary = manifest.dictionaries.find((one) => one.id === id);
   if (!dictionary) return null;
   const at = (name: string) => path.join(/* turbopackIgnore: true */ folder, name);
@@ -75,15 +87,10 @@ async function packageFrom(folder: string, text: string, manifest: EngineManifes
   };
 }
 
-/** What a tab needs for `ref`; null where this server has not the model's files. Throws `engine_unavailable` where they do not fit together. */
-export async function enginePackage(ref: string): Promise<EnginePackage | null> {
-  const folder = env.engineDir;
-  const text = await readManifest(folder);
-  if (text === null) return null;
-  const manifest = parseManifest(text);
-  if (!ref.startsWith(`${manifest.model.id}/`)) return null;
+/** Throws `engine_unavailable` where a file is missing or is not what engine.json was made with. */
+async function packageFrom(folder: string, text: string, manifest: EngineManifest, id: string): Promise<EnginePackage | null> {
   try {
-    return await packageFrom(folder, text, manifest, ref.slice(manifest.model.id.length + 1));
+    return await readPackage(folder, text, manifest, id);
   } catch (error) {
     if (error instanceof FacetError && error.code === "engine_unavailable") throw error;
     throw new FacetError("engine_unavailable", "A file of the model is missing or damaged.", {
@@ -93,10 +100,25 @@ export async function enginePackage(ref: string): Promise<EnginePackage | null> 
   }
 }
 
-/** Where the file of a hash lies; null for one that no package of this server names. */
+/** What a tab needs for `ref`; null where this server has not the model's files. Throws `engine_unavailable` where they do not fit together. */
+export async function enginePackage(ref: string): Promise<EnginePackage | null> {
+  const folder = env.engineDir;
+  const text = await readManifest(folder);
+  if (text === null) return null;
+  const manifest = parseManifest(text);
+  if (!ref.startsWith(`${manifest.model.id}/`)) return null;
+  return await packageFrom(folder, text, manifest, ref.slice(manifest.model.id.length + 1));
+}
+
+/** Where the file of a hash lies; null for one that no package of this server names. Throws as `enginePackage` does. */
 export async function servedFile(sha256: string): Promise<ServedFile | null> {
   const known = served.get(sha256);
-  if (known) return known;
+  if (known) {
+    // Written anew since, it has another hash: its bytes must not go out, and be cached for good, under this one.
+    const now = await fileAt(known.file, known.file).catch(() => null);
+    if (now?.sha256 === sha256) return known;
+    served.delete(sha256);
+  }
   // After a restart a tab may go on with a download that it began before.
   const text = await readManifest(env.engineDir);
   if (text === null) return null;

@@ -3,7 +3,6 @@ import { Readable } from "node:stream";
 import { engineFileParamsSchema } from "@/lib/api/engine";
 import { parseInput } from "@/lib/api/read-json";
 import { FacetError } from "@/lib/core/errors";
-import { enginePolicy } from "@/lib/core/security-headers";
 import { servedFile } from "@/lib/engine/browser-package";
 import { answer, getOnly, noQuery, parseQuery } from "../../../../_lib/handler";
 import { parseRange } from "../../../byte-range";
@@ -32,15 +31,14 @@ export function GET(request: Request, context: Context): Promise<Response> {
       "Cache-Control": "public, max-age=31536000, immutable, no-transform",
       "Accept-Ranges": "bytes",
       ETag: `"${sha256}"`,
-      "Content-Security-Policy": enginePolicy,
     };
     const range = parseRange(request.headers.get("range"), bytes);
     if (range === "unsatisfiable") return new Response(null, { status: 416, headers: { "Content-Range": `bytes */${bytes}` } });
     if (!range && request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
     const { first, last } = range ?? { first: 0, last: bytes - 1 };
-    headers["Content-Length"] = String(last - first + 1);
     if (range) headers["Content-Range"] = `bytes ${first}-${last}/${bytes}`;
-    const stream = bytes === 0 ? null : createReadStream(file, { start: first, end: last });
+    // Nobody reads a body that HEAD does not send: its file would stay open for good.
+    const stream = bytes === 0 || request.method === "HEAD" ? null : createReadStream(file, { start: first, end: last });
     return new Response(stream && (Readable.toWeb(stream) as ReadableStream), { status: range ? 206 : 200, headers });
   });
 }
