@@ -43,6 +43,7 @@ const everyPage = () => [
   "/",
   "/steer",
   "/trace",
+  "/try",
   "/x",
   `/d/${ref}`,
   `/d/${ref}/1`,

@@ -10,7 +10,7 @@ import { listFeatures } from "@/lib/search/list-features";
 import { usualSortOf } from "./usual-sort-of";
 
 /** Addresses of pages that read the catalogue. */
-const reading = /^\/($|(steer|trace|x)$|(embed\/)?[dix]\/)/;
+const reading = /^\/($|(steer|trace|try|x)$|(embed\/)?[dix]\/)/;
 
 /** The dictionary whose list an address shows. */
 function listOf(pathname: string): string | null {

@@ -54,7 +54,9 @@ it("names the version or the dictionary that a query asks for and the catalogue 
   expect(await missingAt(catalog.db, `/d/${ref}/x`, { v: "0123456789ab" })).toEqual({ kind: "feature", ref, index: "x" });
   const sha256 = image?.sha256 ?? "";
   expect(await missingAt(catalog.db, `/i/${sha256}`, { dictionary: ref })).toBeNull();
+  for (const query of [{}, { dictionary: ref }]) expect(await missingAt(catalog.db, "/try", query)).toBeNull();
   for (const none of ["no/such", "a\0b/c", "%", "🥝/x"]) {
     expect(await missingAt(catalog.db, `/i/${sha256}`, { dictionary: none })).toEqual({ kind: "dictionary", ref: none, sha256 });
+    expect(await missingAt(catalog.db, "/try", { dictionary: none })).toEqual({ kind: "dictionary", ref: none });
   }
 });

@@ -16,7 +16,7 @@ function segmentsOf(pathname: string): string[] {
 
 /**
  * Whatever the address lacks first; null where all is there, or where it names nothing of the catalogue. `v`: the version that it pins;
- * `dictionary`: the one through which a picture is looked at.
+ * `dictionary`: the one through which a picture, of the catalogue or of one's own, is looked at.
  */
 export async function missingAt(
   db: Queryable,
@@ -29,6 +29,8 @@ export async function missingAt(
   if (page === "x" && first && !second) return missingExperiment(db, first);
   if (page === "i" && first && !second) return missingImage(db, first, dictionary);
   if (page === "d" && first && second) return missingFeature(db, `${first}/${second}`, index, v);
+  if (page === "try" && !first && dictionary)
+    return (await versionsOf(db, dictionary)).length ? null : { kind: "dictionary", ref: dictionary };
   return null;
 }
 
