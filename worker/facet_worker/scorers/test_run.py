@@ -158,6 +158,31 @@ def test_a_score_stays_as_long_as_the_words_that_it_is_of(tmp_path: Path, monkey
     assert report.scored[STEER] == 4
 
 
+def test_ended_in_the_middle_it_goes_on_and_ends_as_an_unbroken_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    metrics = (CLIP, IOU, DETECTION, STEER)
+    really, begun = ScoreRun._measure, list[tuple[str, int]]()
+
+    def ended(run: ScoreRun, metric: str, record: Any, *more: Any) -> Any:
+        begun.append((metric, record.index))
+        if len(begun) == 6:
+            raise KeyboardInterrupt
+        return really(run, metric, record, *more)
+
+    with serving(lambda body, _: "yes" if "red" in question(body) else "no") as endpoint:
+        monkeypatch.setattr(ScoreRun, "_measure", ended)
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path, endpoint, metrics)
+        scores, _ = go(tmp_path, endpoint, metrics)
+        # What was kept was not measured again.
+        assert len(begun) == len(scores) + 1
+        assert begun.count(begun[5]) == 2
+        monkeypatch.undo()
+        (tmp_path / "fresh").mkdir()
+        (tmp_path / "bundle").rename(tmp_path / "fresh" / "bundle")
+        assert go(tmp_path / "fresh", endpoint, metrics)[0] == scores
+
+
 def test_a_label_more_changes_only_the_draws_that_it_wins() -> None:
     rows = [row(index, f"thing {index}") for index in range(400)]
     few, more = Others(rows[:-1], 0), Others(rows, 0)
