@@ -1,7 +1,7 @@
 "use client";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Brush } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ComparePictures } from "@/components/compare/compare-pictures";
 import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
 import { ColorScale } from "@/components/heatmap/color-scale";
 import { decodeAnalysis, firingScale } from "@/components/image/firing";
@@ -13,7 +13,6 @@ import { RegionResults } from "@/components/region/region-results";
 import { useFragment } from "@/components/region/use-fragment";
 import { useRegion } from "@/components/region/use-region";
 import { useKeys } from "@/components/shell/use-keys";
-import { Button } from "@/components/ui/button";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { Segmented } from "@/components/ui/segmented";
@@ -138,7 +137,48 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
   );
 }
 
+type Mode = "look" | "paint" | "compare";
+
+/** What one does with the picture. */
 function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary }) {
+  // After the #: not even the outline of what one painted is sent with the page's address.
+  const [region, setRegion] = useFragment("region");
+  const [mode, setMode] = useState<Mode>(region === null ? "look" : "paint");
+  return (
+    <div className="flex flex-col gap-4">
+      <Segmented<Mode>
+        label="What to do with the picture"
+        value={mode}
+        onChange={(next) => {
+          setMode(next);
+          setRegion(next === "paint" ? (region ?? "") : null);
+        }}
+        options={[
+          { value: "look", name: "Look" },
+          { value: "paint", name: "Paint a region" },
+          { value: "compare", name: "Compare" },
+        ]}
+        className="self-start"
+      />
+      {mode === "compare" ? (
+        <ComparePictures first={looked} dictionary={dictionary} />
+      ) : (
+        <Look looked={looked} dictionary={dictionary} region={region} onRegion={setRegion} />
+      )}
+    </div>
+  );
+}
+
+interface LookProps {
+  looked: Looked;
+  dictionary: Dictionary;
+  /** Null while nobody paints. */
+  region: string | null;
+  onRegion: (region: string) => void;
+}
+
+/** The picture with its list: cell by cell, or by a painted region. */
+function Look({ looked, dictionary, region, onRegion }: LookProps) {
   const { analysis, picture, seen, milliseconds } = looked;
   const { rows, cols } = analysis;
   const [ranking, setRanking] = useState<Ranking>("rarity");
@@ -153,10 +193,8 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
   }, [picture]);
   const firings = useMemo(() => decodeAnalysis(analysis), [analysis]);
   const groups = useMemo(() => rankFirings(firings.slice(0, listed), ranking, cell.cell), [firings, ranking, cell.cell]);
-  // After the #: not even the outline of what one painted is sent with the page's address.
-  const [region, setRegion] = useFragment("region");
   const paints = region !== null;
-  const painting = useRegion({ rows, cols, start: region ?? "", onCode: setRegion, enabled: paints });
+  const painting = useRegion({ rows, cols, start: region ?? "", onCode: onRegion, enabled: paints });
   const shown = firings.find(({ index }) => index === (glanced ?? held)) ?? null;
   const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
   const pictureSize = "w-[min(100%,max(18rem,calc(100dvh-20rem)))]";
@@ -228,10 +266,6 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
               options={rankings.map((value) => ({ value, name: rankingNames[value] }))}
             />
           )}
-          <Button size="sm" aria-pressed={paints} onClick={() => setRegion(paints ? null : "")}>
-            <Brush aria-hidden />
-            {paints ? "Stop painting" : "Paint a region"}
-          </Button>
           <p className="num text-muted text-sm">
             {formatNoun(analysis.total, "feature")} fire{analysis.total === 1 ? "s" : ""} · found in {formatActivation(milliseconds / 1000)}{" "}
             s
