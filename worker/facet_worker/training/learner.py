@@ -34,6 +34,23 @@ class Losses:
     least: Tensor | None = None
 
 
+class _Centred(torch.autograd.Function):
+    """W (x − d) + b for states x that need no gradient. That of d is one row's product: left to autograd it is a product as large as the encoder's own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, d: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        centred = x - d
+        ctx.save_for_backward(centred, w)
+        return F.linear(centred, w, b)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,) = grads
+        centred, w = ctx.saved_tensors
+        total = grad.sum(0)
+        return None, -(total @ w), grad.T @ centred, total
+
+
 class _Jump(torch.autograd.Function):
     """x · H(x − θ), whose threshold learns from latents within half the bandwidth of it (arXiv 2407.14435, appendix)."""
 
@@ -157,7 +174,8 @@ class Learner:
     def pre(self, x: Tensor) -> Tensor:
         """ReLU(W_enc (x − b_dec) + b_enc), float32 [B, L]."""
         p = self.parameters
-        return F.relu(F.linear(x - p["b_dec"], p["w_enc"], p["b_enc"]))
+        pre: Tensor = _Centred.apply(x, p["b_dec"], p["w_enc"], p["b_enc"])
+        return F.relu(pre)
 
     def _sparse(self, values: Tensor, indices: Tensor) -> Tensor:
         p = self.parameters

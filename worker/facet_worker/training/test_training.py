@@ -105,6 +105,23 @@ def test_the_loss_is_the_papers() -> None:
     assert TrainSettings().rate == pytest.approx(2e-4 / 8**0.5)
 
 
+@pytest.mark.parametrize("kind", ["topk", "batchtopk", "jumprelu"])
+def test_the_gradient_is_that_of_the_loss_as_it_is_written(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TrainSettings(kind=kind, latents=48, k=3, batch=40, buffer=80)
+    x = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)) + 3
+    learner = Learner(settings, x)
+
+    def gradients() -> list[torch.Tensor]:
+        return list(torch.autograd.grad(learner.losses(x).total, list(learner.parameters.values()), materialize_grads=True))
+
+    found = gradients()
+    p = learner.parameters
+    monkeypatch.setattr(learner, "pre", lambda x: torch.relu((x - p["b_dec"]) @ p["w_enc"].T + p["b_enc"]))
+    for one, wanted in zip(found, gradients(), strict=True):
+        assert float(wanted.abs().max()) > 0
+        torch.testing.assert_close(one, wanted, rtol=1e-4, atol=1e-6)
+
+
 def test_keeps_the_largest_of_the_whole_batch() -> None:
     pre = torch.tensor([[5.0, 4.0, 3.0, 0.0], [0.5, 0.1, 0.0, 0.0]])
     kept, least = largest_of_batch(pre, 2)
