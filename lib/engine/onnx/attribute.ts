@@ -143,7 +143,8 @@ function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new FacetError("cancelled", "The request was cancelled.");
 }
 
-function positionsOf(prompt: Prompt, answer: readonly number[], length: number, codec: TextCodec): AttributionPosition[] {
+/** What stands at each position of the prompt, and of the answer behind it. */
+export function positionsOf(prompt: Prompt, answer: readonly number[], length: number, codec: TextCodec): AttributionPosition[] {
   const { layout } = prompt;
   const ids = [...prompt.ids, ...answer];
   return Array.from({ length }, (_, position): AttributionPosition => {

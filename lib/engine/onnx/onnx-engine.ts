@@ -5,6 +5,7 @@ import { type ClampPlan, planClamps } from "@/lib/core/clamp";
 import { drawSubstitutes } from "@/lib/core/clamp-controls";
 import { FacetError } from "@/lib/core/errors";
 import { pixelValuesInTurns } from "@/lib/core/preprocess";
+import type { PromptFeatures, PromptFeaturesRequest } from "@/lib/core/prompt-features";
 import {
   type AnalyseRequest,
   type EngineEvent,
@@ -26,6 +27,7 @@ import { inBatches, Lockstep } from "./lockstep";
 import type { EngineDictionary, EngineManifest } from "./manifest";
 import { Prefill } from "./prefill";
 import { assemblePrompt, imagePrompt, type Prompt } from "./prompt";
+import { promptFeatures } from "./prompt-features";
 import type { Runtime } from "./runtime";
 import { watchedWords } from "./watch";
 
@@ -115,6 +117,25 @@ export class OnnxEngine implements Engine {
       const cells = Array.from({ length: grid.rows * grid.cols }, (_, cell) => grid.start + cell);
       const codes = await model.encode(gatherRows(prefill.hidden, cells, model.width));
       return groupByFeature(codes, grid.rows, grid.cols, input.limit);
+    } finally {
+      ticket.leave();
+    }
+  }
+
+  /** What fires on every position of a prompt, words and pictures. Throws what `features` throws, and `prompt_empty`, `prompt_too_long`. */
+  async promptFeatures(
+    { dictionary, messages }: PromptFeaturesRequest,
+    options: Pick<GenerateOptions, "signal" | "resolveImage">,
+  ): Promise<PromptFeatures> {
+    this.refuseOther(dictionary, undefined);
+    const { codec } = await this.loaded();
+    const prompt = assemblePrompt(messages, 0, this.manifest, codec);
+    const ticket = this.analysisQueue.enter(options.signal);
+    try {
+      await drain(ticket);
+      const pixels: Float32Array[] = [];
+      for (const image of prompt.images) pixels.push((await this.picture(image, options)).pixels);
+      return await promptFeatures(await this.loaded(), prompt, pixels);
     } finally {
       ticket.leave();
     }

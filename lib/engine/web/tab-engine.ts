@@ -2,6 +2,7 @@
 import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import type { EnginePackage, Provider } from "@/lib/core/engine-package";
 import { FacetError } from "@/lib/core/errors";
+import type { PromptFeatures, PromptFeaturesRequest } from "@/lib/core/prompt-features";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import type { ImageFeatures } from "../engine";
 import type { Answers, Ask, FromWorker, OwnPictures, TabState, ToWorker, WireError } from "./tab-wire";
@@ -60,6 +61,11 @@ export class TabEngine {
 
   async features(request: AnalyseRequest, pictures: OwnPictures, signal?: AbortSignal): Promise<ImageFeatures> {
     return (await this.ask({ action: "features", request, pictures }, signal)) as ImageFeatures;
+  }
+
+  /** What fires on every position of a prompt. Throws `prompt_empty`, `prompt_too_long`, and what `features` throws. */
+  async words(request: PromptFeaturesRequest, pictures: OwnPictures, signal?: AbortSignal): Promise<PromptFeatures> {
+    return (await this.ask({ action: "words", request, pictures }, signal)) as PromptFeatures;
   }
 
   /** The picture as the model sees it. */

@@ -2,6 +2,7 @@
 import type { AttributionEvent, AttributionRequest } from "@/lib/core/attribution";
 import type { EnginePackage, Provider } from "@/lib/core/engine-package";
 import type { ErrorCode } from "@/lib/core/errors";
+import type { PromptFeatures, PromptFeaturesRequest } from "@/lib/core/prompt-features";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import type { EngineInfo, ImageFeatures } from "../engine";
 
@@ -19,6 +20,7 @@ export interface TabState {
 export interface Answers {
   load: { info: EngineInfo; state: TabState };
   features: ImageFeatures;
+  words: PromptFeatures;
   generate: null;
   attribute: null;
   /** The picture as the model sees it: size × size pixels, RGB, row by row. */
@@ -28,6 +30,7 @@ export interface Answers {
 export type Ask =
   | { action: "load"; pack: EnginePackage; provider: Provider | "auto" }
   | { action: "features"; request: AnalyseRequest; pictures: OwnPictures }
+  | { action: "words"; request: PromptFeaturesRequest; pictures: OwnPictures }
   | { action: "generate"; request: GenerateRequest; pictures: OwnPictures; units: Float32Array }
   | { action: "attribute"; request: AttributionRequest; pictures: OwnPictures; units: Float32Array }
   | { action: "seen"; picture: Blob };

@@ -167,6 +167,10 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<Answer
       const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
       return await engineOf().engine.features(ask.request, { signal, resolveImage });
     }
+    case "words": {
+      const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
+      return await engineOf().engine.promptFeatures(ask.request, { signal, resolveImage });
+    }
     case "generate": {
       const resolveImage = (image: ImageRef) => resolve(image, ask.pictures, signal);
       const unitOf = (feature: number) => ask.units[feature] ?? 0;
