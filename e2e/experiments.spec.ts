@@ -114,6 +114,21 @@ test("a run is saved in the sandbox, opens as it was, and matches token for toke
   await expect(page.getByRole("region", { name: "Replay" })).toContainText("are the ones that it was saved with");
   await expectNoGraveViolations(page);
 
+  // Why it said so: the trace asks under the same clamps, and gets the same answer.
+  const saved = page.url();
+  await answer(page, "Steered").getByRole("toolbar").getByRole("button").first().focus();
+  await page
+    .getByRole("dialog", { name: /^Token/ })
+    .getByRole("link", { name: "Why this word?" })
+    .press("Enter");
+  const said = page.getByRole("toolbar", { name: /^Words of the answer/ });
+  await expect(said.getByRole("button", { pressed: true })).toHaveCount(1, { timeout: 90_000 });
+  const plainly = (text: string) => text.replace(/\s+/g, " ").trim();
+  await expect
+    .poll(async () => plainly((await said.getByRole("button").allInnerTexts()).join(" ")), { timeout: 60_000 })
+    .toBe(plainly(steered));
+  await open(page, saved);
+
   // The fork is the same request, in the sandbox, to be changed.
   await page.getByRole("link", { name: "Fork" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Steer" })).toBeVisible();

@@ -180,8 +180,9 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
           )}
           {!answered && !running && run.status === "idle" && problems.length === 0 && (
             <EmptyState icon={<MessageCircleQuestion />} title="No answer yet" className="py-6">
-              {blocked ??
-                "Ask, then press a word of the answer: the features that made the model say it are ranked here, with where they were seen."}
+              {blocked !== null
+                ? `${blocked}: choose another dictionary, above.`
+                : "Ask, then press a word of the answer: the features that made the model say it are ranked here, with where they were seen."}
             </EmptyState>
           )}
         </section>

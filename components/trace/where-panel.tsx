@@ -76,18 +76,26 @@ export function WherePanel({ title, sums, positions, pictures, chosen, onChoose 
                 highlightCell={cell.cell}
               />
             </div>
-            <ColorScale
-              max={most.picture}
-              scale="diverging"
-              value={cell.cell === null ? null : cell.value}
-              label="a cell's contribution"
-              className="min-w-0"
-            />
+            {most.picture > 0 ? (
+              <ColorScale
+                max={most.picture}
+                scale="diverging"
+                value={cell.cell === null ? null : cell.value}
+                label="a cell's contribution"
+                className="min-w-0"
+              />
+            ) : (
+              <p className="text-muted text-xs">Nothing comes from the picture.</p>
+            )}
           </div>
         )}
         <div className="flex min-w-0 flex-col gap-2">
           <PromptWords sums={sums} positions={positions} max={most.words} />
-          <ColorScale max={most.words} scale="diverging" label="a word's contribution" className="min-w-0" />
+          {most.words > 0 ? (
+            <ColorScale max={most.words} scale="diverging" label="a word's contribution" className="min-w-0" />
+          ) : (
+            <p className="text-muted text-xs">Nothing comes from words.</p>
+          )}
         </div>
       </div>
     </section>
