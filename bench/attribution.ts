@@ -2,9 +2,10 @@
  * How well attribution's estimates agree with what ablating features one by one really does, over many questions; that the paper's per-feature procedure says
  * the same; and what either costs.
  *
- *   npx tsx bench/attribution.ts [--questions 120] [--skip 0] [--exact 20] [--integrated 0] [--features 12] [--out FILE]
+ *   npx tsx bench/attribution.ts [--questions 120] [--skip 0] [--exact 20] [--integrated 0] [--converge 0] [--features 12] [--out FILE]
  *
- * Questions are asked of the catalogue's own pictures in turn. `--integrated N`: the first N also by integrated gradients of 8 steps. The paper's procedure
+ * Questions are asked of the catalogue's own pictures in turn. `--integrated N`: the first N also by integrated gradients of 8 steps. `--converge N`: how near, by
+ * their number of steps, the features' sum comes to what removing all features takes, over the first N. The paper's procedure
  * (docs/attribution.md) runs on `--features` features of the first question: for each a pass without it, a pass with it and one back. Times are medians.
  */
 import { writeFile } from "node:fs/promises";
@@ -30,6 +31,7 @@ const { values: args } = parseArgs({
     skip: { type: "string", default: "0" },
     exact: { type: "string", default: "20" },
     integrated: { type: "string", default: "0" },
+    converge: { type: "string", default: "0" },
     features: { type: "string", default: "12" },
     out: { type: "string" },
   },
@@ -179,6 +181,25 @@ async function againstPaper(question: number, features: number) {
   };
 }
 
+/** |features' sum − (metric − metric without features)| as a share of the latter, by the number of steps. */
+async function convergence(from: number, to: number) {
+  const gaps = new Map<number, number[]>([8, 16, 32, 64].map((steps) => [steps, []]));
+  for (let question = from; question < to; question++) {
+    for (const [steps, found] of gaps) {
+      const { result } = await ask(question, { exact: 0, method: { type: "integrated", steps } });
+      const taken = result.metric.value - (result.method.withoutFeatures as number);
+      found.push(Math.abs(result.totals.features.total - taken) / Math.abs(taken));
+    }
+  }
+  return [...gaps].map(([steps, found]) => ({
+    steps,
+    questions: found.length,
+    median: median(found),
+    ninth: [...found].sort((a, b) => a - b)[Math.floor((found.length * 9) / 10)],
+    largest: Math.max(...found),
+  }));
+}
+
 const report = {
   dictionary: served.ref,
   machine: { cpu: os.cpus()[0]?.model, cores: os.cpus().length, load: os.loadavg()[0], node: process.version },
@@ -186,6 +207,7 @@ const report = {
   paper: await againstPaper(skip, Number(args.features)),
   gradient: await agreement(skip, skip + count, { type: "gradient" }),
   integrated: Number(args.integrated) ? await agreement(skip, skip + Number(args.integrated), { type: "integrated", steps: 8 }) : null,
+  convergence: Number(args.converge) ? await convergence(skip, skip + Number(args.converge)) : null,
 };
 console.log(JSON.stringify(report, null, 2));
 if (args.out) await writeFile(args.out, `${JSON.stringify(report, null, 2)}\n`);
