@@ -56,7 +56,7 @@ title = "A rehearsal"
 """
 
 
-def make(folder: Path, pictures: int) -> None:
+def make(folder: Path, pictures: int, features: int) -> None:
     """The model, its dictionary and the pictures."""
     import numpy as np
     import torch
@@ -112,8 +112,8 @@ def make(folder: Path, pictures: int) -> None:
         image_processor=images, tokenizer=fast, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
         chat_template=template,
     ).save_pretrained(folder / "model")  # fmt: skip
-    rows = torch.nn.functional.normalize(torch.randn(LATENTS, WIDTH), dim=1)
-    TopKSae(rows.clone(), 0.01 * torch.randn(LATENTS), rows, torch.zeros(WIDTH), ACTIVE).save(folder / HOOK)
+    rows = torch.nn.functional.normalize(torch.randn(features, WIDTH), dim=1)
+    TopKSae(rows.clone(), 0.01 * torch.randn(features), rows, torch.zeros(WIDTH), ACTIVE).save(folder / HOOK)
     generator = np.random.default_rng(0)
     (folder / "pictures").mkdir(exist_ok=True)
     for number in range(pictures):
@@ -253,6 +253,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "artefacts" / "rehearsal")
     parser.add_argument("--pictures", type=int, default=48)
+    parser.add_argument(
+        "--features", type=int, default=LATENTS, help="fewer show that the road is open; only the paper's width is kept as a result"
+    )
     parser.add_argument("--only", choices=STEPS, nargs="+", default=STEPS)
     parser.add_argument("--app", type=Path, default=ROOT, help="the folder of a built app")
     parser.add_argument("--fresh", action="store_true")
@@ -263,9 +266,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "numbers.json"
     numbers: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    numbers["settings"] = {"latents": LATENTS, "k": ACTIVE, "width": WIDTH, "grid": "24 × 24", "pictures": options.pictures}
+    numbers["settings"] = {"latents": options.features, "k": ACTIVE, "width": WIDTH, "grid": "24 × 24", "pictures": options.pictures}
     todo = {
-        "make": lambda: make(folder, options.pictures), "cache": lambda: worker(folder, "cache"), "publish": lambda: worker(folder, "publish"),
+        "make": lambda: make(folder, options.pictures, options.features), "cache": lambda: worker(folder, "cache"), "publish": lambda: worker(folder, "publish"),
         "import": lambda: imported(folder), "serve": lambda: served(folder, options.app.resolve()),
     }  # fmt: skip
     for step in options.only:
@@ -276,7 +279,7 @@ def main() -> None:
             numbers[step] = found
             print(step, json.dumps({key: value for key, value in found.items() if key not in ("report", "rows")}), flush=True)
         file.write_text(json.dumps(numbers, indent=1) + "\n")
-    if all(step in numbers for step in STEPS[1:]):
+    if options.features == LATENTS and all(step in numbers for step in STEPS[1:]):
         RESULT.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
 
 
