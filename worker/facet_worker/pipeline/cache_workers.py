@@ -16,6 +16,7 @@ from facet_worker.errors import FacetError
 from facet_worker.pipeline.pictures import Picture
 from facet_worker.pipeline.run_folder import Step
 from facet_worker.pipeline.settings import Settings
+from facet_worker.serve.cluster.loopback import stay_on_this_machine
 
 if TYPE_CHECKING:
     from facet_worker.pipeline.cache_step import CacheSection
@@ -75,6 +76,7 @@ def make_shards(
         again, and what a shard's own making threw. What was made until then counts.
     """
     try:
+        stay_on_this_machine()
         import ray
         import ray.data
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from facet_worker.errors import FacetError
+from facet_worker.serve.cluster.loopback import stay_on_this_machine
 from facet_worker.serve.settings import MIB, Settings
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -155,6 +156,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def _serve_replicas(options: argparse.Namespace) -> None:
+    stay_on_this_machine()
     try:
         from facet_worker.serve.ray_app import serve_replicas
     except ImportError as error:

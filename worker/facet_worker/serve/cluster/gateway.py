@@ -25,6 +25,7 @@ REPLICA = "Replica"
 CHAT = "/v1/chat/completions"
 _KEPT = ("/info", "/v1/models")
 """What is the same for every replica of a group, and asked for often."""
+_STREAMS = ("/v1/generate", "/v1/attribute")
 
 
 async def _nowhere(*_: object) -> None: ...
@@ -59,6 +60,7 @@ class Gateway:
         self.access = Access(_nowhere, self.settings.token)
         self.replicas = replicas.options(stream=True)
         self.waiting = Waiting()
+        self.options = options
         self.kept: dict[str, bytes] = {}
 
     async def __call__(self, request: Request) -> Response:
@@ -98,7 +100,7 @@ class Gateway:
         body = await read_body(request, self.settings)
         scope = self._scope(path, request)
         streamed_chat = path == CHAT and await asyncio.to_thread(_is_streamed_chat, body)
-        tell = streamed_chat or path == "/v1/generate"
+        tell = streamed_chat or path in _STREAMS
         parts: Any = relay(lambda: self.replicas.answer.remote(scope, body), self.waiting, tell)
         refused = _passed_chat if path == CHAT else _passed
         if streamed_chat:
@@ -109,14 +111,19 @@ class Gateway:
         return EventStream(_joined(parts), _as_it_came(ndjson), kind, refused=refused)
 
     async def _kept_answer(self, path: str) -> bytes:
-        if path not in self.kept:
-            token = self.settings.token
-            headers = [(b"host", b"localhost"), *([(b"authorization", f"Bearer {token}".encode())] if token else [])]
-            target = {"path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
-            scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "headers": headers, **target}
-            found = relay(lambda: self.replicas.answer.remote(scope, b""), self.waiting, False)
-            self.kept[path] = b"".join([part async for part in found if isinstance(part, bytes)])
-        return self.kept[path]
+        if path in self.kept:
+            return self.kept[path]
+        token = self.settings.token
+        headers = [(b"host", b"localhost"), *([(b"authorization", f"Bearer {token}".encode())] if token else [])]
+        target = {"path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
+        scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "headers": headers, **target}
+        made_of: list[Any] = []
+        found = relay(lambda: self.replicas.answer.remote(scope, b""), self.waiting, False, made_of.append)
+        answer = b"".join([part async for part in found if isinstance(part, bytes)])
+        # While a change is rolled out, a replica that is still the old one may have answered.
+        if made_of == [self.options]:
+            self.kept[path] = answer
+        return answer
 
     async def _health(self) -> Response:
         """By Ray's own checks, which run each replica's device."""

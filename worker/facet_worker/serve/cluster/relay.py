@@ -70,8 +70,10 @@ class Waiting:
         return len(self.line)
 
 
-async def relay(ask: Callable[[], Parts], waiting: Waiting, tell: bool) -> AsyncGenerator[bytes | Event, None]:
-    """The bytes of a replica's answer, and before them, where `tell`, `queued` events while others are served.
+async def relay(
+    ask: Callable[[], Parts], waiting: Waiting, tell: bool, accepted: Callable[[Any], None] = lambda _: None
+) -> AsyncGenerator[bytes | Event, None]:
+    """The bytes of a replica's answer, and before them, where `tell`, `queued` events while others are served. `accepted` gets that replica's options.
 
     Closing this frees the replica within one token. Throws `Refused`, and `FacetError`s for what Ray says; both also after events have gone out.
     """
@@ -88,7 +90,7 @@ async def relay(ask: Callable[[], Parts], waiting: Waiting, tell: bool) -> Async
             if tell and position != told:
                 told = position
                 yield {"type": "queued", "position": position}
-        await first  # "accepted"
+        accepted((await first)[1])
         waiting.line.remove(ticket)
         status, headers = (await asked.__anext__())[1]
         if status != 200:

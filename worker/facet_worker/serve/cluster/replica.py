@@ -11,7 +11,7 @@ from typing import Any
 from facet_worker.serve.cluster.options import GroupOptions
 
 Part = tuple[str, Any]
-"""`("accepted", None)` when it is a request's turn, `("start", (status, headers))`, then `("body", bytes)`s."""
+"""`("accepted", options)` when it is a request's turn, `("start", (status, headers))`, then `("body", bytes)`s."""
 
 
 class Replica:
@@ -28,6 +28,7 @@ class Replica:
         from facet_worker.serve.server import BROKEN
         from facet_worker.torch_engine import TorchEngine
 
+        self.options = options
         group = GroupOptions.model_validate(options)
         model, revision = model_of(group.model)
         device = group.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -51,7 +52,7 @@ class Replica:
 
     async def answer(self, scope: dict[str, Any], body: bytes) -> AsyncIterator[Part]:
         """One request through the application. Closing or cancelling this is a client that left."""
-        yield "accepted", None
+        yield "accepted", self.options
         parts: asyncio.Queue[Part | None] = asyncio.Queue()
         unread, gone = [body], asyncio.Event()
 

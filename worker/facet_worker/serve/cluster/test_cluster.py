@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -19,12 +20,16 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("ray")
+
+import grpc
 
 ROOT = Path(__file__).parents[4]
 HOOK = "model.layers.1"
 TOKEN = "a secret"
+RAY_TOKEN = "0123456789abcdef" * 4
 
 
 # For what comes in a moment, on a machine that may be busy: only a failure takes so long.
@@ -47,13 +52,13 @@ def processes() -> dict[int, tuple[int, str]]:
 class Group:
     """The command, running."""
 
-    def __init__(self, folder: Path, url: str, process: subprocess.Popen[str]) -> None:
-        self.folder, self.process = folder, process
+    def __init__(self, folder: Path, url: str, process: subprocess.Popen[str], env: dict[str, str]) -> None:
+        self.folder, self.process, self.env = folder, process, env
         self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE)
         self.url = url
 
-    def replicas(self) -> set[int]:
-        """Process ids of this group's replicas, and of nobody else's."""
+    def tree(self) -> dict[int, str]:
+        """Command lines of this group's processes, and of nobody else's, by process id."""
         all_of = processes()
 
         def ours(pid: int) -> bool:
@@ -63,7 +68,23 @@ class Group:
                 pid = all_of.get(pid, (0, ""))[0]
             return False
 
-        return {pid for pid, (_, line) in all_of.items() if line.startswith("ray::ServeReplica:facet:Replica") and ours(pid)}
+        return {pid: line for pid, (_, line) in all_of.items() if ours(pid)}
+
+    def replicas(self) -> set[int]:
+        """Process ids of this group's replicas."""
+        return {pid for pid, line in self.tree().items() if line.startswith("ray::ServeReplica:facet:Replica")}
+
+    def listens_at(self) -> dict[int, list[tuple[str, int]]]:
+        """By process, where it takes connections: addresses as the kernel writes them, and ports."""
+        rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+        taking = {f"socket:[{row[9]}]": row[1].partition(":") for row in rows if row[3] == "0A"}
+        found: dict[int, list[tuple[str, int]]] = {}
+        for pid in self.tree():
+            for file in Path(f"/proc/{pid}/fd").glob("*"):
+                with contextlib.suppress(OSError):
+                    if place := taking.get(file.readlink().name):
+                        found.setdefault(pid, []).append((place[0], int(place[2], 16)))
+        return found
 
     def health(self) -> dict[str, Any]:
         answer: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=PATIENCE).json()
@@ -79,14 +100,17 @@ def group() -> Iterator[Group]:
         *("--model", "demo/model", "--dictionary", f"demo/dictionaries/{HOOK}", "--model-id", "facet-emoji"),
     ]
     paths = [str(ROOT / "worker"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "RAY_TMPDIR": str(folder), "FACET_WORKER_TOKEN": TOKEN, "PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder)}
+    env = {
+        **{**os.environ, "RAY_TMPDIR": str(folder), "FACET_WORKER_TOKEN": TOKEN, "PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder)},
+        "RAY_AUTH_TOKEN": RAY_TOKEN,
+    }
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout
     line = process.stdout.readline()
     assert line.startswith("facet-worker is ready at http://127.0.0.1:"), (folder / "log").read_text()[-3000:]
     assert "facet-emoji/model.layers.1 (2 replicas)" in line
-    running = Group(folder, line.split()[4], process)
+    running = Group(folder, line.split()[4], process, env)
     yield running
     if process.poll() is None:
         # Killed at once, it would leave Ray's own processes behind.
@@ -277,6 +301,85 @@ def test_ends_the_stream_of_a_replica_that_dies_with_an_error_and_replaces_it(gr
         time.sleep(0.2)
     assert victim not in group.replicas()
     assert before - {victim} < group.replicas()
+
+
+def test_listens_on_this_machine_only_but_for_what_asks_for_rays_token(group: Group) -> None:
+    tree, places = group.tree(), group.listens_at()
+    assert {"gcs_server", "raylet"} <= {tree[pid].split()[0].rpartition("/")[2] for pid in places}
+    # 127.0.0.1 in the machine's order of bytes, alone or as the end of an IPv6 address.
+    loopback = "0100007F" if sys.byteorder == "little" else "7F000001"
+    open_to_all = {pid: [port for address, port in taken if address[-8:] != loopback] for pid, taken in places.items()}
+    replicas = {pid for pid, line in tree.items() if line.startswith("ray::ServeReplica")}
+    assert {pid for pid, ports in open_to_all.items() if ports} <= replicas
+    for pid in replicas:
+        assert len(open_to_all[pid]) <= 1
+        for port in open_to_all[pid]:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=PATIENCE)
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+# What `serve deploy` has Ray do with a changed config, without its dashboard, which takes the config from the command.
+ROLL_OUT = """
+import json, sys
+from facet_worker.serve.cluster.options import GroupOptions
+from ray import serve
+from facet_worker.serve import ray_app
+ray_app.start_ray(0)
+serve.run(ray_app.app(GroupOptions.model_validate(json.loads(sys.argv[1]))), name=ray_app.NAME, route_prefix="/")
+"""
+
+
+def changed_dictionary(folder: Path) -> Path:
+    """The demo's with another version's hash: numbers that are hardly others."""
+    shutil.copytree(ROOT / "demo/dictionaries" / HOOK, folder / HOOK)
+    weights = load_file(folder / HOOK / "sae.safetensors")
+    weights["b_dec"] = weights["b_dec"] + 1e-4
+    save_file(weights, folder / HOOK / "sae.safetensors")
+    return folder / HOOK
+
+
+def test_rolls_a_changed_dictionary_out_while_requests_go_on(group: Group, request_of: Any) -> None:
+    def version() -> str:
+        return str(group.client.get("/info").json()["dictionaries"][0]["dictionary"]["sha256"])
+
+    old, before = version(), group.replicas()
+    answers: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            answer = group.client.post("/v1/generate", json=request_of())
+            if answer.status_code != 200 or not answer.text.endswith('{"type":"done"}\n'):
+                answers.append(answer.text[-1000:])
+                continue
+            events = [json.loads(line) for line in answer.text.splitlines()]
+            answers.extend({event["receipt"]["dictionary"]["sha256"] for event in events if event["type"] == "receipt"})
+
+    # One at a time, so that none can be refused as one too many: half of the replicas are away in between.
+    client = threading.Thread(target=ask, daemon=True)
+    client.start()
+    options = {"model": str(ROOT / "demo/model"), "dictionary": [f"{HOOK}={changed_dictionary(group.folder)}"], "model_id": "facet-emoji"}
+    kept = {"replicas": 2, "queue": 1, "grace": 2, "taps": True}
+    command = [sys.executable, "-c", ROLL_OUT, json.dumps({**options, **kept})]
+    env = {**group.env, "RAY_ADDRESS": "auto", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    ended = subprocess.run(command, cwd=group.folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    rolled_out = len(answers)
+    deadline = time.monotonic() + PATIENCE
+    while len(answers) < rolled_out + 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    over.set()
+    client.join(PATIENCE)
+    new = version()
+    assert new != old
+    # None failed, and what was asked after the command had ended came from the new one: all replicas were new then.
+    assert set(answers) == {old, new}
+    assert answers[0] == old
+    assert set(answers[rolled_out + 1 :]) == {new}
+    assert not before & group.replicas()
+    assert len(group.replicas()) == 2
 
 
 def test_ends_when_told_to_and_leaves_nothing_behind(group: Group) -> None:
