@@ -16,6 +16,7 @@ import { useKeys } from "@/components/shell/use-keys";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { Segmented } from "@/components/ui/segmented";
+import { WordsView } from "@/components/words/words-view";
 import { enginePackageQueryOptions, featureNamesQueryOptions } from "@/lib/api/engine";
 import { FacetError } from "@/lib/core/errors";
 import { formatActivation, formatNoun } from "@/lib/core/format";
@@ -137,7 +138,7 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
   );
 }
 
-type Mode = "look" | "paint" | "compare";
+type Mode = "look" | "paint" | "compare" | "words";
 
 /** What one does with the picture. */
 function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary }) {
@@ -157,11 +158,14 @@ function Result({ looked, dictionary }: { looked: Looked; dictionary: Dictionary
           { value: "look", name: "Look" },
           { value: "paint", name: "Paint a region" },
           { value: "compare", name: "Compare" },
+          { value: "words", name: "Words too" },
         ]}
         className="self-start"
       />
       {mode === "compare" ? (
         <ComparePictures first={looked} dictionary={dictionary} />
+      ) : mode === "words" ? (
+        <WordsView picture={looked.picture} sha256={looked.sha256} dictionary={dictionary} />
       ) : (
         <Look looked={looked} dictionary={dictionary} region={region} onRegion={setRegion} />
       )}

@@ -26,12 +26,32 @@ interface ContrastListProps {
   /** No more can be chosen. */
   full: boolean;
   discreet?: boolean;
+  /** What the two means are over, where it is no region. */
+  sides?: Sides;
 }
+
+interface Sides {
+  inside: string;
+  outside: string;
+  /** One line each. */
+  contrastWords: string;
+  insideWords: string;
+  outsideWords: string;
+}
+
+const ofRegion: Sides = {
+  inside: "inside",
+  outside: "outside",
+  contrastWords:
+    "Mean activation inside the region less the mean outside it. Each cell counts by the share of it that is painted, zeros included.",
+  insideWords: "Mean activation over the painted region, each cell by its painted share.",
+  outsideWords: "Mean activation over the rest of the picture.",
+};
 
 const columns = "grid grid-cols-3 items-center gap-x-2 sm:grid-cols-[minmax(0,1.4fr)_minmax(2rem,1fr)_repeat(3,4.25rem)]";
 
 /** Features by contrast: looking at a row shows its heat, pressing it holds the heat. Arrow keys walk the rows. */
-export function ContrastList({ rows, held, ...props }: ContrastListProps) {
+export function ContrastList({ rows, held, sides = ofRegion, ...props }: ContrastListProps) {
   const [all, setAll] = useState(false);
   const shown = all ? rows : rows.slice(0, first);
   const most = rows[0]?.contrast ?? 1;
@@ -45,11 +65,9 @@ export function ContrastList({ rows, held, ...props }: ContrastListProps) {
         <div className={cn(columns, "min-w-0 grow px-2 text-right")}>
           <span className="text-left max-sm:hidden">feature</span>
           <span className="max-sm:hidden" />
-          <Term explain="Mean activation inside the region less the mean outside it. Each cell counts by the share of it that is painted, zeros included.">
-            contrast
-          </Term>
-          <Term explain="Mean activation over the painted region, each cell by its painted share.">inside</Term>
-          <Term explain="Mean activation over the rest of the picture.">outside</Term>
+          <Term explain={sides.contrastWords}>contrast</Term>
+          <Term explain={sides.insideWords}>{sides.inside}</Term>
+          <Term explain={sides.outsideWords}>{sides.outside}</Term>
         </div>
         <span className="w-16 shrink-0 max-sm:w-12" />
       </div>
@@ -60,6 +78,7 @@ export function ContrastList({ rows, held, ...props }: ContrastListProps) {
             row={row}
             share={row.contrast / most}
             places={places}
+            sides={sides}
             held={row.feature.index === held}
             stop={row.feature.index === stop}
             {...props}
@@ -76,6 +95,7 @@ export function ContrastList({ rows, held, ...props }: ContrastListProps) {
 }
 
 interface RowProps extends Omit<ContrastListProps, "rows" | "held"> {
+  sides: Sides;
   row: ContrastRow;
   share: number;
   places: number;
@@ -97,6 +117,7 @@ const Row = memo(function Row({
   onSeek,
   full,
   discreet,
+  sides,
 }: RowProps) {
   const { feature, contrast, inside, outside } = row;
   const name = feature.label ?? "unexplained";
@@ -125,7 +146,7 @@ const Row = memo(function Row({
         data-row
         tabIndex={stop ? 0 : -1}
         aria-pressed={held}
-        aria-label={`${name}, contrast ${formatActivation(contrast)}, inside ${formatActivation(inside)}, outside ${formatActivation(outside)}`}
+        aria-label={`${name}, contrast ${formatActivation(contrast)}, ${sides.inside} ${formatActivation(inside)}, ${sides.outside} ${formatActivation(outside)}`}
         onFocus={() => onLook(feature.index)}
         onBlur={() => onLook(null)}
         onClick={() => onHold(held ? null : feature.index)}

@@ -48,12 +48,14 @@ interface UseRegionOptions {
   onCode: (code: string) => void;
   /** Whether the keys of painting act on the page. */
   enabled: boolean;
+  /** The tool to begin with. */
+  first?: Tool;
 }
 
 /** A region that is being painted, with its tools, its past and its keys: B, X, L, E, [ and ], Ctrl+Z, Ctrl+Shift+Z. */
-export function useRegion({ rows, cols, start, onCode, enabled }: UseRegionOptions): Painting {
+export function useRegion({ rows, cols, start, onCode, enabled, first = "brush" }: UseRegionOptions): Painting {
   const [history, change] = useReducer(changeRegion, null, () => startHistory(regionOf(start, rows, cols)));
-  const [tool, setTool] = useState<Tool>("brush");
+  const [tool, setTool] = useState<Tool>(first);
   const [erase, setErase] = useState(false);
   const [radius, setRadius] = useState(1);
   // The grid is known for certain once the picture was looked at.
