@@ -198,3 +198,66 @@ test("pages that do not use the model ship none of it", async ({ page, catalogue
   expect(new Set(asked.filter((path) => path.endsWith(".wasm"))).size, "one build of the runtime").toBe(1);
   expect(asked.some((path) => path.endsWith(".mjs"))).toBe(true);
 });
+
+test("two pictures and words behind one: compared and read in the tab, and nothing of either is sent", async ({
+  page,
+  request,
+  catalogue,
+}) => {
+  test.setTimeout(180_000);
+  const { dictionary, card } = catalogue;
+  const sent: string[] = [];
+  const [one, two] = await Promise.all(
+    card.top.slice(0, 2).map(async ({ image }, i) => {
+      const answer = await request.get(routes.api.image(image));
+      return { name: `${i}.webp`, mimeType: "image/webp", buffer: await answer.body(), image };
+    }),
+  );
+  if (!one || !two) throw new Error("The feature has no two pictures.");
+  await open(page, routes.ownImage({ dictionary: dictionary.ref }));
+  page.on("request", (asked) => {
+    if (asked.method() !== "GET" || /\/api\/(analyse|steer|features|region-pictures)|\/d\/[^?]+\/\d+(\?|$)/.test(asked.url()))
+      sent.push(asked.url());
+  });
+  await choose(page, one);
+  await ready(page);
+  await expect(page.locator("[data-row]").first()).toBeVisible();
+
+  // What fires on both is what the server finds on each.
+  await page.getByRole("radio", { name: "Compare" }).click();
+  await page.getByLabel("The second picture's file").setInputFiles(two);
+  const both = page.getByRole("region", { name: "On both", exact: true });
+  await expect(both).toBeVisible();
+  const analyses = await Promise.all(
+    [one, two].map(async ({ image }) => {
+      const answer = await request.post(routes.api.analyse(), {
+        data: { dictionary: dictionary.ref, image: { sha256: image }, limit: 512 },
+      });
+      return ((await answer.json()) as Analysis).features;
+    }),
+  );
+  const telling = (features: Analysis["features"]) => features.filter(({ alwaysOn, sink }) => !alwaysOn && !sink);
+  const second = new Set(analyses[1]?.map(({ index }) => index));
+  const shared = telling(analyses[0] ?? []).filter(({ index }) => second.has(index));
+  await expect(both.getByRole("heading")).toHaveText(`On both ${shared.length}`);
+  await expectNoGraveViolations(page);
+  await expectNoSidewaysScrolling(page);
+
+  // Words, chosen by keyboard.
+  await page.getByRole("radio", { name: "Words too" }).click();
+  await page.getByRole("textbox", { name: "Words behind the picture" }).fill("is there a dog ?");
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+  const strip = page.getByRole("group", { name: "The prompt, token by token" });
+  await expect(strip.getByRole("button", { name: /^dog: / })).toBeVisible();
+  await strip.getByRole("button", { name: /^a: / }).focus();
+  await page.keyboard.press("Shift+ArrowRight");
+  await expect(page.getByText(/^2 tokens chosen: \d+ features of \d+ fire more there/)).toBeVisible();
+  await expect(page.locator("[data-contrast-list] [data-row]").first()).toHaveAttribute(
+    "aria-label",
+    /, contrast [\d.]+, chosen [\d.]+, rest /,
+  );
+  await expectNoGraveViolations(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expectNoSidewaysScrolling(page);
+  expect(sent).toEqual([]);
+});
