@@ -4,6 +4,7 @@ import { ExperimentRow } from "@/components/experiment/experiment-row";
 import { DictionaryRow } from "@/components/search/dictionary-row";
 import { HighlightCard } from "@/components/search/highlight-card";
 import { HomeSearch } from "@/components/search/home-search";
+import { StoryCard } from "@/components/stories/story-card";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { ReloadButton } from "@/components/ui/reload-button";
@@ -11,11 +12,13 @@ import { type Database, getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { listExperiments } from "@/lib/catalog/experiments";
 import { type Highlight, pickHighlights, pickSearches } from "@/lib/catalog/home";
+import { listStories } from "@/lib/catalog/stories";
 import { asFacetError } from "@/lib/core/errors";
 import type { ExperimentSummary } from "@/lib/core/experiment";
 import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
+import type { KeptStory } from "@/lib/core/story";
 import { listFeatures } from "@/lib/search/list-features";
 import { MissingPage, missingHere } from "./missing-page";
 
@@ -29,11 +32,13 @@ export default async function HomePage() {
   let examples: { words: string; total: number }[] = [];
   let highlights: Highlight[] = [];
   let saved: ExperimentSummary | null = null;
+  let stories: KeptStory[] = [];
   try {
     const database = await getDatabase();
     dictionaries = await listDictionaries(database);
     highlights = pickHighlights(dictionaries);
-    saved = await worthSeeing(database);
+    stories = await listStories(database);
+    saved = await worthSeeing(database, new Set(stories.map(({ experiment }) => experiment)));
     if (dictionaries[0]) examples = await exampleSearches(database, dictionaries[0], highlights);
   } catch (thrown) {
     const error = asFacetError(thrown);
@@ -91,6 +96,18 @@ export default async function HomePage() {
           </div>
         </section>
       )}
+      {stories.length > 0 && (
+        <section aria-labelledby="stories">
+          <h2 id="stories" className="mb-1 text-muted text-sm">
+            Why did it say that? Answers traced to a feature, and changed
+          </h2>
+          <div className="-mx-3 grid grid-cols-1 gap-2 lg:grid-cols-3">
+            {stories.map((story) => (
+              <StoryCard key={story.experiment} story={story} />
+            ))}
+          </div>
+        </section>
+      )}
       {saved && (
         <section aria-labelledby="saved">
           <div className="mb-3 flex flex-wrap items-baseline justify-between gap-x-4 text-sm">
@@ -118,9 +135,10 @@ export default async function HomePage() {
 /** How many of the newest experiments are looked through for one to show. */
 const looked = 20;
 
-/** The newest saved experiment that changed something and has the answer without it beside; else the newest. */
-async function worthSeeing(database: Database): Promise<ExperimentSummary | null> {
-  const { items } = await listExperiments(database, { limit: looked, cursor: null });
+/** The newest saved experiment that changed something and has the answer without it beside; else the newest. Not one that is told elsewhere on the page. */
+async function worthSeeing(database: Database, told: ReadonlySet<string>): Promise<ExperimentSummary | null> {
+  const { items: newest } = await listExperiments(database, { limit: looked, cursor: null });
+  const items = newest.filter(({ id }) => !told.has(id));
   return items.find((one) => one.outcome === "steered" && one.baseline !== null && one.baseline !== one.steered) ?? items[0] ?? null;
 }
 

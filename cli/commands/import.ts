@@ -48,15 +48,19 @@ async function readInto(db: Database, named: string) {
 
 async function importPaths(db: Database, paths: string[], options: ImportCommandOptions, signal: AbortSignal): Promise<void> {
   const started = performance.now();
-  const [{ openSource }, { importSource }, { noteImport }] = await Promise.all([
+  const [{ openSource }, { importSource }, { finishImport }, { readStories }, { bundleFolder }] = await Promise.all([
     import("@/lib/formats/readers"),
     import("@/lib/catalog/import-source"),
     import("@/lib/catalog/import-bundle"),
+    import("@/lib/formats/stories"),
+    import("@/lib/formats/bundle-source"),
   ]);
   const { model, name, hook, grid, tokenizer, quiet } = options;
   const into = options.into === undefined ? undefined : await readInto(db, options.into);
   const source: Source = await openSource(paths, { model, name, hook, grid, tokenizer, signal, ...into?.options });
   if (!quiet) for (const sentence of source.found) console.log(sentence);
+  const bundle = source.format === "facet-bundle/1" ? bundleFolder(paths[0] ?? "") : null;
+  const stories = bundle ? await readStories(bundle) : null;
   const printer = quiet ? undefined : progressPrinter();
   let result: ImportResult;
   try {
@@ -64,7 +68,7 @@ async function importPaths(db: Database, paths: string[], options: ImportCommand
   } finally {
     printer?.end();
   }
-  if (source.format === "facet-bundle/1" && paths[0]) await noteImport(db, paths[0], result);
+  if (bundle) await finishImport(db, bundle, result, stories);
   if (quiet) return;
   report(result);
   if (result.rows) {

@@ -148,11 +148,20 @@ export async function saveExperiment(
   uploads: readonly Uint8Array[] = [],
 ): Promise<{ experiment: ExperimentSummary; created: boolean }> {
   const recorded = await findRun(db, run);
-  checkReceipts(recorded.request, recorded.events);
-  const pictures = await gatherPictures(db, recorded.request, uploads);
-  const clamps = await labelled(db, recorded.request);
-  const named = title || usualTitle(clamps, questionOf(recorded.request));
-  const content: Content = { format, run, title: named, note, ...recorded };
+  return keepExperiment(db, { run, title, note, ...recorded }, uploads);
+}
+
+/** Saves a run that is at hand, with its request and events. Throws as `saveExperiment`, but for `run_not_found`. */
+export async function keepExperiment(
+  db: Database,
+  { run, title, note, request, events }: Pick<SaveExperiment, "run" | "title" | "note"> & RecordedRun,
+  uploads: readonly Uint8Array[] = [],
+): Promise<{ experiment: ExperimentSummary; created: boolean }> {
+  checkReceipts(request, events);
+  const pictures = await gatherPictures(db, request, uploads);
+  const clamps = await labelled(db, request);
+  const named = title || usualTitle(clamps, questionOf(request));
+  const content: Content = { format, run, title: named, note, request, events };
   const text = JSON.stringify(content);
   const id = shortId(hashOf(text));
   const summary = summaryOf(content, clamps);

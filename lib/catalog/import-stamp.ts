@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { env } from "@/lib/env";
+import { storiesName } from "@/lib/formats/stories";
 import { storedImages } from "./image-files";
 import type { ImportedDictionary, ImportResult } from "./import-source";
 import { knownMigrations } from "./migrations";
@@ -15,17 +16,18 @@ interface Stamp {
   migrations: string[];
   /** Image files of the whole catalogue. */
   images: number;
-  /** Hash of a bundle's manifest → its dictionaries. */
+  /** Hash of a bundle's manifest and stories → its dictionaries. */
   bundles: Record<string, Omit<ImportedDictionary, "outcome">[]>;
 }
 
 /** Name of the note inside the database's folder. */
 export const stampName = "FACET_IMPORTS.json";
 
+/** Of the manifest and of the stories beside it, which it does not list. */
 async function manifestHash(bundle: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path.join(bundle, "manifest.json")))
-    .digest("hex");
+  const hash = createHash("sha256").update(await readFile(path.join(bundle, "manifest.json")));
+  const stories = await readFile(path.join(bundle, storiesName)).catch(() => null);
+  return (stories ? hash.update(stories) : hash).digest("hex");
 }
 
 async function readStamp(file: string): Promise<Stamp | null> {

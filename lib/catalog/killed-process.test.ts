@@ -119,6 +119,12 @@ describe("killed processes", () => {
       // Another process imports the same again, without opening the database; and it does not trust that where images are gone.
       const { knownUnchanged } = await stampOf(dataDir);
       expect((await knownUnchanged(bundle))?.dictionaries[0]?.outcome).toBe("unchanged");
+      // Stories may be made anew without the manifest.
+      const stories = path.join(bundle, "stories.json");
+      await writeFile(stories, JSON.stringify({ format: "facet-stories/1", command: "make them", stories: [] }));
+      expect(await knownUnchanged(bundle)).toBeNull();
+      await rm(stories);
+      expect(await knownUnchanged(bundle)).not.toBeNull();
       await rm(path.join(dataDir, "images"), { recursive: true });
       expect(await knownUnchanged(bundle)).toBeNull();
       await cp(bundle, path.join(folder, "copy"), { recursive: true });

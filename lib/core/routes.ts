@@ -46,6 +46,8 @@ export const routes = {
   ownImage: (params: { dictionary?: string } = {}) => `/try${query(params)}`,
   /** The request is in `r` as the sandbox's, what is looked at in further keys (see lib/core/trace-link). */
   trace: (params: Record<string, string | number | undefined> = {}) => `/trace${query(params)}`,
+  /** The guided stories, one at a time: `story` is its kind (lib/core/story). */
+  stories: (params: { story?: string } = {}) => `/stories${query(params)}`,
   /** Saved experiments, searched by `q`. */
   experiments: (params: { q?: string } = {}) => `/x${query(params)}`,
   experiment: (id: string) => `/x/${part(id)}`,

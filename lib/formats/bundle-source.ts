@@ -6,7 +6,7 @@ import { contentHash, verifyFiles } from "./manifest";
 import type { Reader, Source } from "./source";
 
 /** A bundle's folder, also where somebody gave its manifest. */
-const folderOf = (given: string) => (path.basename(given) === "manifest.json" ? path.dirname(given) : given);
+export const bundleFolder = (given: string) => (path.basename(given) === "manifest.json" ? path.dirname(given) : given);
 
 /** Opens the bundle in `folder`. Throws `bundle_invalid`, naming file, column and remedy. */
 export async function bundleSource(folder: string): Promise<Source> {
@@ -40,9 +40,9 @@ export async function bundleSource(folder: string): Promise<Source> {
 export const bundleReader: Reader<Source> = {
   format: "facet-bundle/1",
   async recognise(given) {
-    const folder = folderOf(given);
+    const folder = bundleFolder(given);
     if (!existsSync(path.join(folder, "manifest.json"))) return null;
     return { found: "A Facet bundle." };
   },
-  read: (given) => bundleSource(folderOf(given)),
+  read: (given) => bundleSource(bundleFolder(given)),
 };
