@@ -5,6 +5,7 @@ import { bytesOf, type EnginePackage, filesToFetch, type Provider } from "@/lib/
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import type { LoadProgress, TabEngine } from "@/lib/engine/web/tab-engine";
 import type { TabState } from "@/lib/engine/web/tab-wire";
+import { offersWebGpu } from "@/lib/engine/web/webgpu";
 
 export type InTab =
   | { status: "idle" }
@@ -41,11 +42,12 @@ export const useInTab = (): InTab =>
 async function begin(pack: EnginePackage, controller: AbortController): Promise<TabEngine> {
   try {
     const { TabEngine } = await import("@/lib/engine/web/tab-engine");
-    engine ??= new TabEngine();
+    engine ??= new TabEngine((tab) => now.status === "ready" && set({ ...now, tab }));
     const onProgress = (progress: LoadProgress) => {
       if (loading?.controller === controller) set({ status: "loading", ...progress });
     };
     const tab = await engine.load(pack, { signal: controller.signal, onProgress });
+    if (loading?.controller !== controller) throw new FacetError("cancelled", "Another model is being loaded.");
     set({ status: "ready", ref: pack.dictionary, tab });
     return engine;
   } catch (thrown) {
@@ -78,8 +80,7 @@ export async function loadInTab(pack: EnginePackage): Promise<TabEngine> {
 
 /** What this browser will compute with, as far as can be told before anything is loaded. */
 export async function likelyProvider(): Promise<Provider> {
-  const { gpu } = navigator as Navigator & { gpu?: { requestAdapter(): Promise<unknown> } };
-  return (await gpu?.requestAdapter().catch(() => null)) ? "webgpu" : "wasm";
+  return (await offersWebGpu()) ? "webgpu" : "wasm";
 }
 
 /** Stops a download; what has arrived is kept. */

@@ -7,10 +7,12 @@ import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, type GenerateRequestInput, generateRequestSchema } from "@/lib/core/protocol";
 import type { TabEngine } from "@/lib/engine/web/tab-engine";
 import { failedInTab, loadInTab } from "./in-tab";
+import { unlessAborted } from "./unless-aborted";
 
 /** Each feature's maximum over the catalogue, as the server's engine is told it; 0 where it never fired. */
 export function unitsOf({ items }: FeatureNames): Float32Array {
-  const units = new Float32Array(Math.max(0, ...items.map(({ index }) => index + 1)));
+  // Not spread into Math.max: a call takes no hundred thousand arguments.
+  const units = new Float32Array(items.reduce((most, { index }) => Math.max(most, index + 1), 0));
   for (const { index, maxActivation } of items) units[index] = Math.max(0, maxActivation ?? 0);
   return units;
 }
@@ -22,18 +24,17 @@ async function* inTab<E>(
   signal: AbortSignal,
   events: (engine: TabEngine, units: Float32Array) => AsyncGenerator<E, void, void>,
 ): AsyncGenerator<E, void, void> {
-  const [pack, names] = await Promise.all([
-    client.fetchQuery(enginePackageQueryOptions(dictionary)),
-    client.fetchQuery(featureNamesQueryOptions(dictionary)),
-  ]);
+  const [pack, names] = await unlessAborted(
+    Promise.all([client.fetchQuery(enginePackageQueryOptions(dictionary)), client.fetchQuery(featureNamesQueryOptions(dictionary))]),
+    signal,
+  );
   if (!pack || pack.sha256 !== names.sha256) {
     throw new FacetError("version_mismatch", `The catalogue and the model's files hold different versions of ${dictionary}.`, {
       fix: "Import the bundle that was made with the model's files.",
     });
   }
   try {
-    const engine = await loadInTab(pack);
-    if (signal.aborted) throw new FacetError("cancelled", "The request was cancelled before it began.");
+    const engine = await unlessAborted(loadInTab(pack), signal);
     yield* events(engine, unitsOf(names));
   } catch (thrown) {
     throw failedInTab(thrown);

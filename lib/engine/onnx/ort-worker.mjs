@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import ort from "onnxruntime-node";
 import { Draft, RankBounds } from "./draft.mjs";
 import { armsOf, wireReport } from "./hook-wire.mjs";
+import { firstPositions, gatherRows } from "./kept-rows.mjs";
 import { hookWeights, joined, TokenHook } from "./token-hook.mjs";
 
 if (!parentPort) throw new Error("ort-worker.mjs runs as a worker thread only.");
@@ -64,6 +65,12 @@ async function clampAt(hook, tensor, wired, listed) {
   const after = listed ? await hook.codesAfter(states, clamped) : [];
   const output = joined(clamped.slabs.map((slab) => slab.output));
   return wireReport(hidden, output, { ...clamped, states, after }, listed);
+}
+
+/** @param {import("./kept-rows.mjs").Rows} rows */
+function keepRows({ data, dims }) {
+  kept.set(++lastNumber, new ort.Tensor("float32", data, dims));
+  return { dims, kept: lastNumber };
 }
 
 /** @type {Record<string, (message: any) => Promise<unknown>>} */
@@ -145,32 +152,12 @@ const actions = {
   },
 
   async gather({ parts }) {
-    return parts.map((rows) => {
-      const tensors = rows.map(({ kept: number }) => kept.get(number));
-      const [, ...rest] = tensors[0].dims;
-      const length = rest.reduce((product, dim) => product * dim, 1);
-      const data = new Float32Array(rows.length * length);
-      for (const [i, { row }] of rows.entries()) data.set(tensors[i].data.subarray(row * length, (row + 1) * length), i * length);
-      const number = ++lastNumber;
-      kept.set(number, new ort.Tensor("float32", data, [rows.length, ...rest]));
-      return { dims: [rows.length, ...rest], kept: number };
-    });
+    return parts.map((rows) => keepRows(gatherRows(rows.map(({ kept: number, row }) => ({ tensor: kept.get(number), row })))));
   },
 
   /** The first `length` positions of kept [batch, heads, positions, width]. */
   async trim({ tensors, length }) {
-    return tensors.map((number) => {
-      const { data, dims } = kept.get(number);
-      const [batch, heads, positions, width] = dims;
-      const trimmed = new Float32Array(batch * heads * length * width);
-      for (let i = 0; i < batch * heads; i++) {
-        const from = i * positions * width;
-        trimmed.set(data.subarray(from, from + length * width), i * length * width);
-      }
-      const shape = [batch, heads, length, width];
-      kept.set(++lastNumber, new ort.Tensor("float32", trimmed, shape));
-      return { dims: shape, kept: lastNumber };
-    });
+    return tensors.map((number) => keepRows(firstPositions(kept.get(number), length)));
   },
 
   /** Nothing but what every message does. */

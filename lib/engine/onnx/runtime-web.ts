@@ -6,6 +6,7 @@ import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from "onnxrun
 import { FacetError } from "@/lib/core/errors";
 import { Draft as Drafted, RankBounds } from "./draft.mjs";
 import { checkedOf } from "./hook-wire.mjs";
+import { firstPositions, gatherRows, type Rows } from "./kept-rows.mjs";
 import type { Checked, Draft, DraftStep, Earlier, Hook, HookReport, HookStep, Passed, Runtime, Session, Step, Tensor } from "./runtime";
 import { hookWeights, joined, TokenHook } from "./token-hook.mjs";
 
@@ -28,8 +29,14 @@ const floats = (tensor: OrtTensor | undefined) => tensor?.data as Float32Array;
 /** The whole numbers of an int64 tensor, all below 2³¹. */
 const whole = (tensor: OrtTensor | undefined) => Int32Array.from(tensor?.data as BigInt64Array, Number);
 
+export interface WebRuntime extends Runtime {
+  keptTensors(): number;
+  /** Closes every session, which gives the memory of their weights back; what still runs is waited for. Nothing can be run after it. */
+  end(): Promise<void>;
+}
+
 /** A runtime over files in memory. Its `alive` turns false when the graphics device is lost: whatever was opened must be opened again. */
-export function webRuntime({ ort, files, provider }: WebRuntimeOptions): Runtime & { keptTensors(): number } {
+export function webRuntime({ ort, files, provider }: WebRuntimeOptions): WebRuntime {
   const kept = new Map<number, OrtTensor>();
   const sessions = new Map<Session, InferenceSession>();
   const hooks = new Map<number, { hook: TokenHook; bounds: RankBounds }>();
@@ -48,7 +55,7 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): Runtime
     return { dims: tensor.dims, kept: last };
   };
   const plain = (tensor: OrtTensor): Tensor => ({ dims: tensor.dims, data: tensor.data as Float32Array | BigInt64Array });
-  const slice = (data: Float32Array, dims: readonly number[]) => keep(new ort.Tensor("float32", data, [...dims]));
+  const keepRows = ({ data, dims }: Rows) => keep(new ort.Tensor("float32", data, dims));
 
   /** One call after the other: the package lays a call's names on a stack that a second one, begun amid it, would take away. */
   let turn: Promise<unknown> = Promise.resolve();
@@ -170,29 +177,22 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): Runtime
       return checkedOf(report);
     },
     gather: async (parts) =>
-      parts.map((rows) => {
-        const tensors = rows.map(({ tensor }) => kept.get(tensor.kept as number) as OrtTensor);
-        const [, ...rest] = (tensors[0] as OrtTensor).dims;
-        const length = rest.reduce((product, dim) => product * dim, 1);
-        const data = new Float32Array(rows.length * length);
-        for (const [i, { row }] of rows.entries()) data.set(floats(tensors[i]).subarray(row * length, (row + 1) * length), i * length);
-        return slice(data, [rows.length, ...rest]);
-      }),
+      parts.map((rows) =>
+        keepRows(gatherRows(rows.map(({ tensor, row }) => ({ tensor: kept.get(tensor.kept as number) as OrtTensor, row })))),
+      ),
     trim: async (tensors, length) =>
-      tensors.map(({ kept: number }) => {
-        const tensor = kept.get(number as number) as OrtTensor;
-        const [batch, heads, positions, width] = tensor.dims as [number, number, number, number];
-        const data = new Float32Array(batch * heads * length * width);
-        for (let i = 0; i < batch * heads; i++) {
-          const from = i * positions * width;
-          data.set(floats(tensor).subarray(from, from + length * width), i * length * width);
-        }
-        return slice(data, [batch, heads, length, width]);
-      }),
+      tensors.map(({ kept: number }) => keepRows(firstPositions(kept.get(number as number) as OrtTensor, length))),
     release: (tensors) => {
       for (const { kept: number } of tensors) if (number !== undefined && !kept.delete(number)) drafts.delete(number);
     },
     keptTensors: () => kept.size + drafts.size,
+    end: async () => {
+      alive = false;
+      const all = [...sessions.values()];
+      for (const held of [sessions, kept, hooks, drafts]) held.clear();
+      // Of a device that is lost there is nothing to give back.
+      for (const session of all) await alone(() => session.release()).catch(() => {});
+    },
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { FacetError } from "@/lib/core/errors";
 import type { RgbImage } from "@/lib/core/preprocess";
+import { pictureSize } from "./picture-size";
 
 /** As on the server: beyond this a small file could unpack into all of the memory. */
 const maxPixels = 50_000_000;
@@ -30,6 +31,9 @@ function tooLarge(width: number, height: number): FacetError {
 export async function decodeInTab(bytes: Uint8Array<ArrayBuffer>): Promise<RgbImage> {
   const type = sniff(bytes.subarray(0, 16));
   if (!type) throw new FacetError("unsupported_image", "The file is not a PNG, JPEG, WebP or GIF picture.");
+  // Before it is unpacked.
+  const told = pictureSize(bytes);
+  if (told && told.width * told.height > maxPixels) throw tooLarge(told.width, told.height);
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(new Blob([bytes], { type }), { imageOrientation: "from-image" });
@@ -45,6 +49,7 @@ export async function decodeInTab(bytes: Uint8Array<ArrayBuffer>): Promise<RgbIm
   }
   const { width, height } = bitmap;
   try {
+    // Where the head told no size, or another.
     if (width * height > maxPixels) throw tooLarge(width, height);
     const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     if (!context)

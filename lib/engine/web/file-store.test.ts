@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { PackageFile } from "@/lib/core/engine-package";
-import { evictAll, keptBytes, loadFile, partBytes, storedBytes } from "./file-store";
+import { dropOlder, evictAll, keptBytes, loadFile, partBytes, recordNeeded, storedBytes } from "./file-store";
 
 /** Two parts and a bit. */
 const content = Uint8Array.from({ length: 2 * partBytes + 1000 }, (_, i) => (i * 31 + (i >> 8)) % 256);
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 const file: PackageFile = { path: "a/model.bin", bytes: content.length, sha256: hashOf(content) };
 
+const origin = "http://localhost";
+type Key = string | { url: string };
+const pathOf = (key: Key) => (typeof key === "string" ? key : key.url.slice(origin.length));
+
 /** As much of Cache Storage as is used. `full`: it refuses what is larger. */
 class Shelf {
   readonly held = new Map<string, Uint8Array>();
   full = Number.POSITIVE_INFINITY;
-  async match(key: string) {
-    const bytes = this.held.get(key);
+  async match(key: Key) {
+    const bytes = this.held.get(pathOf(key));
     return bytes && new Response(bytes.slice(), { headers: { "content-length": String(bytes.length) } });
   }
   async put(key: string, response: Response) {
@@ -21,8 +25,8 @@ class Shelf {
     if (bytes.length > this.full) throw new DOMException("full", "QuotaExceededError");
     this.held.set(key, bytes);
   }
-  delete = async (key: string) => this.held.delete(key);
-  keys = async () => [...this.held.keys()];
+  delete = async (key: Key) => this.held.delete(pathOf(key));
+  keys = async () => [...this.held.keys()].map((path) => ({ url: `${origin}${path}` }));
 }
 
 let shelf: Shelf;
@@ -86,6 +90,32 @@ it("goes on where a download broke off", async () => {
     ...Array(2).fill(`bytes=${partBytes}-${2 * partBytes - 1}`),
     `bytes=${2 * partBytes}-${content.length - 1}`,
   ]);
+});
+
+it("says which status a server answers that gives no file, and goes on later", async () => {
+  answer = (range) => (asked.length === 2 ? new Response("busy", { status: 503 }) : serve(range));
+  expect(await load()).toMatchObject({
+    error: { code: "engine_unavailable", message: "The server did not give a/model.bin: it answered 503." },
+    loaded: partBytes,
+  });
+  answer = null;
+  expect(await load()).toMatchObject(right);
+  expect(asked).toHaveLength(4);
+});
+
+it("drops the files and parts of an older export, and none that some dictionary needs or is fetching", async () => {
+  const named = (digit: string): PackageFile => ({ ...file, sha256: digit.repeat(64) });
+  const put = (key: string) => shelf.held.set(key, new Uint8Array(3));
+  const whole = (digit: string) => `/api/engine/files/${digit.repeat(64)}/model.bin`;
+  for (const key of [whole("a"), `${whole("a")}?from=0`, whole("b"), `${whole("c")}?from=0`]) put(key);
+  await recordNeeded("m/one", [named("a"), named("b")]);
+  await recordNeeded("m/two", [named("c")]);
+  await dropOlder();
+  expect(await keptBytes([named("a"), named("b")])).toBe(2 * content.length);
+  expect(shelf.held.has(`${whole("c")}?from=0`)).toBe(true);
+  await recordNeeded("m/one", [named("b"), named("d")]);
+  await dropOlder();
+  expect([...shelf.held.keys()].filter((key) => key.includes("/files/"))).toEqual([whole("b"), `${whole("c")}?from=0`]);
 });
 
 it("takes a part that is cut short for broken off", async () => {

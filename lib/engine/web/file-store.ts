@@ -59,7 +59,11 @@ async function fetchPart(file: PackageFile, first: number, options: StoreOptions
         fix: "Reload the page.",
       });
     }
-    if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
+    if (!answer.ok || !answer.body) {
+      throw new FacetError("engine_unavailable", `The server did not give ${file.path}: it answered ${answer.status}.`, {
+        fix: "Try again in a while: what has arrived is kept, and the download goes on from there.",
+      });
+    }
     const wanted = answer.status === 206 ? last - first + 1 : file.bytes;
     const bytes = new Uint8Array(wanted);
     const reader = answer.body.getReader();
@@ -115,7 +119,7 @@ async function download(file: PackageFile, cache: Cache | null, options: StoreOp
     whole.set(part.subarray(0, file.bytes - first), first);
   }
   const found = await sha256(whole);
-  for (const key of kept) if (found !== file.sha256 || kept.length) await cache?.delete(key);
+  for (const key of kept) await cache?.delete(key);
   if (found !== file.sha256) {
     options.onBytes(-file.bytes);
     throw new FacetError("engine_unavailable", `${file.path} arrived damaged: it is not the file that this server describes.`, {
@@ -166,6 +170,31 @@ export async function keptBytes(files: readonly PackageFile[]): Promise<number> 
   let sum = 0;
   for (const file of files) if (await cache?.match(addressOf(file))) sum += file.bytes;
   return sum;
+}
+
+/** Where it stands which files the dictionaries of this browser need, a dictionary an entry. */
+const recordPath = "/api/engine?kept=";
+
+/** Notes before their download which files a dictionary needs, so that no other tab takes them for left over. */
+export async function recordNeeded(dictionary: string, files: readonly PackageFile[]): Promise<void> {
+  const hashes = new TextEncoder().encode(JSON.stringify(files.map(({ sha256 }) => sha256)));
+  await keep(await openCache(), `${recordPath}${encodeURIComponent(dictionary)}`, hashes);
+}
+
+/** Gives back what no dictionary needs any more: files, and parts of files, of a model that was exported again since. */
+export async function dropOlder(): Promise<void> {
+  const cache = await openCache();
+  const needed = new Set<string>();
+  const files: { request: Request; sha256: string }[] = [];
+  for (const request of (await cache?.keys()) ?? []) {
+    const { pathname, search } = new URL(request.url);
+    const sha256 = /^\/api\/engine\/files\/([0-9a-f]{64})\//.exec(pathname)?.[1];
+    if (sha256) files.push({ request, sha256 });
+    else if (`${pathname}${search}`.startsWith(recordPath)) {
+      for (const one of ((await (await cache?.match(request))?.json()) ?? []) as string[]) needed.add(one);
+    }
+  }
+  for (const { request, sha256 } of files) if (!needed.has(sha256)) await cache?.delete(request);
 }
 
 /** Gives the space back. */

@@ -31,6 +31,9 @@ export class TabEngine {
   private loadedPack: EnginePackage | null = null;
   private stateNow: TabState | null = null;
 
+  /** `onState` is told when a loaded model goes on in another way. */
+  constructor(private readonly onState: (state: TabState) => void = () => {}) {}
+
   /** How the model runs here; null until it is loaded. */
   get state(): TabState | null {
     return this.stateNow;
@@ -190,6 +193,11 @@ export class TabEngine {
   }
 
   private receive(message: FromWorker): void {
+    if ("state" in message) {
+      this.stateNow = message.state;
+      this.onState(message.state);
+      return;
+    }
     const waiting = this.pending.get(message.id);
     if (!waiting) return;
     if ("progress" in message) waiting.onProgress?.(message.progress);

@@ -49,4 +49,6 @@ export type FromWorker =
   | { id: number; progress: { loaded: number; total: number; starting: boolean } }
   | { id: number; event: EngineEvent | AttributionEvent }
   | { id: number; result: Answers[keyof Answers] }
-  | { id: number; error: WireError };
+  | { id: number; error: WireError }
+  /** How the model runs from now on, asked or not. */
+  | { state: TabState };

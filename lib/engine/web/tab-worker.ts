@@ -7,15 +7,16 @@ import type { ImageRef } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
 import { sha256 } from "@/lib/core/sha256";
 import type { ResolvedImage } from "../engine";
-import type { LoadedEngine } from "../onnx/load";
 import { engineManifestSchema } from "../onnx/manifest";
 import { OnnxEngine } from "../onnx/onnx-engine";
 import { type OrtWeb, webRuntime } from "../onnx/runtime-web";
 import { RequestQueue } from "../queue";
 import { decodeInTab } from "./decode-web";
-import { loadFile } from "./file-store";
+import { dropOlder, loadFile, recordNeeded } from "./file-store";
 import { loadFromBytes } from "./load-web";
+import { type StartedModel, startModel } from "./start-model";
 import type { Answers, Ask, FromWorker, OwnPictures, TabState, ToWorker } from "./tab-wire";
+import { offersWebGpu } from "./webgpu";
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -35,9 +36,7 @@ const tell = (message: FromWorker) => self.postMessage(message);
 
 async function chooseProvider(asked: Provider | "auto", notes: string[]): Promise<Provider> {
   if (asked === "wasm") return "wasm";
-  const { gpu } = navigator as Navigator & { gpu?: { requestAdapter(): Promise<unknown> } };
-  const adapter = await gpu?.requestAdapter().catch(() => null);
-  if (adapter) return "webgpu";
+  if (await offersWebGpu()) return "webgpu";
   if (asked === "webgpu") notes.push("This browser offers no WebGPU here, so the processor computes.");
   return "wasm";
 }
@@ -65,26 +64,6 @@ async function startRuntime(
   return { ort, threads };
 }
 
-/** Whether both see the same in a picture: what the hook is given, within what the order of float32 sums explains. */
-async function agree(one: LoadedEngine, other: LoadedEngine): Promise<boolean> {
-  try {
-    const { size } = one.model.manifest.image;
-    const pixels = Float32Array.from({ length: 3 * size * size }, (_, i) => Math.sin(i / 50));
-    const [a, b] = await Promise.all(
-      [one, other].map(async ({ model }) => {
-        const embeds = (await model.vision([pixels]))[0] as Float32Array;
-        const { states, cache } = await model.lower(embeds, null);
-        model.release(cache);
-        return states;
-      }),
-    );
-    const largest = (b as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-    return (a as Float32Array).every((x, i) => Math.abs(x - ((b as Float32Array)[i] as number)) <= 1e-3 * largest);
-  } catch {
-    return false;
-  }
-}
-
 async function load(id: number, pack: EnginePackage, asked: Provider | "auto", signal: AbortSignal): Promise<Answers["load"]> {
   if (running && running.pack.sha256 === pack.sha256 && running.pack.manifest === pack.manifest) {
     return { info: await running.engine.info(), state: running.state };
@@ -97,6 +76,8 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
   let lastTold = 0;
   const files = new Map<string, Uint8Array>();
   let unkept = false;
+  // Both builds of the runtime: another time the other may run it.
+  await recordNeeded(pack.dictionary, [...filesToFetch(pack, "wasm"), ...filesToFetch(pack, "webgpu")]);
   for (const file of wanted) {
     const onBytes = (bytes: number) => {
       loaded += bytes;
@@ -106,6 +87,7 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
     };
     files.set(file.path, await loadFile(file, { signal, onBytes, onUnkept: () => (unkept = true) }));
   }
+  await dropOlder();
   if (unkept) notes.push("The browser has no room to keep the model, so it is fetched again on the next visit.");
   tell({ id, progress: { loaded: total, total, starting: true } });
   const manifest = engineManifestSchema.parse(JSON.parse(pack.manifest));
@@ -115,25 +97,23 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
   const wasm = files.get(pack.runtime[provider].wasm.path) as Uint8Array;
   const { ort, threads } = await startRuntime(pack, provider, wasm, notes);
   const state: TabState = { provider, threads, notes };
-  const start = (on: Provider) =>
-    loadFromBytes({ manifest, dictionary, files, tensors: pack.tensors }, webRuntime({ ort, files, provider: on }));
-  const reference = provider === "webgpu" ? await start("wasm") : null;
-  let first = await start(provider).catch((error: unknown) => {
-    if (!reference) throw error;
-    return null;
-  });
-  if (reference && !(first && (await agree(first, reference)))) {
-    notes.push("The graphics device does not run this model as the processor does, so the processor computes.");
-    state.provider = "wasm";
-    first = reference;
-  }
-  // A graphics device that was lost is not asked again: the same build runs the model on the processor too.
-  const loadModel = async () => {
-    const loaded = first ?? (await start("wasm"));
-    first = null;
-    return loaded;
+  const start = async (on: Provider): Promise<StartedModel> => {
+    const runtime = webRuntime({ ort, files, provider: on });
+    try {
+      return { loaded: await loadFromBytes({ manifest, dictionary, files, tensors: pack.tensors }, runtime), end: runtime.end };
+    } catch (error) {
+      await runtime.end();
+      throw error;
+    }
   };
-  const engine = new OnnxEngine(manifest, dictionary, loadModel, new RequestQueue(1, 4), new RequestQueue(1, 16));
+  const here = await startModel(provider, start, () => {
+    state.provider = "wasm";
+    notes.push("The browser lost its graphics device, so the processor computes.");
+    tell({ state });
+  });
+  state.provider = here.provider;
+  if (here.refused) notes.push("The graphics device does not run this model as the processor does, so the processor computes.");
+  const engine = new OnnxEngine(manifest, dictionary, here.load, new RequestQueue(1, 4), new RequestQueue(1, 16));
   const info = await engine.info();
   running = { pack, engine, size: manifest.image.size, state };
   return { info, state };
