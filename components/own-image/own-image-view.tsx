@@ -18,7 +18,7 @@ import { ErrorState } from "@/components/ui/error-state";
 import { Segmented } from "@/components/ui/segmented";
 import { WordsView } from "@/components/words/words-view";
 import { enginePackageQueryOptions, featureNamesQueryOptions } from "@/lib/api/engine";
-import { FacetError } from "@/lib/core/errors";
+import { asFacetError, FacetError } from "@/lib/core/errors";
 import { formatActivation, formatNoun } from "@/lib/core/format";
 import { limits } from "@/lib/core/protocol";
 import type { Analysis, Dictionary } from "@/lib/core/records";
@@ -95,7 +95,8 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
         if (!mine.signal.aborted) setLooked({ picture: file, sha256: hash, analysis, seen, milliseconds });
       } catch (thrown) {
         const failed = failedInTab(thrown);
-        if (!mine.signal.aborted && failed.code !== "cancelled") setError(failed);
+        // One that was stopped is told too: the picture waits for a load that only a person begins again.
+        if (!mine.signal.aborted) setError(failed);
       }
     },
     [client, dictionary.ref],
@@ -116,7 +117,7 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
   }
   return (
     <div className="flex flex-col gap-5">
-      {pack.error && <ErrorState error={failedInTab(pack.error)} onRetry={() => pack.refetch()} />}
+      {pack.error && <ErrorState error={asFacetError(pack.error)} onRetry={() => pack.refetch()} />}
       {pack.data && (
         <TabPanel pack={pack.data}>
           The model that looks at your picture runs in this tab: the picture stays on this machine. Names of all features come in one list,

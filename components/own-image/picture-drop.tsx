@@ -6,7 +6,7 @@ import { picturesIn } from "@/components/steer/prepare-upload";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Input } from "@/components/ui/input";
-import { FacetError } from "@/lib/core/errors";
+import { asFacetError, FacetError } from "@/lib/core/errors";
 
 /** A picture at an address of this very server; others would be told of the visit. Throws `invalid_request`, `image_not_found`. */
 async function pictureAt(text: string): Promise<File> {
@@ -18,7 +18,9 @@ async function pictureAt(text: string): Promise<File> {
   }
   const answer = await fetch(url).catch(() => null);
   if (!answer?.ok) throw new FacetError("image_not_found", "There is no picture at this address.", { fix: "Check the address." });
-  return new File([await answer.blob()], url.pathname.split("/").at(-1) || "picture");
+  const blob = await answer.blob().catch(() => null);
+  if (!blob) throw new FacetError("image_not_found", "The picture did not arrive whole.", { fix: "Try again." });
+  return new File([blob], url.pathname.split("/").at(-1) || "picture");
 }
 
 interface PictureDropProps {
@@ -92,7 +94,7 @@ export function PictureDrop({ picture, onPicture }: PictureDropProps) {
           event.preventDefault();
           pictureAt(address).then(
             (found) => take([found]),
-            (thrown: FacetError) => setError(thrown),
+            (thrown: unknown) => setError(asFacetError(thrown)),
           );
         }}
       >
