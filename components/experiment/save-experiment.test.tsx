@@ -12,7 +12,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const view = (run: Pick<RunState, "id" | "status">, pictures: string[] = [], off = false) =>
+const view = (run: Pick<RunState, "id" | "status" | "inTab">, pictures: string[] = [], off = false) =>
   render(
     <QueryClientProvider client={new QueryClient()}>
       <TooltipProvider>
@@ -28,6 +28,11 @@ it("offers only what came to its end", () => {
     expect(screen.queryByRole("button"), status).toBeNull();
     cleanup();
   }
+});
+
+it("offers nothing of what ran in this tab, wherever the next run would go", () => {
+  view({ status: "done", inTab: true });
+  expect(screen.queryByRole("button")).toBeNull();
 });
 
 it("says that a run without a name cannot be saved, and what to do", () => {

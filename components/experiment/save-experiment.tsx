@@ -16,7 +16,7 @@ import { type ExperimentSummary, experimentLimits } from "@/lib/core/experiment"
 import { routes } from "@/lib/core/routes";
 
 interface SaveExperimentProps {
-  run: Pick<RunState, "id" | "status">;
+  run: Pick<RunState, "id" | "status" | "inTab">;
   /** The uploaded pictures of the run's request as data URLs; the server takes the catalogue's from itself. */
   pictures: () => string[];
   /** This server keeps no experiments. */
@@ -25,7 +25,8 @@ interface SaveExperimentProps {
 
 /** Keeps a finished run for good: request, answers, receipts and pictures, as the server recorded them. */
 export function SaveExperiment({ run, pictures, off = false }: SaveExperimentProps) {
-  if (run.status !== "done") return null;
+  // What ran in this tab the server has not seen.
+  if (run.status !== "done" || run.inTab) return null;
   if (off) {
     return (
       <span className="text-muted text-sm">

@@ -24,8 +24,9 @@ export function WhereChoice({ choice }: { choice: Choice }) {
       )}
       {where === "tab" && pack && (
         <TabPanel pack={pack}>
-          {both ? "Requests run in this tab." : "The server runs no model, so requests run in this tab."} Nothing of them is sent; they can
-          be shared as links, not saved.
+          {both ? "Requests run in this tab." : "The server runs no model, so requests run in this tab."} No question and no answer is sent:
+          the request stands behind the # of this page’s address, which stays in the browser. The pictures and features of the catalogue
+          that it names are asked of this server. It can be shared as a link, not saved.
         </TabPanel>
       )}
     </div>

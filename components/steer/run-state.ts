@@ -54,6 +54,8 @@ export interface RunState {
   key: string;
   /** The server's name for it, under which it can be saved once it is done. */
   id?: string;
+  /** It ran in this tab: the server knows nothing of it. */
+  inTab?: boolean;
   /** Requests ahead while `queued`. */
   position: number;
   /** `steered` first, then the controls in the order asked. */
@@ -70,7 +72,7 @@ export interface RunState {
 }
 
 export type RunAction =
-  | { type: "start"; key: string; arms: Arm[]; at: number; sweep?: RunSweep | null; unwatched?: string[] }
+  | { type: "start"; key: string; arms: Arm[]; at: number; inTab?: boolean; sweep?: RunSweep | null; unwatched?: string[] }
   | { type: "event"; event: EngineEvent }
   | { type: "stop" }
   /** The stream ended. */
@@ -106,6 +108,7 @@ export function runReducer(run: RunState, action: RunAction): RunState {
         key: action.key,
         arms: action.arms.map((arm) => ({ arm, tokens: [], receipt: null })),
         startedAt: action.at,
+        ...(action.inTab && { inTab: true }),
         sweep: action.sweep ?? null,
         unwatched: action.unwatched ?? [],
       };

@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
+// Long because the same page, its answers and its router are made up for all of them.
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, cleanup, configure, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import type { EngineEvent, GenerateRequest, Receipt } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
-import { decodeSteerLink, encodeSteerLink, type SteerLink } from "@/lib/core/steer-link";
+import { decodeSteerLink, encodeSteerLink, linkInHash, type SteerLink } from "@/lib/core/steer-link";
 import { Sandbox } from "./sandbox";
 import { emptyLink, startingClamp } from "./state";
 import { strengths } from "./strengths";
@@ -379,6 +380,33 @@ it("goes on where the tab left off, with its answers", async () => {
   expect(await screen.findByText("Picked up where this tab left off.")).toBeDefined();
   expect(question().value).toBe("Is there a lemon?");
   expect(within(await answer("Steered")).getByText(/Changed 144/)).toBeDefined();
+});
+
+it("keeps a request that runs in this tab behind the #, also one that Back brings, and names it to the server again where that runs it", async () => {
+  sessionStorage.setItem("facet.steer-where", "tab");
+  const file = { path: "x", bytes: 1, sha256: "0".repeat(64) };
+  const runtime = { wasm: { module: file, wasm: file }, webgpu: { module: file, wasm: file } };
+  const pack = { dictionary: dictionary.ref, sha256: dictionary.sha256, manifest: "{}", files: [file], tensors: {}, runtime };
+  const usual = fetch;
+  vi.stubGlobal("fetch", (url: string, init?: RequestInit) =>
+    url.startsWith("/api/engine?") ? Promise.resolve(Response.json(pack)) : usual(url, init),
+  );
+  history.replaceState(null, "", `/steer?r=${encodeSteerLink(link)}`);
+  open();
+  const behind = () => decodeSteerLink(linkInHash(location.hash) ?? "");
+  await waitFor(() => expect(location.search).not.toContain("r="));
+  expect(behind().messages).toEqual(link.messages);
+  fireEvent.change(question(), { target: { value: "A secret?" } });
+  await waitFor(() => expect(behind().messages[0]?.content[1]).toEqual({ type: "text", text: "A secret?" }));
+  expect(location.search).not.toContain("r=");
+  const old = { ...link, clamps: [startingClamp(9, 1)] };
+  history.replaceState(null, "", `/steer?r=${encodeSteerLink(old)}`);
+  await waitFor(() => expect(screen.getByRole("link", { name: "Open feature #009" })).toBeDefined());
+  await waitFor(() => expect(behind().clamps[0]?.feature).toBe(9));
+  expect(location.search).not.toContain("r=");
+  fireEvent.click(screen.getByRole("radio", { name: "on the server" }));
+  await waitFor(() => expect(inAddress().clamps[0]?.feature).toBe(9));
+  expect(location.hash).toBe("");
 });
 
 it("opens what the address names rather than what the server drew for another", () => {

@@ -57,7 +57,9 @@ const versionOf = (dictionary: Dictionary) => dictionary.sha256.slice(0, 12);
 /** The steering sandbox: what is asked, which features are held, what is answered. */
 export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice, savingOff = false }: SandboxProps) {
   const where = useRef<Where>("server");
-  const sandbox = useSandbox({ initial, mayResume, where });
+  /** Null until it is known where requests run. */
+  const [unsent, setUnsent] = useState<boolean | null>(null);
+  const sandbox = useSandbox({ initial, mayResume, where, unsent });
   const { state, send, link, run, running, begin, stop, problems, tried, uploads, linkError, resumed, reset } = sandbox;
   const [step, setStep] = useState<Step>("input");
   const shownRun = useRef(run);
@@ -68,6 +70,8 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
   const dictionary = dictionaries.find(({ ref }) => ref === state.dictionary);
   const choice = useWhere(dictionary);
   where.current = choice.where;
+  const settled = choice.known || !dictionary;
+  useEffect(() => setUnsent(settled ? choice.where === "tab" : null), [settled, choice.where]);
 
   const image = state.turns[0]?.images[0] ?? null;
   const caption =
@@ -204,6 +208,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           <ShareMenu
             dictionary={state.dictionary}
             link={link}
+            unsent={choice.where === "tab"}
             hasUpload={state.turns.some((turn) => turn.images.some((picture) => picture.upload))}
             request={() => requestFromLink(toLink(state), (sha256) => uploads.found[sha256]?.dataUrl)}
           />
@@ -308,8 +313,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
           title="Answers"
           step={step}
           action={
-            run.key === link &&
-            choice.where === "server" && (
+            run.key === link && (
               <SaveExperiment
                 run={run}
                 off={savingOff}

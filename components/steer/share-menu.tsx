@@ -14,6 +14,8 @@ interface ShareMenuProps {
   dictionary: string;
   /** The request's link text. */
   link: string;
+  /** The link is for an address that no server is sent. */
+  unsent?: boolean;
   /** Whether it names an uploaded picture. */
   hasUpload: boolean;
   /** The request as sent; throws where an uploaded picture is not here. */
@@ -21,7 +23,7 @@ interface ShareMenuProps {
 }
 
 /** The request to take along: as a link, as JSON, as a command. */
-export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuProps) {
+export function ShareMenu({ dictionary, link, unsent = false, hasUpload, request }: ShareMenuProps) {
   const [fallback, setFallback] = useState<string | null>(null);
   const tooLong = link.length > maxLinkLength;
   const origin = () => window.location.origin;
@@ -43,7 +45,7 @@ export function ShareMenu({ dictionary, link, hasUpload, request }: ShareMenuPro
       <PopoverContent align="end" aria-label="Share this request" className="flex w-80 flex-col gap-3">
         <div className="flex flex-wrap gap-2">
           {!tooLong && (
-            <CopyButton text={() => `${origin()}${steerHref(dictionary, link)}`} onFailure={setFallback}>
+            <CopyButton text={() => `${origin()}${steerHref(dictionary, link, unsent)}`} onFailure={setFallback}>
               Copy link
             </CopyButton>
           )}

@@ -32,6 +32,8 @@ interface AddressOptions {
   dictionary: string;
   /** The request's link text. */
   link: string;
+  /** It stands behind the `#`, since it runs in this tab and is no server's business; null while that is not known, when nothing is written yet. */
+  unsent: boolean | null;
   /** The address now names another request (Back, Forward, a link on the page). */
   onRestore: (link: string) => void;
 }
@@ -40,20 +42,23 @@ interface AddressOptions {
  * Keeps the address and the request the same. Returns `mark`, to say before a change whether it deserves a step in the history, and
  * `settle`, to write at once. A request too long for any address stays in the tab's store only.
  */
-export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
+export function useAddress({ dictionary, link, unsent, onRestore }: AddressOptions) {
   const inAddress = useLinkInAddress();
   const written = useRef(inAddress);
+  /** Whether what is written stands behind the `#`. */
+  const hidden = useRef(false);
   const step = useRef<HistoryStep>("replace");
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const latest = useRef({ dictionary, link, onRestore });
-  latest.current = { dictionary, link, onRestore };
+  const latest = useRef({ dictionary, link, unsent, onRestore });
+  latest.current = { dictionary, link, unsent, onRestore };
 
   const settle = useCallback(() => {
     clearTimeout(timer.current);
-    const { dictionary, link } = latest.current;
+    const { dictionary, link, unsent } = latest.current;
     keepDraft(link);
     if (link === written.current) return;
-    const href = steerHref(dictionary, link);
+    hidden.current = unsent !== false;
+    const href = steerHref(dictionary, link, hidden.current);
     // The first address (`?feature=…`, or none) is completed in place: Back leaves the page, not half of it.
     if (step.current === "push" && written.current !== null) window.history.pushState(null, "", href);
     else window.history.replaceState(null, "", href);
@@ -67,18 +72,37 @@ export function useAddress({ dictionary, link, onRestore }: AddressOptions) {
 
   // The address bar is outside React: it follows the request once typing or sliding rests.
   useEffect(() => {
-    if (link === written.current) return;
+    if (link === written.current || unsent === null) return;
     clearTimeout(timer.current);
     timer.current = setTimeout(settle, step.current === "push" ? 0 : settleMs);
     return () => clearTimeout(timer.current);
-  }, [link, settle]);
+  }, [link, unsent, settle]);
+
+  // Where it runs changes how it stands in the address, and is no step in the history.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: Back may bring an address that was written while the server ran it.
+  useEffect(() => {
+    const url = new URL(location.href);
+    const asked = url.searchParams.get("r");
+    if (unsent && asked !== null) {
+      hidden.current = true;
+      url.searchParams.delete("r");
+      url.hash = `r=${asked}`;
+      window.history.replaceState(null, "", `${url.pathname}${url.search}${url.hash}`);
+    } else if (unsent === false && hidden.current && written.current !== null) {
+      hidden.current = false;
+      window.history.replaceState(null, "", steerHref(latest.current.dictionary, written.current));
+    }
+  }, [unsent, inAddress]);
 
   // …and the request follows the address on Back and Forward.
   useEffect(() => {
-    const { dictionary, link, onRestore } = latest.current;
+    const { dictionary, link, unsent, onRestore } = latest.current;
     if (inAddress === null) {
       // A link to the bare page while it is open: the request stays, so its address comes back.
-      if (written.current === link && link.length <= maxLinkLength) window.history.replaceState(null, "", steerHref(dictionary, link));
+      if (written.current === link && link.length <= maxLinkLength) {
+        hidden.current = unsent !== false;
+        window.history.replaceState(null, "", steerHref(dictionary, link, hidden.current));
+      }
       return;
     }
     if (inAddress === written.current) return;

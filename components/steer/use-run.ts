@@ -54,9 +54,10 @@ export function useRun(where = onServer) {
       const unwatched: string[] = [];
       let asked = request;
       while (!signal.aborted) {
-        dispatch({ type: "start", key, arms: armsOf(asked), at: Date.now(), sweep: sweepOf(asked), unwatched });
+        const inTab = where.current === "tab";
+        dispatch({ type: "start", key, arms: armsOf(asked), at: Date.now(), inTab, sweep: sweepOf(asked), unwatched });
         try {
-          const events = where.current === "tab" ? steerInTab(client, asked, { signal }) : streamSteer(asked, { signal });
+          const events = inTab ? steerInTab(client, asked, { signal }) : streamSteer(asked, { signal });
           for await (const event of events) {
             if (signal.aborted) return;
             dispatch({ type: "event", event });

@@ -37,10 +37,12 @@ interface SandboxOptions {
   mayResume: boolean;
   /** Where requests run when they are started. */
   where: { readonly current: Where };
+  /** Whether the request is kept from the server; null while that is not known. */
+  unsent: boolean | null;
 }
 
 /** The sandbox's state: the request in the making, its problems, its run, and the address that holds it all. */
-export function useSandbox({ initial, mayResume, where }: SandboxOptions) {
+export function useSandbox({ initial, mayResume, where, unsent }: SandboxOptions) {
   const inAddress = useLinkInAddress();
   const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(readLink(inAddress) ?? initial));
   const [linkError, setLinkError] = useState<FacetError | null>(null);
@@ -68,7 +70,7 @@ export function useSandbox({ initial, mayResume, where }: SandboxOptions) {
     },
     [show],
   );
-  const { mark, settle } = useAddress({ dictionary: state.dictionary, link, onRestore: restore });
+  const { mark, settle } = useAddress({ dictionary: state.dictionary, link, unsent, onRestore: restore });
 
   const send = useCallback(
     (action: SteerAction) => {

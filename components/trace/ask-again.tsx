@@ -41,7 +41,7 @@ export function AskAgain({ name: own, clamps, action, auto = false }: AskAgainPr
         <Button size="sm" variant={run.status === "idle" ? "primary" : "secondary"} onClick={() => (running ? stop() : ask())}>
           {running ? "Stop" : run.status === "idle" ? action : "Ask again"}
         </Button>
-        {where.current === "server" && <SaveExperiment run={run} off={savingOff} pictures={uploads} />}
+        <SaveExperiment run={run} off={savingOff} pictures={uploads} />
       </div>
       {run.status !== "idle" && <AnswersPanel run={run} stale={false} clamps={clamps.length} onRun={ask} dictionary={dictionary} />}
     </div>
