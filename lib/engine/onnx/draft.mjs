@@ -48,6 +48,9 @@ export class RankBounds {
     this.count = 0;
     /** The encoder's sums are not formed here as it forms them (other processors may not): every guess would be wrong. */
     this.useless = false;
+    /** Activations that had the encoder's bits and that had not: a sum that is rounded twice differs once in a billion steps, which says nothing. */
+    this.same = 0;
+    this.other = 0;
   }
 
   /** @param {number} ratio */
@@ -311,8 +314,11 @@ export class Draft {
         const at = row * this.stride + i;
         const activation = activationAt(codes, row, feature);
         const guessed = /** @type {number} */ (this.used[at]);
-        if (guessed === activation) continue;
-        if (guessed > 0 && activation > 0) this.bounds.useless = true;
+        if (guessed === activation) {
+          if (guessed > 0) this.bounds.same++;
+          continue;
+        }
+        if (guessed > 0 && activation > 0 && ++this.bounds.other > this.bounds.same / 64) this.bounds.useless = true;
         if (row < first) wrong = /** @type {number} */ (this.tokens[row]);
         this.used[at] = activation;
       }

@@ -273,6 +273,27 @@ describe("Draft", () => {
     expect(await draft.step(statesOf(3), members, false)).not.toBeNull();
   });
 
+  it("goes on guessing after one sum in a great many that was rounded otherwise, and not where such sums are many", async () => {
+    let odd = false;
+    const mostly = async (states: Float32Array[]) => {
+      const codes = await encode(states);
+      return odd ? { ...codes, values: codes.values.map((x) => Math.fround(x * (1 + 2e-7))) } : codes;
+    };
+    const bounds = new RankBounds();
+    const draft = new Draft(weights, mostly, bounds, arms, { low: 0.24, high: 0.24 });
+    let token = 0;
+    const block = async () => {
+      for (let i = 0; i < 4; i++) await draft.step(statesOf(token++), members, i === 3);
+    };
+    while (bounds.same < 200 && token < 1000) await block();
+    odd = true;
+    while (bounds.other === 0 && token < 2000) await block();
+    expect([bounds.same >= 200, bounds.other < 4, bounds.useless]).toEqual([true, true, false]);
+    while (!bounds.useless && token < 3000) await block();
+    expect(bounds.other).toBeLessThan(10);
+    expect(bounds.useless).toBe(true);
+  });
+
   it("is not for the paper's mode, nor for two clamps that write one feature", () => {
     const [arm] = arms as [TokenClamps];
     expect(canDraft(arm)).toBe(true);
