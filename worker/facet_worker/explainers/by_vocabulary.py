@@ -99,10 +99,11 @@ def causal(index: int, found: Sequence[Steered] | str, asking: Asking, author: s
 
 def look(
     records: Sequence[FeatureRecord], pictures: Pictures, studied: StudiedModel, questions: Sequence[str], count: int, dark: dict[str, tuple[str, ...]]
-) -> list[tuple[list[Look], list[str]]]:  # fmt: skip
-    """Of each feature what the model says of its top pictures, and the hashes of those that cannot be read. Answers that failed are left out.
+) -> list[tuple[list[Look], list[str], str | None]]:  # fmt: skip
+    """Of each feature what the model says of its top pictures, the hashes of those that cannot be read, and why an answer about another is missing.
 
-    `dark` keeps what it says of each picture when all of it is dark, for the features to come.
+    A picture counts only where every answer came, in the bright and in the dark. `dark` keeps what it says of each picture when all of it is dark, for
+    the features to come.
     """
     asked: list[tuple[Any, str]] = []
     slots: list[tuple[int, str]] = []
@@ -127,22 +128,43 @@ def look(
         asked += [(pixels, question) for question in questions]
     answers = studied.answers(asked)
     told = [answers[i : i + len(questions)] for i in range(0, len(answers), len(questions))]
+    why: dict[str, str] = {}
     for image, said in zip(missing, told[len(slots) :], strict=True):
-        dark[image] = tuple("" if isinstance(one, FacetError) else one for one in said)
-    out: list[tuple[list[Look], list[str]]] = [([], broken[number]) for number in range(len(records))]
+        good, failure = _whole(said)
+        if failure is None:
+            dark[image] = good
+        else:
+            # Without it nothing tells what the model says of the picture anyway; the next feature asks again.
+            why[image] = failure
+    failures: list[str | None] = [None] * len(records)
+    out: list[list[Look]] = [[] for _ in records]
     for (number, image), said in zip(slots, told, strict=False):
-        good = tuple(one for one in said if not isinstance(one, FacetError))
-        if len(good) == len(said):
-            out[number][0].append(Look(image, good, dark[image]))
-    return out
+        good, failure = _whole(said)
+        failure = failure or why.get(image)
+        if failure is None:
+            out[number].append(Look(image, good, dark[image]))
+        else:
+            failures[number] = failure
+    return list(zip(out, broken, failures, strict=True))
 
 
-def top_images(index: int, found: Sequence[Look], unreadable: Sequence[str], asking: Asking, author: str, prompt: str, at: str) -> Outcome:
-    """From the answers about the top pictures."""
+def _whole(said: Sequence[str | FacetError]) -> tuple[tuple[str, ...], str | None]:
+    """All answers to one picture, or why one is missing."""
+    failure = next((str(one) for one in said if isinstance(one, FacetError)), None)
+    return tuple(one for one in said if not isinstance(one, FacetError)), failure
+
+
+def top_images(
+    index: int, found: Sequence[Look], unreadable: Sequence[str], asking: Asking, author: str, prompt: str, at: str, failure: str | None = None
+) -> Outcome:  # fmt: skip
+    """From the answers about the top pictures; `failure` says why one is missing, with which there is no label."""
     cells = [asking.cell(one.image, one.bright, one.dark) for one in found]
     evidence = {
         "images": [one.image for one in found], "unreadable": list(unreadable), "bright": [one.bright for one in found], "dark": [one.dark for one in found],
     }  # fmt: skip
+    if failure is not None:
+        said = f"The model could not be asked: {failure}"
+        return Outcome(failed(index, TOP_IMAGES, author, prompt, at, said), "engine", evidence=evidence)
     if not cells and unreadable:
         return Outcome(
             failed(index, TOP_IMAGES, author, prompt, at, "None of its top pictures can be read."), "unreadable", evidence=evidence

@@ -179,10 +179,9 @@ class ExplainRun:
 
         def each(part: list[FeatureRecord]) -> None:
             found = by_vocabulary.look(part, self.catalogue.pictures, studied, questions, s.pictures, self._dark)
-            for record, (looks, broken) in zip(part, found, strict=True):
-                self.store.keep_record(
-                    LOOK, str(record.index), {"at": now(), "looks": [asdict(one) for one in looks], "unreadable": broken}, None, []
-                )
+            for record, (looks, broken, failure) in zip(part, found, strict=True):
+                body = {"at": now(), "looks": [asdict(one) for one in looks], "unreadable": broken, "failure": failure}
+                self.store.keep_record(LOOK, str(record.index), body, failure and "engine", [])
 
         self._in_batches(LOOK, wanted, studied.batch, each)
 
@@ -274,7 +273,9 @@ class ExplainRun:
         prompt = by_vocabulary.prompt_of(
             asking.questions, "each of its top pictures by itself, dark where the feature is silent, and all dark"
         )
-        return by_vocabulary.top_images(index, found, kept[0]["unreadable"], asking, self.studied.name, prompt, kept[0]["at"])
+        return by_vocabulary.top_images(
+            index, found, kept[0]["unreadable"], asking, self.studied.name, prompt, kept[0]["at"], kept[0].get("failure")
+        )
 
     def _row(self, step: str, index: int) -> Explanation | None:
         kept = self.store.record(step, str(index))

@@ -46,13 +46,13 @@ class Model(StudiedModel):
         return [self.bright[next(seen) // len(QUESTIONS) % len(self.bright)] if one else self.dark for one in lit]
 
 
-def go(folder: Path, model: StudiedModel, **more: Any) -> tuple[dict[tuple[int, str], Explanation], ExplainReport]:
+def go(folder: Path, model: StudiedModel, *, retry: bool = False, **more: Any) -> tuple[dict[tuple[int, str], Explanation], ExplainReport]:
     settings = ExplainSettings(
         (CAUSAL, TOP_IMAGES), question=QUESTIONS[0], also=QUESTIONS[1:], vocabulary=KNOWN, looks=True, side=8, **more
     )
     store = Store(folder / "run")
     try:
-        rows, report = ExplainRun(Catalogue(folder / "bundle"), settings, store, None, model).run()
+        rows, report = ExplainRun(Catalogue(folder / "bundle"), settings, store, None, model).run(retry_failed=retry)
     finally:
         store.close()
     return {(row.index, row.method): row for row in rows}, report
@@ -105,6 +105,25 @@ def test_what_is_said_of_the_dark_picture_too_explains_nothing(tmp_path: Path) -
     assert report.explained[TOP_IMAGES] == 0
     assert report.failed[TOP_IMAGES] == {"nothing_new": 3, "no_images": 1}
     assert rows[0, TOP_IMAGES].label is None
+
+
+@pytest.mark.parametrize("where", ["bright", "dark"])
+def test_an_answer_that_failed_gives_no_label_and_is_asked_again(tmp_path: Path, where: str) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    model = Model({}, ["an owl"], "a car")
+    fails = {"bright": "an owl", "dark": "a car"}[where]
+    whole = model.answers
+
+    def failing(asked: Sequence[tuple[Any, str]], max_tokens: int = 16) -> list[str | FacetError]:
+        return [FacetError("The memory is full.") if said == fails else said for said in whole(asked, max_tokens)]
+
+    model.answers = failing  # type: ignore[method-assign]
+    rows, report = go(tmp_path, model)
+    assert report.failed[TOP_IMAGES] == {"engine": 3, "no_images": 1}
+    assert rows[0, TOP_IMAGES].failure == "The model could not be asked: The memory is full."
+    model.answers = whole  # type: ignore[method-assign]
+    rows, report = go(tmp_path, model, retry=True)
+    assert (report.explained[TOP_IMAGES], rows[0, TOP_IMAGES].label) == (3, "owl")
 
 
 def test_needs_a_vocabulary_to_read_its_own_pictures_by(tmp_path: Path) -> None:
