@@ -60,6 +60,26 @@ const groups: ReadonlyArray<{ title: string; keys: ReadonlyArray<readonly [keys:
       [["Esc"], "Let it go"],
     ],
   },
+  {
+    title: "While a region is painted",
+    keys: [
+      [["b", "x", "l"], "Brush, box, lasso"],
+      [["e"], "Paint or erase"],
+      [["[", "]"], "Smaller, larger brush"],
+      [["Ctrl Z", "⌘ Z"], "Undo (with Shift: redo)"],
+      [["←", "→", "↑", "↓"], "On the picture: move over its cells (with Shift: a box)"],
+      [["Space", "Delete"], "Paint, erase the cell or the box"],
+    ],
+  },
+  {
+    title: "On the tokens of a prompt",
+    keys: [
+      [["←", "→", "Home", "End"], "Along the tokens (with Shift: choose up to there)"],
+      [["Space"], "Choose the token"],
+      [["Ctrl A", "⌘ A"], "All words"],
+      [["Esc"], "None"],
+    ],
+  },
 ];
 
 export function KeyboardHelp() {
