@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Command } from "cmdk";
-import { Bookmark, Contrast, FlaskConical, Hash, House, Keyboard, Library, MessageCircleQuestion, Search } from "lucide-react";
+import { Bookmark, Contrast, FlaskConical, Hash, House, ImageUp, Keyboard, Library, MessageCircleQuestion, Search } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { ConceptGlyph } from "@/components/search/concept";
@@ -72,6 +72,11 @@ function Palette() {
       name: "Trace: why did it say that?",
       icon: <MessageCircleQuestion />,
       run: () => go(routes.trace(here?.engine === "ready" ? { dictionary: here.ref } : {})),
+    },
+    {
+      name: "Your picture: what fires on it",
+      icon: <ImageUp />,
+      run: () => go(routes.ownImage(here ? { dictionary: here.ref } : {})),
     },
     { name: "Experiments: what was saved", icon: <Bookmark />, run: () => go(routes.experiments()) },
     {

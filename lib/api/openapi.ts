@@ -1,6 +1,7 @@
 /** The HTTP API described in OpenAPI 3.1, made from the same schemas that check its inputs and answers. */
 import { z } from "zod";
 import { attributionEventSchema, attributionRequestSchema } from "@/lib/core/attribution";
+import { enginePackageSchema } from "@/lib/core/engine-package";
 import { experimentSchema, experimentSummarySchema, saveExperimentSchema } from "@/lib/core/experiment";
 import { defaultSort, queryLimits } from "@/lib/core/feature-query";
 import { analyseRequestSchema, dictionaryRefSchema, eventSchema, generateRequestSchema, sha256Schema } from "@/lib/core/protocol";
@@ -17,8 +18,10 @@ import {
   sortKeys,
 } from "@/lib/core/records";
 import { dictionariesSchema } from "./dictionaries";
+import { engineFileParamsSchema, engineQuerySchema, featureNamesSchema } from "./engine";
 import { experimentPageSchema, experimentParamsSchema, experimentsQuerySchema } from "./experiments";
 import { featureParamsSchema, featureQuerySchema } from "./feature";
+import { traitsPageSchema, traitsQuerySchema } from "./feature-traits";
 import { errorBodySchema } from "./fetch-json";
 import { healthSchema } from "./health";
 import { histogramsQuerySchema } from "./histograms";
@@ -159,6 +162,35 @@ const endpoints: Endpoint[] = [
       "Which features make a token of an answer what it is; one event a line until done: the estimates, then exact effects as they are measured",
     body: attributionRequestSchema,
     answer: { "application/x-ndjson": attributionEventSchema },
+  },
+  {
+    method: "get",
+    path: "/api/traits",
+    summary: "Names and health of some features at once",
+    query: traitsQuerySchema,
+    answer: json(traitsPageSchema),
+  },
+  {
+    method: "get",
+    path: "/api/engine",
+    summary:
+      "The files by which a browser runs a dictionary's model by itself, each with its size and SHA-256; null where this server has none",
+    query: engineQuerySchema,
+    answer: json(enginePackageSchema.nullable()),
+  },
+  {
+    method: "get",
+    path: "/api/engine/names",
+    summary: "What is shown of every feature of a dictionary beside its numbers, in one list, so that nobody need ask for some of them",
+    query: engineQuerySchema,
+    answer: json(featureNamesSchema),
+  },
+  {
+    method: "get",
+    path: "/api/engine/files/{sha256}/{name}",
+    summary: "One of these files by its hash, whole or a range of it, immutable",
+    params: engineFileParamsSchema,
+    answer: { "application/octet-stream": null, "text/javascript": null, "application/wasm": null },
   },
   {
     method: "get",
