@@ -14,6 +14,7 @@ const pages: Record<string, (catalogue: Catalogue) => string> = {
   steer: () => routes.steer(),
   trace: () => routes.trace(),
   experiments: () => routes.experiments(),
+  stories: () => routes.stories(),
   "own picture": () => routes.ownImage(),
 };
 

@@ -64,7 +64,7 @@ export function StorySteps({ story }: { story: KeptStory }) {
             logits
           </Term>
           . Of {formatNoun(trace.active, "active feature")}, “{cause.label}” <span className="font-mono">{formatIndex(cause.feature)}</span>{" "}
-          is number {cause.rank} by its estimated share of that, {formatLogit(cause.estimate)}; measured, its removal takes{" "}
+          is number {cause.rank} by its estimated share of that, {formatLogit(cause.estimate)} logits; measured, its removal takes{" "}
           {formatLogit(cause.effect)}.
         </p>
       </Step>
@@ -92,12 +92,12 @@ export function StorySteps({ story }: { story: KeptStory }) {
           <BeforeAfter before={before} after={after} />
         </p>
         <p>
-          Probability of “{after}”: {formatPercent(chance.before)} before, {formatPercent(chance.after)} after. With another feature, drawn
-          at random and changed by the same amount: {formatPercent(chance.random)}.
+          Probability of “{after}”, from the run’s receipts: {formatPercent(chance.before)} before, {formatPercent(chance.after)} after.
+          With another feature, drawn at random and changed by the same amount: {formatPercent(chance.random)}.
         </p>
         <p>
-          Of {panel.of} fixed questions about other pictures{panel.leftOut && ` (without ${panel.leftOut})`}, the clamp changes the answers
-          to {panel.changed}.
+          Of {panel.of} fixed questions about other pictures{panel.leftOut && ` (without ${panel.leftOut})`},{" "}
+          {panel.changed === 0 ? "none is" : `${panel.changed} are`} answered otherwise under the clamp.
         </p>
       </Step>
     </ol>

@@ -1,5 +1,6 @@
 import Link from "next/link";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
+import { inPrint } from "@/lib/core/format";
 import { routes } from "@/lib/core/routes";
 import type { KeptStory } from "@/lib/core/story";
 import { storyNames } from "@/lib/core/story-words";
@@ -32,13 +33,13 @@ export function StoryView({ story, stories }: { story: KeptStory; stories: reado
           {/* biome-ignore lint/performance/noImgElement: content-addressed; nothing to optimise */}
           <img
             src={routes.api.image(picture)}
-            alt={truth}
+            alt={inPrint(truth) ?? truth}
             width={384}
             height={384}
             className="aspect-square w-full max-w-80 rounded-lg bg-sunken"
           />
           <figcaption className="mt-2 max-w-80 text-muted text-sm">
-            Drawn: {truth}.
+            Drawn: {inPrint(truth)}.
             <br />
             Dictionary{" "}
             <Link href={routes.dictionary(request.dictionary)} className="break-words rounded-sm underline-offset-4 hover:underline">
