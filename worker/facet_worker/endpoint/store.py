@@ -127,7 +127,8 @@ class Store:
         with self._told():
             rows = self._db.execute("SELECT key, asked FROM record WHERE step = ? AND cause IS NOT NULL", (step,)).fetchall()
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("DELETE FROM answer WHERE key = ?", [(key,) for _, asked in rows for key in json.loads(asked)])
-            self._db.executemany("DELETE FROM record WHERE step = ? AND key = ?", [(step, key) for key, _ in rows])
-            self._db.execute("COMMIT")
+            # Both or neither: what broke off halfway is taken back, and can be tried again.
+            with self._db:
+                self._db.executemany("DELETE FROM answer WHERE key = ?", [(key,) for _, asked in rows for key in json.loads(asked)])
+                self._db.executemany("DELETE FROM record WHERE step = ? AND key = ?", [(step, key) for key, _ in rows])
         return len(rows)

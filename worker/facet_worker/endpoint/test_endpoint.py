@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from facet_worker.endpoint.asker import EndpointAsker
-from facet_worker.endpoint.client import retry_after_of
+from facet_worker.endpoint.client import Answer, retry_after_of
 from facet_worker.endpoint.false_endpoint import FalseEndpoint, good, question, serving
 from facet_worker.endpoint.limits import CostLimitReached
 from facet_worker.endpoint.settings import AskFailed, EndpointSettings, Prices
@@ -291,3 +292,18 @@ def test_after_kill_9_nothing_is_asked_twice(tmp_path: Path) -> None:
         assert sorted(set(said), key=int) == [str(i) for i in range(40)]
         assert len(said) - len(set(said)) <= 1
         assert set(said[asked + 1 :]).isdisjoint(said[: asked - 1])
+
+
+def test_failures_are_forgotten_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep_answer(Answer("yes", "stop", 1, 1, "now", "a"))
+    store.keep_record("step", "1", {}, "refused", ["a"])
+    forbid = "CREATE TEMP TRIGGER kept BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    with closing(store):
+        store._db.execute(forbid)
+        with pytest.raises(FacetError):
+            store.forget_failures("step")
+        assert store.answer("a") is not None
+        store._db.execute("DROP TRIGGER kept")
+        assert store.forget_failures("step") == 1
+        assert (store.answer("a"), store.record("step", "1")) == (None, None)
