@@ -127,7 +127,7 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
             onSelect={(next) => send({ type: "dictionary", ref: next.ref, version: versionOf(next) })}
           />
           <div className="ml-auto flex items-center gap-1">
-            {answered && choice.where === "server" && <SaveExperiment run={run} off={savingOff} pictures={asking.uploads} />}
+            {answered && <SaveExperiment run={run} off={savingOff} pictures={asking.uploads} />}
             <TraceShare dictionary={state.dictionary} link={link} view={view} hasUpload={asking.uploads().length > 0} />
           </div>
         </div>
