@@ -113,16 +113,15 @@ class ArmRun:
     def rest(self, hidden: Tensor) -> Tensor | None:
         """What the blocks above are given in place of one token's state [1, 1, D] at which all clamped features are surely inactive; counted here.
 
-        None where that is not sure, or where somebody looks at the hook. The same numbers as `at_hook` gives, with few calls into PyTorch: on a
-        small model these cost more than what they compute.
+        None where that is not sure, or where somebody looks at the hook. The same numbers as `at_hook` gives, with few calls: on a small model these
+        cost more than what they compute.
         """
         tokens = self.tokens
         if tokens is None or tokens.quiet is None or hidden.dtype != torch.float32 or self.tap.on_hidden is not None:
             return None
-        state = hidden.numpy()[0, 0]
-        if not tokens.quiet.surely(state):
+        if not tokens.quiet.surely(hidden.view(1, -1)):
             return None
-        given = torch.from_numpy((state + tokens.delta_at_rest)[None, None])
+        given = hidden + tokens.at_rest.delta
         if self.finish is None:
             self.ledger.record_token(tokens, tokens.at_rest, given, hidden)
         return given

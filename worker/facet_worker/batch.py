@@ -80,7 +80,7 @@ def _open(own: Tensor, members: Sequence[Member]) -> list[int]:
     named = []
     for at, member in enumerate(members):
         quiet = member.run.tokens.quiet if member.run.tokens and not member.listed else None
-        if quiet is None or not quiet.surely(own[at].float().numpy()):
+        if quiet is None or not quiet.surely(own[at : at + 1].float()):
             named.append(at)
     return named
 

@@ -41,7 +41,7 @@ class TokenClamps:
     ----------
     clamps : their indices in the plan, in the order of the features that they write, which is that of the sum
     written : int64 [C], the features whose rows are added: the clamped ones, or their substitutes
-    at_rest : what they ask for where every feature is inactive, which is always the same; `delta_at_rest`: its delta [D]
+    at_rest : what they ask for where every feature is inactive, which is always the same
     """
 
     def __init__(self, plan: ClampPlan, variant: Variant, sae: Dictionary) -> None:
@@ -65,7 +65,6 @@ class TokenClamps:
             self.gain = sae.w_dec[self.read].double().norm(dim=-1) / self.rows.double().norm(dim=-1)
         indices, values = inactive(self.read)
         self.at_rest = self.change((indices.to(device), values.to(device)))
-        self.delta_at_rest = self.at_rest.delta.cpu().numpy()
 
     def _activations(self, codes: Codes, features: Tensor) -> Tensor:
         indices, values = codes
