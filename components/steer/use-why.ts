@@ -8,14 +8,14 @@ import type { WhyHref } from "./why-context";
 const nowhere: WhyHref = () => null;
 
 /** Where the tokens of a run's answers are explained: by the request that gave them, which need not be the one that stands on the page now. */
-export function useWhy({ status, key }: Pick<RunState, "status" | "key">): WhyHref {
+export function useWhy({ status, key, inTab }: Pick<RunState, "status" | "key" | "inTab">): WhyHref {
   return useMemo(() => {
     if (status !== "done") return nowhere;
     try {
       const asked = decodeSteerLink(key);
-      return (arm, place) => whyAddress(asked, arm, place);
+      return (arm, place) => whyAddress(asked, arm, place, inTab);
     } catch {
       return nowhere;
     }
-  }, [status, key]);
+  }, [status, key, inTab]);
 }

@@ -31,8 +31,11 @@ function clampsOf(link: SteerLink, arm: Arm): LinkedClamp[] | null {
   return activeClamps(link.clamps).map((clamp) => (clamp === swept ? { ...clamp, value } : clamp));
 }
 
-/** The trace page's address for the token at `place` of an arm's answer, with the clamps under which it was given; null where there is none. */
-export function whyAddress(link: SteerLink, arm: Arm, place: number): string | null {
+/**
+ * The trace page's address for the token at `place` of an arm's answer, with the clamps under which it was given; null where there is none. `unsent`: the
+ * request ran in this tab, and is told to no server.
+ */
+export function whyAddress(link: SteerLink, arm: Arm, place: number, unsent = false): string | null {
   const clamps = clampsOf(link, arm);
   if (!clamps) return null;
   const text = encodeSteerLink({
@@ -42,5 +45,5 @@ export function whyAddress(link: SteerLink, arm: Arm, place: number): string | n
     sweep: null,
     watch: [],
   });
-  return text.length <= maxLinkLength ? traceHref(link.dictionary, text, { token: place }) : null;
+  return text.length <= maxLinkLength ? traceHref(link.dictionary, text, { token: place }, unsent) : null;
 }

@@ -52,7 +52,13 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
   const blocked = dictionary?.engine === "none" && choice.where === "server" ? `No engine here can run ${dictionary.model.name}` : null;
   // A link is no reason to fetch a model: in this tab it asks by itself only once one is loaded.
   const ready = choice.where === "server" ? blocked === null : tab.status === "ready" && tab.ref === named;
-  const trace = useTrace({ initial, initialView, where, mayAsk: dictionary ? (choice.known ? ready : null) : false });
+  const trace = useTrace({
+    initial,
+    initialView,
+    where,
+    mayAsk: dictionary ? (choice.known ? ready : null) : false,
+    unsent: dictionary ? (choice.known ? choice.where === "tab" : null) : false,
+  });
   const { state, send, view, look, link, run, running, ask, stop, problems, uploads, linkError, request } = trace;
   useEffect(() => setNamed(state.dictionary), [state.dictionary]);
   /** The inputs, once there is an answer, are a line that opens. */
@@ -81,6 +87,7 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
             ...clamps.map((clamp) => ({ ...clamp, muted: false, solo: false })),
           ],
         }),
+        choice.where === "tab",
       ),
     uploads: () =>
       state.turns.flatMap(({ images }) => images.flatMap((image) => (image.upload ? (uploads.found[image.sha256]?.dataUrl ?? []) : []))),

@@ -4,6 +4,7 @@ import type { Where } from "@/components/local-engine/use-where";
 import { findRun } from "@/components/steer/kept";
 import { isActive } from "@/components/steer/run-state";
 import { findProblems, fromLink, type SteerAction, steerReducer, toLink } from "@/components/steer/state";
+import { useLinkInAddress } from "@/components/steer/use-address";
 import { useRun } from "@/components/steer/use-run";
 import { useUploads } from "@/components/steer/use-uploads";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
@@ -19,11 +20,22 @@ interface TraceOptions {
   where: { readonly current: Where };
   /** Whether an address that names a token may ask for its answer by itself; null while that is not known. */
   mayAsk: boolean | null;
+  /** Whether the request is kept from the server, see `useTraceAddress`. */
+  unsent: boolean | null;
 }
 
 /** The page's own request: one answer, under the clamps that the link holds, if it holds any. */
 export function traceLink(link: SteerLink): SteerLink {
   return { ...link, controls: [], sweep: null, watch: [] };
+}
+
+/** Whether an address's link text is of the page's request, or of none that can be read, which asks for nothing. */
+function asksFor(inAddress: string, link: string): boolean {
+  try {
+    return encodeSteerLink(traceLink(decodeSteerLink(inAddress))) === link;
+  } catch {
+    return true;
+  }
 }
 
 /** The link's own clamps with others put beside them, which take the place of those on the same feature. A sweep is of one of the others. */
@@ -35,7 +47,7 @@ function withClamps(request: GenerateRequest, over: Partial<GenerateRequest>): G
 }
 
 /** The page's state: what is asked, the model's answer, what of it is looked at, and the address that holds it all. */
-export function useTrace({ initial, initialView, where, mayAsk }: TraceOptions) {
+export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceOptions) {
   const [state, dispatch] = useReducer(steerReducer, null, () => fromLink(traceLink(initial)));
   const [view, setView] = useState(initialView);
   const [linkError, setLinkError] = useState<FacetError | null>(null);
@@ -65,7 +77,8 @@ export function useTrace({ initial, initialView, where, mayAsk }: TraceOptions) 
     },
     [show],
   );
-  const mark = useTraceAddress({ dictionary: state.dictionary, link, view, onRestore: restore });
+  const inAddress = useLinkInAddress();
+  const mark = useTraceAddress({ dictionary: state.dictionary, link, view, unsent, onRestore: restore });
 
   const look = useCallback(
     (patch: Partial<TraceView>) => {
@@ -114,10 +127,12 @@ export function useTrace({ initial, initialView, where, mayAsk }: TraceOptions) 
   const wanted = view.token !== null;
   useEffect(() => {
     if (opened.current || loading || mayAsk === null) return;
+    // What stands behind the `#` is read after the page has come alive.
+    if (inAddress !== null && !asksFor(inAddress, link)) return;
     opened.current = true;
     show(latest.current.link);
     if (mayAsk && wanted && findRun(latest.current.link)?.status !== "done") ask();
-  }, [loading, show, ask, wanted, mayAsk]);
+  }, [loading, show, ask, wanted, mayAsk, inAddress, link]);
 
   const running = isActive(run);
   /** Nothing is missing to send the request: `request` throws nothing. */

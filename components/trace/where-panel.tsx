@@ -76,29 +76,30 @@ export function WherePanel({ title, sums, positions, pictures, chosen, onChoose 
                 highlightCell={cell.cell}
               />
             </div>
-            {most.picture > 0 ? (
-              <ColorScale
-                max={most.picture}
-                scale="diverging"
-                value={cell.cell === null ? null : cell.value}
-                label="a cell's contribution"
-                className="min-w-0"
-              />
-            ) : (
-              <p className="text-muted text-xs">Nothing comes from the picture.</p>
-            )}
+            <Scale
+              max={most.picture}
+              value={cell.cell === null ? null : cell.value}
+              label="a cell's contribution"
+              none="Nothing comes from the picture."
+            />
           </div>
         )}
         <div className="flex min-w-0 flex-col gap-2">
           <PromptWords sums={sums} positions={positions} max={most.words} />
-          {most.words > 0 ? (
-            <ColorScale max={most.words} scale="diverging" label="a word's contribution" className="min-w-0" />
-          ) : (
-            <p className="text-muted text-xs">Nothing comes from words.</p>
-          )}
+          <Scale max={most.words} value={null} label="a word's contribution" none="Nothing comes from words." />
         </div>
       </div>
     </section>
+  );
+}
+
+/** The ramp, or that there is nothing on it, in as much room: what is below must not move while it is pressed. */
+function Scale({ max, value, label, none }: { max: number; value: number | null; label: string; none: string }) {
+  return (
+    <div className="relative">
+      <ColorScale max={max} scale="diverging" value={value} label={label} className={max > 0 ? "min-w-0" : "invisible min-w-0"} />
+      {!(max > 0) && <p className="absolute inset-x-0 top-0 text-muted text-xs">{none}</p>}
+    </div>
   );
 }
 

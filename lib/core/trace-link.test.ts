@@ -44,4 +44,9 @@ describe("the trace page's address", () => {
     expect(long).toMatch(/^\/trace\?dictionary=m%2Fd&token=2#r=x+$/);
     expect(traceHref("m/d", "x".repeat(600_000))).toBe("/trace?dictionary=m%2Fd");
   });
+
+  it("keeps a request that runs in the tab from the server, and what was typed to mend it", () => {
+    const view = { token: 2, view: "mend" as const, right: "no", asks: "how many ?" };
+    expect(traceHref("m/d", "1.abc", view, true)).toBe("/trace?dictionary=m%2Fd&token=2&view=mend#r=1.abc");
+  });
 });

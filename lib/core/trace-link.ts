@@ -118,11 +118,11 @@ export function traceViewParams(view: TraceView): Record<string, string | number
 
 /**
  * The page's address for a request's link text (see `encodeSteerLink`) and a view. A long request stands behind the `#`, as the sandbox's does; one too
- * long for any address is left out.
+ * long for any address is left out. `unsent`: it stands there however short it is, and what was typed to mend it is left out.
  */
-export function traceHref(dictionary: string, link: string, view: Partial<TraceView> = {}): string {
-  const params = traceViewParams({ ...usualView, ...view });
-  if (link.length <= maxSentLength) return routes.trace({ dictionary, r: link, ...params });
+export function traceHref(dictionary: string, link: string, view: Partial<TraceView> = {}, unsent = false): string {
+  const params = traceViewParams({ ...usualView, ...view, ...(unsent && { right: "", asks: "" }) });
+  if (link.length <= maxSentLength && !unsent) return routes.trace({ dictionary, r: link, ...params });
   const bare = routes.trace({ dictionary, ...params });
   return link.length <= maxLinkLength ? `${bare}#r=${link}` : bare;
 }
