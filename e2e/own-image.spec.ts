@@ -193,8 +193,6 @@ test("steering in the tab: the server's own answers, token for token, with recei
   await expect(page.getByText(/onnxruntime-web/).first()).toBeAttached({ timeout: 90_000 });
   expect(await answersOf(page)).toEqual(server);
   expectSame(await receiptsOf(page), receipts);
-  watching = false;
-  expect(told, "the request is told to nobody").toEqual([]);
   // Why it said so is found out in the tab too.
   const word = page.getByRole("region", { name: "Baseline answer" }).getByRole("toolbar").getByRole("button").first();
   await word.focus();
@@ -204,6 +202,8 @@ test("steering in the tab: the server's own answers, token for token, with recei
     .press("Enter");
   await expect(page.getByRole("list", { name: "Features by contribution" }).getByRole("listitem").first()).toBeVisible({ timeout: 90_000 });
   expect(steered, "the server was not asked").toEqual([]);
+  expect(told, "the request is told to nobody").toEqual([]);
+  await expect(page).toHaveURL(/\/trace\?.*token=0.*#r=1\./);
 });
 
 test("pages that do not use the model ship none of it", async ({ page, catalogue }) => {
