@@ -82,10 +82,6 @@ test("the palette opens by key and jumps to a feature", async ({ page, catalogue
   await expect(option).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(new RegExp(`/${catalogue.card.index}(\\?|$)`));
-  await page.keyboard.press("ControlOrMeta+k");
-  await dialog.getByRole("combobox").fill("your pict");
-  await dialog.getByRole("option", { name: "Your picture: what fires on it" }).click();
-  await expect(page).toHaveURL(/\/try\?dictionary=/);
 });
 
 test("shows the newest saved experiment, its answer before and after", async ({ page, catalogue, request }) => {
