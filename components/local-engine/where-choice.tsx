@@ -3,8 +3,8 @@ import { Segmented } from "@/components/ui/segmented";
 import { TabPanel } from "./tab-panel";
 import type { WhereChoice as Choice, Where } from "./use-where";
 
-/** Where a request runs, and what running it in this tab takes. `unsent`: the address has it where no server is told. */
-export function WhereChoice({ choice, unsent = false }: { choice: Choice; unsent?: boolean }) {
+/** Where a request runs, and what running it in this tab takes. */
+export function WhereChoice({ choice }: { choice: Choice }) {
   const { where, pack, both, choose } = choice;
   return (
     <div className="flex flex-col gap-2">
@@ -25,11 +25,8 @@ export function WhereChoice({ choice, unsent = false }: { choice: Choice; unsent
       {where === "tab" && pack && (
         <TabPanel pack={pack}>
           {both ? "Requests run in this tab." : "The server runs no model, so requests run in this tab."} Neither their pictures of one’s
-          own nor their answers are sent.{" "}
-          {unsent
-            ? "The request stands behind the # of this page’s address, which stays in the browser."
-            : "The request stands in this page’s address, which the server is told."}{" "}
-          It can be shared as a link, not saved.
+          own nor their answers are sent. The request stands behind the # of this page’s address, which stays in the browser. It can be
+          shared as a link, not saved.
         </TabPanel>
       )}
     </div>

@@ -231,7 +231,7 @@ export function Sandbox({ initial, mayResume, fresh, dictionaries: known, notice
         {resumed && <p className="pb-1 text-muted text-sm">Picked up where this tab left off.</p>}
         {!dictionary && <Banner>The catalogue has no dictionary “{state.dictionary}”. Choose one that it has, above.</Banner>}
         {choice.where === "server" && <EngineNote dictionary={dictionary} blocked={blocked} />}
-        {choice.pack && <WhereChoice choice={choice} unsent />}
+        {choice.pack && <WhereChoice choice={choice} />}
         {mismatch && (
           <Banner
             action={
