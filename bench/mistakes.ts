@@ -2,10 +2,12 @@
  * Whether attribution finds the cause of a mistake, and whether clamps on what it finds mend it, where the truth is known: the embedded model's own
  * mistakes on held-out questions (demo/mistakes.py has how they are drawn), searched by the same code as the page's "Mend it".
  *
- *   npx tsx bench/mistakes.ts [--emotion 500] [--presence 3000] [--hook model.layers.1] [--each 40] [--minutes 60] [--work FILE] [--out bench/results/mistakes.json]
+ *   npx tsx bench/mistakes.ts [--emotion 500] [--presence 3000] [--absent 3000] [--hook model.layers.1]
+ *     [--each 40,60,20] [--minutes 60] [--work FILE] [--out bench/results/mistakes.json]
  *
- * Every mistake is attributed; of each group the first `--each`, in the order of their seeds, are mended, from the twenty features of the largest
- * contributions, and from twenty others that are active on the same prompt, by the same search. FILE keeps what is done, a line a mistake, so that an ended run goes on; `--minutes` ends it.
+ * Every mistake is attributed. Of each group (wrong feelings, hallucinations, denials) the first `--each`, in the order of their seeds, are mended: from the
+ * twenty features of the largest contributions, and from twenty others that are active on the same prompt, by the same search. FILE keeps what is done, a
+ * line a mistake, so that an ended run goes on and several may share it, each beginning at its own `--from`; `--minutes` ends a run.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,58 +17,22 @@ import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { type MendCandidate, mend, scopeOf } from "@/lib/core/mend";
 import type { Intervention } from "@/lib/core/protocol";
-import { shareWithInterval as share } from "@/lib/core/share-interval";
+import { type Done, groups, keyOf, type Mended, type Mistake, type Row, summary } from "./mistakes-summary";
 
 const { values: args } = parseArgs({
   options: {
     emotion: { type: "string", default: "500" },
     presence: { type: "string", default: "3000" },
+    absent: { type: "string", default: "3000" },
     hook: { type: "string", default: "model.layers.1" },
-    each: { type: "string", default: "40" },
+    each: { type: "string", default: "40,60,20" },
+    from: { type: "string", default: "0,0,0" },
     minutes: { type: "string", default: "60" },
     work: { type: "string", default: ".facet/mistakes.ndjson" },
     out: { type: "string", default: "bench/results/mistakes.json" },
     python: { type: "string", default: ".venv/bin/python" },
   },
 });
-
-interface Row {
-  feature: number;
-  label: string | null;
-  contribution: number;
-  image: number;
-  text: number;
-  /** Whether its label is the wrongly claimed thing. */
-  names: boolean;
-}
-
-interface Mistake {
-  kind: "emotion" | "presence";
-  seed: number;
-  question: string;
-  said: string;
-  right: string;
-  /** What the wrong answer claims to be there; empty where it denies something that is. */
-  thing: string;
-  labelled: number;
-  top: Row[];
-  random: Row[];
-}
-
-const arms = ["attributed", "random"] as const;
-type Arm = (typeof arms)[number];
-
-interface Mended {
-  right: boolean;
-  clamps: Intervention[];
-  harm: number | null;
-  answers: number;
-}
-
-interface Done extends Record<Arm, Mended> {
-  key: string;
-  hint: { right: boolean; harm: number };
-}
 
 /** The Python side: one question at a time, in order. */
 class Model {
@@ -75,7 +41,18 @@ class Model {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor() {
-    const options = ["-m", "demo.mistakes", "--emotion", args.emotion, "--presence", args.presence, "--hook", args.hook];
+    const options = [
+      "-m",
+      "demo.mistakes",
+      "--emotion",
+      args.emotion,
+      "--presence",
+      args.presence,
+      "--absent",
+      args.absent,
+      "--hook",
+      args.hook,
+    ];
     const env = { ...process.env, PYTHONPATH: ["worker", "."].join(":") };
     this.#child = spawn(args.python, options, { stdio: ["pipe", "pipe", "inherit"], env });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -133,12 +110,6 @@ async function mendFrom(model: Model, number: number, rows: readonly Row[]): Pro
   return { right: best !== undefined, clamps: best?.clamps ?? [], harm: best?.harm ?? null, answers: result.answers };
 }
 
-const groups = {
-  emotion: ({ kind }: Mistake) => kind === "emotion",
-  hallucination: ({ kind, thing }: Mistake) => kind === "presence" && thing !== "",
-  missed: ({ kind, thing }: Mistake) => kind === "presence" && thing === "",
-};
-
 const started = performance.now();
 const model = new Model();
 const { asked, wrong, mistakes } = await model.read<{
@@ -146,22 +117,23 @@ const { asked, wrong, mistakes } = await model.read<{
   wrong: Record<string, number>;
   mistakes: Mistake[];
 }>();
-const keyOf = ({ kind, seed, question }: Mistake) => `${kind} ${seed} ${question}`;
-const kept = await readFile(args.work, "utf8").catch(() => "");
-const done = new Map(
-  kept
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Done)
-    .map((one) => [one.key, one]),
-);
+/** Lines of FILE, by their keys. */
+async function readDone(): Promise<Map<string, Done>> {
+  const text = await readFile(args.work, "utf8").catch(() => "");
+  const lines = text.split("\n").filter(Boolean);
+  return new Map(lines.map((line) => JSON.parse(line) as Done).map((one) => [one.key, one]));
+}
 
-// A mistake of each group in turn, so that a run that is ended has as many of each.
-const queues = Object.values(groups).map((is) => mistakes.filter(is).slice(0, Number(args.each)));
-const order = Array.from({ length: Number(args.each) }, (_, i) => queues.flatMap((queue) => queue[i] ?? [])).flat();
+// A mistake of each group in turn, so that a run that is ended has some of each.
+const each = args.each.split(",").map(Number);
+const from = args.from.split(",").map(Number);
+const chosen = Object.fromEntries(Object.entries(groups).map(([name, is], i) => [name, mistakes.filter(is).slice(0, each[i])]));
+const order = Array.from({ length: Math.max(...each) }, (_, i) =>
+  Object.values(chosen).flatMap((queue, group) => (i < (from[group] ?? 0) ? [] : (queue[i] ?? []))),
+).flat();
 for (const mistake of order) {
   const key = keyOf(mistake);
-  if (done.has(key)) continue;
+  if ((await readDone()).has(key)) continue;
   if (performance.now() - started > Number(args.minutes) * 60_000) break;
   const number = mistakes.indexOf(mistake);
   const [right, harm] = await model.ask<[boolean, number]>({ hint: number });
@@ -171,46 +143,23 @@ for (const mistake of order) {
     random: await mendFrom(model, number, mistake.random),
     hint: { right, harm },
   };
-  done.set(key, one);
   await appendFile(args.work, `${JSON.stringify(one)}\n`);
-  console.log(
-    `${done.size} of ${order.length}: ${mistake.kind}, ${mistake.right} for ${mistake.said}: ${one.attributed.right} ${one.attributed.harm}`,
-  );
+  console.log(`${mistake.kind}, ${mistake.right} for ${mistake.said}: ${one.attributed.right} ${one.attributed.harm}`);
 }
 await model.end();
+const done = await readDone();
 
-const harmless = (mended: { right: boolean; harm: number | null }) => mended.right && (mended.harm ?? 1) <= 0.02;
 const results = Object.fromEntries(
   Object.entries(groups).map(([name, is]) => {
-    const all = mistakes.filter(is);
-    const labelled = all.filter(({ labelled }) => labelled > 0);
-    const tried = all.flatMap((mistake) => done.get(keyOf(mistake)) ?? []);
-    const found = (rows: (mistake: Mistake) => Row[]) =>
-      share(labelled.filter((one) => rows(one).some(({ names }) => names)).length, labelled.length);
-    const counted = (of: (one: Done) => { right: boolean; harm: number | null }) => ({
-      right: share(tried.filter((one) => of(one).right).length, tried.length),
-      rightWithLittleHarm: share(tried.filter((one) => harmless(of(one))).length, tried.length),
+    const tried = (chosen[name] ?? []).flatMap((mistake) => {
+      const one = done.get(keyOf(mistake));
+      return one ? [{ mistake, done: one }] : [];
     });
-    return [
-      name,
-      {
-        mistakes: all.length,
-        withoutFeatureOfTheThing: all.length - labelled.length,
-        thingInTop20: name === "missed" ? null : { attributed: found(({ top }) => top), random: found(({ random }) => random) },
-        mended: {
-          attributed: {
-            ...counted(({ attributed }) => attributed),
-            clamps: [1, 2, 3].map((n) => tried.filter(({ attributed }) => harmless(attributed) && attributed.clamps.length === n).length),
-          },
-          random: counted(({ random }) => random),
-          hint: counted(({ hint }) => hint),
-        },
-      },
-    ];
+    return [name, summary(mistakes.filter(is), tried)];
   }),
 );
 await writeFile(
   args.out,
-  `${JSON.stringify({ command: `npx tsx bench/mistakes.ts --emotion ${args.emotion} --presence ${args.presence} --hook ${args.hook} --each ${args.each}`, hook: args.hook, asked, wrong, results }, null, 2)}\n`,
+  `${JSON.stringify({ command: `npx tsx bench/mistakes.ts --emotion ${args.emotion} --presence ${args.presence} --absent ${args.absent} --hook ${args.hook} --each ${args.each}`, hook: args.hook, asked, wrong, results }, null, 2)}\n`,
 );
 console.log(JSON.stringify(results, null, 2));

@@ -40,7 +40,8 @@ from facet_worker.sae import TopKSae
 from facet_worker.split import Blocks, SplitModel, UpperPart
 
 DEMO = Path(__file__).parent
-KINDS = ("emotion", "presence")
+# absent: those presence questions alone whose thing is not there, as the model seldom claims such a thing.
+KINDS = ("emotion", "presence", "absent")
 FIRST_SEED = {"mistakes": 3_000_000, "panel": 4_000_000}
 PANEL_TASKS = ("background", "colour", "count", "place", "presence")
 PANEL = 50  # one more that changes is two in a hundred
@@ -70,14 +71,14 @@ class Asked:
         return self.chat.turns[0][1]
 
 
-def collect(task: str, count: int, styles: tuple[str, ...], start: int) -> list[tuple[Scene, Chat]]:
-    """One question a scene of the test split, from a seed on, until there are as many as asked for."""
+def collect(task: str, count: int, styles: tuple[str, ...], start: int, answer: str = "") -> list[tuple[Scene, Chat]]:
+    """One question a scene of the test split, from a seed on, until there are as many as asked for; `answer`: those alone whose right answer it is."""
     out: list[tuple[Scene, Chat]] = []
     seed = start
     while len(out) < count:
         scene = sample_scene(seed, "test", styles)
         chat = ask(scene, task, np.random.default_rng([seed, 31]))
-        if chat is not None:
+        if chat is not None and answer in ("", chat.turns[0][1]):
             out.append((scene, chat))
         seed += 1
     return out
@@ -243,8 +244,9 @@ class Session:
             self.mistakes += wrong
 
     def _collected(self, kind: str, start: int) -> list[dict[str, Any]]:
-        read = self.studied.read(collect(kind, PART, EXTRA_STYLES, start))
-        return [self._told(kind, one) for one in read if self.studied.words[one.said] != one.answer]
+        task, answer = ("presence", "no") if kind == "absent" else (kind, "")
+        read = self.studied.read(collect(task, PART, EXTRA_STYLES, start, answer))
+        return [self._told(task, one) for one in read if self.studied.words[one.said] != one.answer]
 
     def _told(self, kind: str, one: Asked) -> dict[str, Any]:
         """A mistake with its twenty features of the largest contributions, and twenty others that are active, drawn at random."""
@@ -333,12 +335,8 @@ def main(argv: list[str] | None = None) -> None:
     """Collect, tell, and answer until the input ends."""
     parser = argparse.ArgumentParser(prog="python -m demo.mistakes", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--emotion", type=int, default=500, help="questions about a face's feeling, in fifties")
-    parser.add_argument(
-        "--presence",
-        type=int,
-        default=3_000,
-        help="questions whether a thing is there, in fifties: the model seldom claims one that is not",
-    )
+    parser.add_argument("--presence", type=int, default=3_000, help="questions whether a thing is there, in fifties")
+    parser.add_argument("--absent", type=int, default=3_000, help="more of those about things that are not there, in fifties")
     parser.add_argument("--hook", default="model.layers.1")
     parser.add_argument("--work", type=Path, default=Path(".facet/mistakes"), help="keeps what was collected")
     options = parser.parse_args(argv)

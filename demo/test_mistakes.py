@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from demo.classes import CLASSES
 from demo.mistakes import Studied, claimed, collect
 from demo.sprites import EXTRA_STYLES
 
@@ -15,6 +16,14 @@ def test_reads_what_a_wrong_answer_claims() -> None:
     assert claimed("does the picture show a happy face ?", "yes") == "happy face"
     assert claimed("is there a dog ?", "no") is None
     assert claimed("how is the face feeling ?", "dog") is None
+
+
+def test_asks_about_what_is_not_there() -> None:
+    for scene, chat in collect("presence", 3, EXTRA_STYLES, 5_000_000, "no"):
+        ((question, answer),) = chat.turns
+        assert answer == "no"
+        thing = claimed(question, "yes")
+        assert thing not in [name for o in scene.objects for name in (CLASSES[o.cls].name, f"{o.colour} {CLASSES[o.cls].name}")]
 
 
 @pytest.mark.parametrize("hook", ["model.layers.0", "model.layers.1"])
