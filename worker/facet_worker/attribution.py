@@ -122,11 +122,7 @@ def _read(hooked: HookedModel, asked: Explained, written: Sequence[int], places:
         here = logits[request["position"]][0]
         target = target_of(request, asked.answer, here)
         value = target.value({place: logits[place][0] for place in places})
-        worth = float(value.detach())
-        if not math.isfinite(worth):
-            raise FacetError(
-                "The model's numbers are out of range, so there is nothing to explain.", "engine_failed", fix="Use smaller strengths."
-            )
+        worth = _in_range(float(value.detach()))
         states = [leaf.detach()[0] for leaf in leaves]
         with torch.inference_mode():
             active = active_features(*asked.served.sae.encode(torch.cat(states).float()))
@@ -136,8 +132,22 @@ def _read(hooked: HookedModel, asked: Explained, written: Sequence[int], places:
             gradient = _gradient(value, leaves)
         else:
             gradient, without = _integrated(hooked, asked, written, places, target, states, active, method["steps"])
+            _in_range(without)
+    # In float16 the way back leaves the range before the way there does.
+    _in_range(float(gradient.abs().max()))
     spent = time.perf_counter() - read
     return _Read(states, here.detach(), target, worth, active, gradient, without, (read - start, spent))
+
+
+def _in_range(value: float) -> float:
+    """A number that can be told: JSON has no word for the others."""
+    if not math.isfinite(value):
+        raise FacetError(
+            "The model's numbers are out of range, so there is nothing to explain.",
+            "engine_failed",
+            fix="Use smaller strengths, or serve the model with --dtype bfloat16 or float32.",
+        )
+    return value
 
 
 def _graphs(hooked: HookedModel, asked: Explained) -> AbstractContextManager[None]:
@@ -248,7 +258,7 @@ def _ablated(
         without = torch.stack([whole - active.part(sae, len(whole), feature) for feature in batch])
         given = list(without.split([len(part) for part in states], 1))
         _, logits = _passes(hooked, asked, written, _explicit(given), graph=False, size=len(batch))
-        yield batch, [float(target.value({place: logits[place][row] for place in places})) for row in range(len(batch))]
+        yield batch, [_in_range(float(target.value({place: logits[place][row] for place in places}))) for row in range(len(batch))]
 
 
 def _on_image(asked: Explained, more: int) -> Tensor:

@@ -199,3 +199,34 @@ def test_ranks() -> None:
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
     assert rank_correlation([1, 2, 3, 4], [10, 20, 40, 30]) == pytest.approx(0.8)
     assert rank_correlation([1, 2, 2, 3], [3, 2, 2, 1]) == pytest.approx(-1)
+
+
+def test_refuses_numbers_that_are_out_of_range(demo: TorchEngine, picture: Any, words: list[int]) -> None:
+    """On the way back, as float16 has it, and in an ablation: never a line that is no JSON."""
+    head = demo.hooked.model.get_output_embeddings()
+
+    def overflow(_module: Any, _given: Any, out: torch.Tensor) -> None:
+        if out.requires_grad:
+            out.register_hook(lambda gradient: gradient * float("inf"))
+
+    def ablations_overflow(_module: Any, _given: Any, out: torch.Tensor) -> torch.Tensor:
+        return out if out.requires_grad else out * float("nan")
+
+    for broken, method, exact, before in (
+        (overflow, {"type": "gradient"}, 0, []),
+        (overflow, {"type": "integrated", "steps": 2}, 0, []),
+        (ablations_overflow, {"type": "gradient"}, 3, ["result"]),
+    ):
+        handle = head.register_forward_hook(broken)
+        told: list[str] = []
+        try:
+            with pytest.raises(FacetError, match="out of range") as refused:
+                told.extend(
+                    json.dumps(event, allow_nan=False)
+                    for event in demo.attribute(asked(demo, words, method=method, exact=exact), [picture], {}, lambda: False)
+                )
+        finally:
+            handle.remove()
+        assert refused.value.code == "engine_failed"
+        assert [json.loads(event)["type"] for event in told] == before
+    assert explain(demo, picture, asked(demo, words))[0]["rows"]

@@ -159,9 +159,11 @@ def _aside(engine: TorchEngine) -> Iterator[None]:
     engine.hooked.model.to("cpu")
     for served in engine.served.values():
         served.sae.to("cpu", served.sae.w_dec.dtype)
-    yield
-    for hook, served in engine.served.items():
-        served.sae.to(*places[hook])
+    try:
+        yield
+    finally:
+        for hook, served in engine.served.items():
+            served.sae.to(*places[hook])
 
 
 def merged(step: Step, hook: str, shards: int) -> FeatureState:

@@ -110,7 +110,8 @@ def make_shards(
                     raise FacetError(said, code, fix=fix)
                 yield int(row["shard"])
         except ray.exceptions.RayError as error:
-            said = str(error).strip().splitlines()[-1][:300]
+            # Some errors of Ray say nothing.
+            said = (str(error).strip() or type(error).__name__).splitlines()[-1][:300]
             raise FacetError(
                 f"The workers ended: {said}", "engine_failed", fix="The same command goes on from the shards that are done."
             ) from error
