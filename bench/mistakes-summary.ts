@@ -22,6 +22,8 @@ export interface Mistake {
   thing: string;
   /** Features of the dictionary whose label is `thing`. */
   labelled: number;
+  /** Features that are active on the prompt. */
+  active: number;
   top: Row[];
   random: Row[];
 }
@@ -55,6 +57,18 @@ export const groups: Record<string, (mistake: Mistake) => boolean> = {
 
 const harmless = ({ right, harm }: { right: boolean; harm: number | null }) => right && (harm ?? 1) <= little;
 
+/**
+ * What twenty of the active features, drawn blindly, would find at most: 1 − C(active − labelled, 20) / C(active, 20), as if all features of the thing
+ * were active. Which of them are is not kept.
+ */
+export function chanceAtMost({ active, labelled, top }: Pick<Mistake, "active" | "labelled" | "top">): number {
+  let none = 1;
+  for (let drawn = 0; drawn < top.length; drawn++) none *= Math.max(0, active - labelled - drawn) / (active - drawn);
+  return 1 - none;
+}
+
+const mean = (values: number[]) => (values.length ? values.reduce((sum, x) => sum + x, 0) / values.length : null);
+
 const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? null;
 
 /** One group: `mistakes` are all of it, `tried` those that were mended. */
@@ -85,7 +99,9 @@ export function summary(mistakes: readonly Mistake[], tried: readonly { mistake:
     mistakes: mistakes.length,
     claims: claims.length,
     claimsOfThingsWithFeature: known.length,
-    thingInTop20: known.length ? { attributed: found(({ top }) => top), random: found(({ random }) => random) } : null,
+    thingInTop20: known.length
+      ? { attributed: found(({ top }) => top), random: found(({ random }) => random), chanceAtMost: mean(known.map(chanceAtMost)) }
+      : null,
     mended: { attributed: searched("attributed"), random: searched("random"), hint: counted(({ hint }) => hint) },
     /** Of those that the attributed features mend with little harm, how many by a clamp on the claimed thing's own feature. */
     mendedByTheThing: share(mended.filter(({ mistake, done }) => naming(mistake, done.attributed)).length, mended.length),

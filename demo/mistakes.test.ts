@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { type Done, groups, keyOf, type Mended, type Mistake, type Row, summary } from "@/bench/mistakes-summary";
+import { chanceAtMost, type Done, groups, keyOf, type Mended, type Mistake, type Row, summary } from "@/bench/mistakes-summary";
 import type { ShareOfTrials } from "@/lib/core/share-interval";
 
 const row = (feature: number, names: boolean): Row => ({ feature, label: null, contribution: 1, image: 1, text: 0, names });
@@ -13,6 +13,7 @@ const mistake = (seed: number, over: Partial<Mistake>): Mistake => ({
   right: "no",
   thing: "dog",
   labelled: 1,
+  active: 4,
   top: [row(1, true), row(2, false)],
   random: [row(3, false)],
   ...over,
@@ -65,6 +66,15 @@ test("counts what attribution finds, what is mended, and by what", () => {
   });
 });
 
+test("chance is that of drawing without putting back", () => {
+  const top = [row(1, false), row(2, false)];
+  // Of the six pairs among four features, three hold the one, five hold one of two.
+  expect(chanceAtMost({ active: 4, labelled: 1, top })).toBeCloseTo(1 / 2);
+  expect(chanceAtMost({ active: 4, labelled: 2, top })).toBeCloseTo(5 / 6);
+  expect(chanceAtMost({ active: 4, labelled: 3, top })).toBe(1);
+  expect(chanceAtMost({ active: 4, labelled: 0, top })).toBe(0);
+});
+
 test("the page says what was measured", () => {
   const { results } = JSON.parse(readFileSync("bench/results/mistakes.json", "utf8")) as {
     results: Record<string, ReturnType<typeof summary>>;
@@ -79,5 +89,6 @@ test("the page says what was measured", () => {
       ...[mended.attributed, mended.random, mended.hint].flatMap(({ right, rightWithLittleHarm }) => [right, rightWithLittleHarm]),
     ];
     for (const one of told) expect(page, name).toContain(shown(one));
+    if (thingInTop20) expect(page, name).toContain(` ${digits(thingInTop20.chanceAtMost ?? Number.NaN)} of them`);
   }
 });
