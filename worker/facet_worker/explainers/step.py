@@ -93,7 +93,7 @@ SAYS = {
     "no_images": "no picture lights the feature up",
     "unreadable": "none of its pictures can be read",
     "nothing_new": "the clamp changes nothing in what the model says",
-    "disagree": "the answers at different strengths do not agree",
+    "disagree": "the answers (at different strengths, or about different pictures) do not agree",
     "broken": "the clamp broke the model's language",
     "engine": "the studied model could not be asked",
     **{cause: f"the endpoint: {said}" for cause, said in CAUSES.items()},
