@@ -39,6 +39,10 @@ STEER_METHOD = (
 )
 FINDER = "exact masks: the scenes are drawn by the recipe"
 METRICS = (IOU, CONSISTENCY, DETECTION, MONOSEMANTICITY, STEER)
+NAMED = ("entity", "class", "colour", "kind", "background")  # what an answer can name
+
+Trial = tuple[int, bool, int]
+"""A feature, whether all background is clamped, and the probe."""
 
 
 def with_claims(rows: Sequence[Explanation]) -> list[Explanation]:
@@ -125,25 +129,17 @@ def steer_scores(
     kept: Path | None = None,
 ) -> list[Score]:
     """How often a clamp makes the model name the label on images without it; answers are kept in a file, to go on from."""
-    rng = np.random.default_rng([seed, 2])
     places = probes(catalogue, count)
     prefix = asker.read(catalogue.seen([p.image for p in places]))
+    chosen = {n: _chosen(e, places, seed) for n, e in enumerate(explanations) if e.claim is not None and e.claim.kind in NAMED}
     # explanations of one feature often agree: what is asked depends on the feature and on thing or background only
-    jobs: dict[tuple[int, bool], list[int]] = {}
-    for e in explanations:
-        if e.claim is not None and e.claim.kind not in ("token", "next", "place"):
-            key = (e.index, e.claim.kind == "background")
-            absent = [n for n, p in enumerate(places) if not p.truth.mask(e.claim).any()]
-            jobs.setdefault(key, [int(n) for n in rng.permutation(absent)[:TRIALS]])
-    trials = [(feature, back, probe) for (feature, back), chosen in jobs.items() for probe in chosen]
+    trials = dict.fromkeys((explanations[n].index, _of_background(explanations[n]), probe) for n, ours in chosen.items() for probe in ours)
     # of one batch all are asked the same question
-    groups: dict[str, list[tuple[int, bool, int]]] = defaultdict(list)
+    groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         question = BACKGROUND[0] if trial[1] else WORDINGS["what_at"][0].format(place_phrase(places[trial[2]].place))
         groups[question].append(trial)
-    said: dict[tuple[int, bool, int], str] = {}
-    if kept is not None and kept.is_file():
-        said = {(f, b, p): answer for f, b, p, answer in map(json.loads, kept.read_text().splitlines())}
+    said = {} if kept is None else {trial: answer for trial, answer in _read(kept) if trial in trials}
     for question, members in groups.items():
         members = [trial for trial in members if trial not in said]
         for start in range(0, len(members), BATCH):
@@ -159,54 +155,59 @@ def steer_scores(
             if kept is not None:
                 with kept.open("a") as file:
                     file.writelines(json.dumps([*trial, said[trial]]) + "\n" for trial in part)
-        log(f"steered {len(said)} of {len(trials)}")
-    return _steer_rows(explanations, jobs, said, rng)
+            log(f"steered {len(said)} of {len(trials)}")
+    return _steer_rows(explanations, chosen, said, seed)
 
 
-def _steer_rows(
-    explanations: list[Explanation],
-    jobs: dict[tuple[int, bool], list[int]],
-    said: dict[tuple[int, bool, int], str],
-    rng: np.random.Generator,
-) -> list[Score]:
+def _read(kept: Path) -> list[tuple[Trial, str]]:
+    """The answers of an earlier run; a last line that was broken off is cut from the file."""
+    if not kept.is_file():
+        return []
+    text = kept.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        kept.write_text(whole)
+    return [((f, b, p), answer) for f, b, p, answer in map(json.loads, whole.splitlines())]
+
+
+def _of_background(e: Explanation) -> bool:
+    return e.claim is not None and e.claim.kind == "background"
+
+
+def _chosen(e: Explanation, places: list[Probe], seed: int) -> list[int]:
+    """The probes without what an explanation claims that it is tried on, drawn at random for its feature, whatever is scored beside it."""
+    assert e.claim is not None
+    order = np.random.default_rng([seed, 2, e.index, _of_background(e)]).permutation(len(places))
+    return [int(n) for n in order if not places[n].truth.mask(e.claim).any()][:TRIALS]
+
+
+def _steer_rows(explanations: list[Explanation], chosen: dict[int, list[int]], said: dict[Trial, str], seed: int) -> list[Score]:
+    """Of each explanation about pictures its score, or why it has none; `chosen` has by its number the probes that it was tried on."""
     by_probe: dict[tuple[bool, int], list[tuple[int, str]]] = defaultdict(list)
-    for (feature, back, probe), answer in said.items():
+    for (feature, back, probe), answer in sorted(said.items()):
         by_probe[back, probe].append((feature, answer))
     out = []
-    for e in explanations:
+    for n, e in enumerate(explanations):
         claim = e.claim
         if claim is None or claim.kind in ("token", "next"):
             continue
-        if claim.kind == "place":
-            out.append(
-                Score(
-                    e.index,
-                    e.method,
-                    "steer",
-                    None,
-                    None,
-                    0,
-                    "A place is not something that a question about a thing can name.",
-                    STEER_METHOD,
-                )
+        if claim.kind not in NAMED or not chosen[n]:
+            why = (
+                "No probe image is without the label."
+                if claim.kind in NAMED
+                else "A place is not something that a question about a thing can name."
             )
+            out.append(Score(e.index, e.method, "steer", None, None, 0, why, STEER_METHOD))
             continue
-        back = claim.kind == "background"
-        chosen = jobs[e.index, back]
-        if not chosen:
-            out.append(Score(e.index, e.method, "steer", None, None, 0, "No probe image is without the label.", STEER_METHOD))
-            continue
-        hits = [_names(claim, said[e.index, back, probe]) for probe in chosen]
+        back, rng = _of_background(e), np.random.default_rng([seed, 4, e.index])
+        hits = [_names(claim, said[e.index, back, probe]) for probe in chosen[n]]
         random = []
-        for probe in chosen:
-            others = [(f, answer) for f, answer in by_probe[back, probe] if f != e.index]
+        for probe in chosen[n]:
+            others = [answer for f, answer in by_probe[back, probe] if f != e.index]
             if others:
-                random.append(_names(claim, others[int(rng.integers(len(others)))][1]))
-        out.append(
-            Score(
-                e.index, e.method, "steer", float(np.mean(hits)), float(np.mean(random)) if random else None, len(hits), None, STEER_METHOD
-            )
-        )
+                random.append(_names(claim, others[int(rng.integers(len(others)))]))
+        chance = float(np.mean(random)) if random else None
+        out.append(Score(e.index, e.method, "steer", float(np.mean(hits)), chance, len(hits), None, STEER_METHOD))
     return out
 
 
