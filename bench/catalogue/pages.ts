@@ -4,7 +4,7 @@
  */
 import { gzipSync } from "node:zlib";
 import type { Database } from "@/lib/catalog/db";
-import { writeCursor } from "@/lib/catalog/feature-list";
+import { writeCursor } from "@/lib/core/feature-cursor";
 import { emptyFeatureQuery, type FeatureQuery } from "@/lib/core/feature-query";
 import { createRandom } from "@/lib/core/random";
 import type { MetricKey } from "@/lib/core/records";

@@ -4,7 +4,7 @@
  * took. The schema and the statements are written here for the comparison; none of that project's code is used.
  */
 import type { Database } from "@/lib/catalog/db";
-import { writeCursor } from "@/lib/catalog/feature-list";
+import { writeCursor } from "@/lib/core/feature-cursor";
 import { emptyFeatureQuery, type FeatureQuery } from "@/lib/core/feature-query";
 import { createRandom } from "@/lib/core/random";
 import type { Embedder } from "@/lib/search/embedder";

@@ -1,4 +1,4 @@
-/** A request's body, read no further than allowed and checked. For routes only. */
+/** What a request brings, checked: its body, read no further than allowed, and the query of its address. */
 import type { z } from "zod";
 import { FacetError } from "@/lib/core/errors";
 
@@ -51,6 +51,20 @@ export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.in
     fix: "Correct it and send the request again; /api/openapi.json describes every input.",
     cause: parsed.error,
   });
+}
+
+/** Query parameters by a strict schema. Throws `unknown_query_key` and `invalid_request`, naming the key. An empty value counts as absent. */
+export function parseParams<S extends z.ZodObject>(schema: S, params: URLSearchParams): z.infer<S> {
+  const values: Record<string, string> = {};
+  for (const [key, value] of params) {
+    if (!(key in schema.shape)) {
+      const known = Object.keys(schema.shape).join(", ") || "none";
+      throw new FacetError("unknown_query_key", `"${key.slice(0, 60)}" is not a query key of this address; known: ${known}.`);
+    }
+    if (key in values) throw new FacetError("invalid_request", `"${key}" is given twice.`);
+    if (value !== "") values[key] = value;
+  }
+  return parseInput(schema, values);
 }
 
 /** Throws `too_large` beyond `maxBytes`, `cancelled`, and `invalid_request` naming the field for everything that the schema refuses. */

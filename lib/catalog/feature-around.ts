@@ -1,7 +1,8 @@
 /** Which features stand before and after one in a list: what "previous" and "next" on its page mean. */
+import { edgeOf } from "@/lib/core/feature-cursor";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import type { Queryable } from "./db";
-import { countRows, edgeOf, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
+import { countRows, type FeatureMatch, orderOf, readRows, sourceOf } from "./feature-list";
 
 export interface Around {
   /** Both null when the list does not hold the feature. */

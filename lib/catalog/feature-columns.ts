@@ -3,6 +3,7 @@
  * database 20 ms and more, each time that a bound is moved, and here less than one. A dictionary's rows never change under its number, so
  * that what was read stays true. Until they are read, and for small dictionaries, the database counts.
  */
+import { type FilterColumns, passingRows } from "@/lib/core/feature-filter";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { conceptClasses, flagKeys, type MetricKey, metricKeys } from "@/lib/core/records";
 import type { Queryable } from "./db";
@@ -12,18 +13,9 @@ const leastFeatures = 16_384;
 /** Of all dictionaries together; beyond it the one that was asked for longest ago goes. One of 131,072 features has 13 MiB. */
 const mostBytes = 160 * 2 ** 20;
 
-const singlePrecision = new Set<MetricKey>(["max_activation", "mean_activation"]);
-
-export interface FeatureColumns {
-  /** Every index from 0 to `rows` is there once, at its place. */
-  rows: number;
+/** Every index from 0 to `rows` is there once, at its place. */
+export interface FeatureColumns extends FilterColumns {
   bytes: number;
-  /** NaN where the feature lacks the metric. */
-  metrics: Record<MetricKey, Float64Array>;
-  /** Bit i: the i-th of `flagKeys`. */
-  flags: Uint8Array;
-  /** 1 and up: places in `conceptClasses`; 0: none of them. */
-  concepts: Uint8Array;
 }
 
 /** What passes the filters of a query. */
@@ -38,37 +30,8 @@ const few = 400;
 
 /** Which rows pass the filters of `query`; its search, order and cursor play no part. */
 export function passColumns(columns: FeatureColumns, query: FeatureQuery): Passing {
-  const { rows, metrics, flags, concepts } = columns;
-  // Condition by condition: a loop over one column is many times faster than one over all conditions of a row.
-  const passes = new Uint8Array(rows).fill(1);
-  for (const key of metricKeys) {
-    const range = query.ranges[key];
-    if (range?.min === undefined && range?.max === undefined) continue;
-    const bound = singlePrecision.has(key) ? Math.fround : Number;
-    const [min, max] = [bound(range.min ?? Number.NEGATIVE_INFINITY), bound(range.max ?? Number.POSITIVE_INFINITY)];
-    const values = metrics[key];
-    for (let i = 0; i < rows; i++) {
-      const value = values[i] as number;
-      // A comparison with NaN is false.
-      if (!(value >= min && value <= max)) passes[i] = 0;
-    }
-  }
-  let [asked, wanted] = [0, 0];
-  flagKeys.forEach((key, bit) => {
-    if (query.flags[key] === undefined) return;
-    asked |= 1 << bit;
-    if (query.flags[key]) wanted |= 1 << bit;
-  });
-  if (asked) for (let i = 0; i < rows; i++) if (((flags[i] as number) & asked) !== wanted) passes[i] = 0;
-  if (query.concepts.length) {
-    const named = new Uint8Array(conceptClasses.length + 1);
-    for (const concept of query.concepts) named[conceptClasses.indexOf(concept) + 1] = 1;
-    for (let i = 0; i < rows; i++) if (!named[concepts[i] as number]) passes[i] = 0;
-  }
-  if (query.scoredBy.length) {
-    const scores = query.scoredBy.map((key) => metrics[key]);
-    for (let i = 0; i < rows; i++) if (passes[i] && scores.every((values) => Number.isNaN(values[i]))) passes[i] = 0;
-  }
+  const { rows } = columns;
+  const passes = passingRows(columns, query);
   let count = 0;
   for (let i = 0; i < rows; i++) count += passes[i] as number;
   if (count > few) return { count, indices: null };

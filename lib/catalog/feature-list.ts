@@ -3,10 +3,9 @@
  * at the edge of a page, so that a page holds the same rows whichever way one walks. Features that lack the sort's metric come last in
  * both directions, by index, those that never fire after those that do. Filters and search act before the limit.
  */
-import { z } from "zod";
-import { FacetError } from "@/lib/core/errors";
+import { type Edge, metricTypes, type Part, pageCursors, readCursor, sortKindOf } from "@/lib/core/feature-cursor";
 import type { FeatureQuery } from "@/lib/core/feature-query";
-import { type FeatureCard, type FeaturePage, flagKeys, type Meaning, type MetricKey, metricKeys } from "@/lib/core/records";
+import { type FeatureCard, type FeaturePage, flagKeys, type Meaning, metricKeys } from "@/lib/core/records";
 import type { Queryable } from "./db";
 import { passInMemory } from "./feature-columns";
 import { type CardRow, cardColumns, toCard } from "./row-types";
@@ -40,22 +39,6 @@ export interface FeatureMatch {
   meaning: Meaning | null;
 }
 
-/** Types of the sort columns, to compare without losing a bit. */
-const columnTypes: Record<MetricKey, string> = {
-  density: "float8",
-  text_density: "float8",
-  max_activation: "real",
-  mean_activation: "real",
-  image_share: "float8",
-  iou: "float8",
-  steer: "float8",
-  clip: "float8",
-  consistency: "float8",
-  detection: "float8",
-  fuzzing: "float8",
-  images: "int",
-};
-
 export interface Order {
   /** SQL of the key, and its type. */
   key: string;
@@ -66,64 +49,8 @@ export interface Order {
 }
 
 export function orderOf(query: FeatureQuery, found: boolean): Order {
-  if (query.sort === "relevance") {
-    // Cost counts up: the best match first, equal ones by index.
-    return { key: found ? "m.cost" : "f.index", type: found ? "float8" : "int", nullable: false, descending: false };
-  }
-  const descending = query.direction === "desc";
-  if (query.sort === "index") return { key: "f.index", type: "int", nullable: false, descending };
-  return { key: `f.${query.sort}`, type: columnTypes[query.sort], nullable: true, descending };
-}
-
-/** Where a list's rows lie, in its order: those with the sort's key, then those without it that fire, then the dead ones without it. */
-type Part = "keyed" | "missing" | "dead";
-
-/** The key's value; where there is none, the part. */
-const edgeSchema = z.union([z.number(), z.enum(["missing", "dead"])]);
-const cursorSchema = z.tuple([z.string(), edgeSchema, z.number().int().min(0), z.enum(["after", "before"])]);
-export interface Edge {
-  value: z.infer<typeof edgeSchema>;
-  index: number;
-}
-
-/** A row's place in the list. */
-export function edgeOf(row: { key: number | null; index: number; dead: boolean }): Edge {
-  return { value: row.key ?? (row.dead ? "dead" : "missing"), index: row.index };
-}
-
-const orderName = (query: FeatureQuery) => `${query.direction === "desc" ? "-" : ""}${query.sort}`;
-
-export function writeCursor(query: FeatureQuery, edge: Edge, side: "after" | "before"): string {
-  return Buffer.from(JSON.stringify([orderName(query), edge.value, edge.index, side])).toString("base64url");
-}
-
-function readCursor(query: FeatureQuery): { edge: Edge; side: "after" | "before" } | null {
-  if (query.cursor === null) return null;
-  let parsed: z.infer<typeof cursorSchema>;
-  try {
-    parsed = cursorSchema.parse(JSON.parse(Buffer.from(query.cursor, "base64url").toString("utf8")));
-  } catch (cause) {
-    throw new FacetError("invalid_request", "The cursor is not one of this API.", {
-      fix: "Leave the cursor out to begin at the start.",
-      cause,
-    });
-  }
-  const [order, value, index, side] = parsed;
-  if (order !== orderName(query)) {
-    throw new FacetError("invalid_request", "The cursor belongs to another order of the list.", {
-      fix: "Leave the cursor out to begin at the start.",
-    });
-  }
-  if (index > 2_147_483_647) throw new FacetError("invalid_request", "The cursor is not one of this API.");
-  return { edge: { value, index }, side };
-}
-
-/** Whether an order's key can be this: the database refuses a number that its type does not hold. */
-function isKeyOf(order: Order, value: Edge["value"]): boolean {
-  if (typeof value === "string") return order.nullable;
-  if (order.type === "int") return Number.isInteger(value) && Math.abs(value) <= 2_147_483_647;
-  // a number too small for the type counts as out of range as well
-  return order.type !== "real" || value === 0 || (Number.isFinite(Math.fround(value)) && Math.fround(value) !== 0);
+  const { by, ...kind } = sortKindOf(query, found);
+  return { ...kind, key: by === "cost" ? "m.cost" : `f.${by}` };
 }
 
 /** Conditions on `f` (feature), its dictionary among them. */
@@ -144,7 +71,7 @@ function filterOf(dictionaryId: number, query: FeatureQuery, match: FeatureMatch
   for (const key of metricKeys) {
     const range = query.ranges[key];
     // Compared in the column's own precision, so that a value that was shown finds itself.
-    const [bound, type] = columnTypes[key] === "real" ? [Math.fround, "real"] : [Number, "float8"];
+    const [bound, type] = metricTypes[key] === "real" ? [Math.fround, "real"] : [Number, "float8"];
     if (range?.min !== undefined) where.push(`f.${key} >= ${parameters.bind(bound(range.min))}::${type}`);
     if (range?.max !== undefined) where.push(`f.${key} <= ${parameters.bind(bound(range.max))}::${type}`);
   }
@@ -294,8 +221,7 @@ export async function featurePage(
   match: FeatureMatch | null,
 ): Promise<FeaturePage> {
   const order = orderOf(query, match?.found != null);
-  const cursor = readCursor(query);
-  if (cursor && !isKeyOf(order, cursor.edge.value)) throw new FacetError("invalid_request", "The cursor is not one of this API.");
+  const cursor = readCursor(query, sortKindOf(query, match?.found != null));
   const source = await sourceOf(dictionaryId, query, match, db);
   const backwards = cursor?.side === "before";
   // A search is found whole to be put in order: what is counted then is not searched for again.
@@ -309,15 +235,5 @@ export async function featurePage(
   const items = rows.map(toCard);
   await attachTop(db, dictionaryId, items);
   await match?.explain(db, items, source.beside);
-  const [first, last] = [rows[0], rows.at(-1)];
-  // Where one came from there is at least the row of the cursor.
-  const hasNext = backwards ? true : more;
-  const hasPrevious = backwards ? more : cursor !== null;
-  return {
-    items,
-    next: hasNext && last ? writeCursor(query, edgeOf(last), "after") : null,
-    previous: hasPrevious && first ? writeCursor(query, edgeOf(first), "before") : null,
-    total,
-    meaning: match?.meaning ?? null,
-  };
+  return { items, ...pageCursors(query, cursor, rows, more), total, meaning: match?.meaning ?? null };
 }

@@ -1,7 +1,7 @@
 /** A list of features as comma-separated values: every feature that the filters and the search leave, in the list's order. */
 import type { Database } from "@/lib/catalog/db";
 import { locateDictionary } from "@/lib/catalog/dictionaries";
-import { type Edge, edgeOf, orderOf, readRows, sourceOf } from "@/lib/catalog/feature-list";
+import { orderOf, readRows, sourceOf } from "@/lib/catalog/feature-list";
 import { preferredTexts } from "@/lib/catalog/preferred-texts";
 import { toCard } from "@/lib/catalog/row-types";
 import { type CsvValue, csvLines } from "@/lib/core/csv";

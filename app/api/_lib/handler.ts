@@ -1,7 +1,7 @@
 /** What every GET does alike: refuse unknown query keys, answer errors in their one form, and carry an ETag. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { parseInput } from "@/lib/api/read-json";
+import { parseParams } from "@/lib/api/read-json";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { log } from "@/lib/log";
 
@@ -52,19 +52,9 @@ export const getOnly = (request: Request): Response => refuseMethod(request, "re
 export const getOrPostOnly = (request: Request): Response =>
   refuseMethod(request, "read with GET and written with POST", "GET, HEAD, POST");
 
-/** Query parameters by a strict schema. Throws `unknown_query_key` and `invalid_request`, naming the key. An empty value counts as absent. */
-export function parseQuery<S extends z.ZodObject>(schema: S, request: Request): z.infer<S> {
-  const values: Record<string, string> = {};
-  for (const [key, value] of new URL(request.url).searchParams) {
-    if (!(key in schema.shape)) {
-      const known = Object.keys(schema.shape).join(", ") || "none";
-      throw new FacetError("unknown_query_key", `"${key.slice(0, 60)}" is not a query key of this address; known: ${known}.`);
-    }
-    if (key in values) throw new FacetError("invalid_request", `"${key}" is given twice.`);
-    if (value !== "") values[key] = value;
-  }
-  return parseInput(schema, values);
-}
+/** The query of a request's address by a strict schema; throws as `parseParams`. */
+export const parseQuery = <S extends z.ZodObject>(schema: S, request: Request): z.infer<S> =>
+  parseParams(schema, new URL(request.url).searchParams);
 
 export const noQuery = z.strictObject({});
 
