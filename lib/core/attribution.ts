@@ -14,6 +14,7 @@ import {
   limits,
   messageSchema,
   modeSchema,
+  samplingSchema,
   sha256Schema,
 } from "./protocol";
 
@@ -56,6 +57,15 @@ export const attributionMethodSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("integrated"), steps: z.number().int().min(2).max(attributionLimits.steps).default(16) }),
 ]);
 
+/**
+ * A control arm that answered in the place of the clamps: every change turned round, or each clamp's written along another feature at equal norm, drawn from
+ * the run's `seed`. The arm `baseline` has no clamps, `reconstruction` none in mode `reconstruct`; neither needs this.
+ */
+export const attributionControlSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("negated") }),
+  z.strictObject({ type: z.literal("random"), seed: samplingSchema.shape.seed }),
+]);
+
 export const attributionRequestSchema = z.strictObject({
   dictionary: dictionaryRefSchema,
   /** First 12 hexadecimal digits of the dictionary's hash; refused when the dictionary at hand is another. */
@@ -70,6 +80,8 @@ export const attributionRequestSchema = z.strictObject({
   /** The clamps under which the answer was given: contributions are those in the clamped states. */
   interventions: z.array(interventionSchema).max(limits.clamps, `a request takes at most ${limits.clamps} clamps`).default([]),
   mode: modeSchema.default("delta"),
+  /** The answer is that of this control of the clamps: contributions are those in its states. Without it, of the clamps as asked. */
+  control: attributionControlSchema.optional(),
   /** Place in the answer, from 0. */
   position: placeSchema.default(0),
   metric: attributionMetricSchema.default({ type: "difference" }),
@@ -178,6 +190,7 @@ export const attributionEventSchema = z.discriminatedUnion("type", [
   }),
 ]);
 
+export type AttributionControl = z.infer<typeof attributionControlSchema>;
 export type AttributionMetric = z.infer<typeof attributionMetricSchema>;
 export type AttributionRequest = z.infer<typeof attributionRequestSchema>;
 export type AttributionRequestInput = z.input<typeof attributionRequestSchema>;

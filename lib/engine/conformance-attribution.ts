@@ -9,7 +9,7 @@ import {
   attributionEventSchema,
   attributionRequestSchema,
 } from "@/lib/core/attribution";
-import type { GenerateRequest } from "@/lib/core/protocol";
+import type { Arm, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import { logSoftmax } from "@/lib/core/sampling";
 import { type Capabilities, type ClampInput, runAll } from "./conformance-checks";
 import type { Known } from "./conformance-reports";
@@ -168,6 +168,67 @@ export function describeAttribution(known: () => Known, { attributes }: Capabili
     ).result.rows.find(({ feature }) => feature === active[0]);
     const before = plain.result.rows.find(({ feature }) => feature === active[0]);
     expect(gone?.activation ?? 0).toBeLessThan(before?.activation as number);
+  });
+
+  it.each(["delta", "reconstruct"] as const)("explains the answer of every arm in the states of that arm, in mode %s", async (mode) => {
+    const { subject, request, words, mixture } = known();
+    // On top of a reconstruction clamps act on the prompt only.
+    const clamps = mixture().filter(({ scope }) => mode === "delta" || scope?.type !== "generated");
+    const [place, seed] = [5, 7];
+    const controls = ["negated", "random", "reconstruction"] as const;
+    const asked = request(clamps, { mode, controls: [...controls], sampling: { maxTokens: 9, seed } });
+    const force = Object.fromEntries((["steered", ...controls] as const).map((arm) => [arm, words]));
+    const { events } = await runAll(subject, asked, { tap: { force } });
+    type Token = Extract<EngineEvent, { type: "token" }>;
+    const told = (arm: Arm) =>
+      events.find((event): event is Token => event.type === "token" && event.arm === arm && event.i === place) as Token;
+    const at = { position: place, metric: { type: "logprob", from: place, to: place + 1 }, alternatives: 5 } as const;
+    const clamped = { ...at, interventions: clamps, mode };
+    const ways = {
+      steered: clamped,
+      negated: { ...clamped, control: { type: "negated" } },
+      random: { ...clamped, control: { type: "random", seed } },
+      reconstruction: { ...at, mode: "reconstruct" },
+    } as const;
+    const values: number[] = [];
+    for (const [arm, way] of Object.entries(ways)) {
+      const { result } = await attributed(way);
+      const { logprob, alternatives } = told(arm as Arm);
+      expect(Math.abs(result.metric.value - logprob), arm).toBeLessThan(1e-3);
+      expect(result.chosen.logprob).toBeCloseTo(logprob, 3);
+      expect(result.alternatives.map((one) => one.id)).toEqual(alternatives.map(({ id }) => id));
+      for (const [i, one] of result.alternatives.entries())
+        expect(Math.abs(one.logprob - (alternatives[i]?.logprob ?? 0))).toBeLessThan(1e-3);
+      values.push(result.metric.value);
+    }
+    // Each arm has states of its own, and another seed other features.
+    values.push((await attributed({ ...clamped, control: { type: "random", seed: seed + 1 } })).result.metric.value);
+    for (const [i, value] of values.entries())
+      for (const other of values.slice(0, i)) expect(Math.abs(value - other), `${values}`).toBeGreaterThan(0.003);
+    const turned = clamps.flatMap((clamp): ClampInput[] => {
+      if (clamp.op === "set") return [];
+      return [
+        clamp.op === "add"
+          ? { ...clamp, value: -(clamp.value ?? 1) }
+          : { ...clamp, op: "scale", value: 2 - (clamp.op === "ablate" ? 0 : (clamp.value ?? 1)) },
+      ];
+    });
+    const turnable = clamps.filter(({ op }) => op !== "set");
+    const [one, same] = [
+      await attributed({ ...clamped, interventions: turnable, control: { type: "negated" } }),
+      await attributed({ ...clamped, interventions: turned }),
+    ];
+    expect(one.result.metric.value).toBeCloseTo(same.result.metric.value, 4);
+  });
+
+  it("writes the greedy answer of a control where none is given", async () => {
+    const { subject, request, mixture } = known();
+    const seed = 3;
+    const written = await runAll(subject, request(mixture(), { controls: ["negated", "random"], sampling: { maxTokens: 6, seed } }));
+    for (const control of [{ type: "negated" }, { type: "random", seed }] as const) {
+      const { result } = await attributed({ interventions: mixture(), control, answer: undefined, maxTokens: 6 });
+      expect(result.answer.map(({ id }) => id)).toEqual(written.tokens[control.type]);
+    }
   });
 
   it("integrates along the way to the states without features, whose end it tells", async () => {

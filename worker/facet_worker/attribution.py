@@ -37,12 +37,20 @@ States = list[Tensor]
 
 @dataclass(frozen=True)
 class Explained:
-    """A checked request: `frame` is what the result says of model, dictionary and engine; `recompute`: to spare memory."""
+    """A checked request.
+
+    Attributes
+    ----------
+    variant : what the arm that answered makes of the plan's clamps
+    frame : what the result says of model, dictionary and engine
+    recompute : to spare memory
+    """
 
     request: Mapping[str, Any]
     answer: Sequence[int]
     prompt: Prompt
     plan: ClampPlan
+    variant: Variant
     served: Served
     codec: TextCodec
     frame: Mapping[str, Any]
@@ -166,7 +174,7 @@ def _clamped(asked: Explained, hidden: Tensor, first: bool) -> Tensor:
         rows = [torch.zeros(1, dtype=torch.long, device=device)] * len(which)
     if not which and mode == "delta":
         return hidden
-    return clamp_rows(mode, plan.clamps, which, rows, Variant(), asked.served.sae, hidden.float()).output.to(hidden.dtype)
+    return clamp_rows(mode, plan.clamps, which, rows, asked.variant, asked.served.sae, hidden.float()).output.to(hidden.dtype)
 
 
 def _passes(

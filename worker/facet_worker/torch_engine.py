@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,11 +217,8 @@ class TorchEngine:
                 settings.append(ArmSetting(arm, none, False))
             elif arm == "reconstruction":
                 settings.append(ArmSetting(arm, none, True))
-            elif arm == "random":
-                drawn = draw_substitutes([clamp.feature for clamp in plan.clamps], sae.num_latents, units, sampling["seed"])
-                settings.append(ArmSetting(arm, plan, reconstructs, Variant("random", tuple(drawn))))
             else:
-                settings.append(ArmSetting(arm, plan, reconstructs, Variant("negated" if arm == "negated" else "asked")))
+                settings.append(ArmSetting(arm, plan, reconstructs, _variant(arm, plan, sae, units, sampling["seed"])))
         return settings + [ArmSetting(arm, planned(clamps), reconstructs, Variant(), sweep) for arm, sweep, clamps in points]
 
     def generate(
@@ -251,7 +249,12 @@ class TorchEngine:
         if answer is not None:
             check_attribution(request, answer, vocabulary, sae.num_latents)
         prompt = self.prompter.assemble(request["messages"], images, longest)
-        plan = plan_clamps(request["interventions"], prompt.layout, request["mode"], sae.num_latents, longest, units)
+        control = request.get("control")
+        arm, seed = (control["type"], control.get("seed", 0)) if control else ("steered", 0)
+        # A control may have ended before a clamp on generated tokens met any, which is refused of an answer of one token only.
+        tokens = max(longest, 2) if control and answer is not None else longest
+        plan = plan_clamps(request["interventions"], prompt.layout, request["mode"], sae.num_latents, tokens, units)
+        variant = _variant(arm, plan, sae, units, seed)
         frame = {
             "model": {"id": self.model_id, "sha256": self.sha256},
             "dictionary": {"id": served.id, "hook": served.hook, "sha256": sae.sha256},
@@ -266,21 +269,31 @@ class TorchEngine:
 
         def told() -> Iterator[dict[str, Any]]:
             recompute = admit(size)
-            given = self._written(request, images, units, cancelled) if answer is None else answer
+            given = self._written(request, arm, seed, images, units, cancelled) if answer is None else answer
             check_attribution(request, given, vocabulary, sae.num_latents)
             codec = self.prompter.codec
-            yield from attribute(self.hooked, Explained(request, given, prompt, plan, served, codec, frame, cancelled, recompute))
+            asked = Explained(request, given, prompt, plan, variant, served, codec, frame, cancelled, recompute)
+            yield from attribute(self.hooked, asked)
 
         return told()
 
     def _written(
-        self, request: dict[str, Any], images: Sequence[Pixels], units: Mapping[int, float], cancelled: Callable[[], bool]
+        self,
+        request: dict[str, Any],
+        arm: str,
+        seed: int,
+        images: Sequence[Pixels],
+        units: Mapping[int, float],
+        cancelled: Callable[[], bool],
     ) -> list[int]:
-        """The greedy answer under the request's clamps."""
+        """The greedy answer of one arm, `steered` or a control, under the request's clamps."""
         kept = {name: request[name] for name in ("dictionary", "messages", "interventions", "mode")}
-        sampling = {"maxTokens": request["maxTokens"], "temperature": 0, "topP": 1, "seed": 0}
-        asked = {**kept, "sampling": sampling, "controls": [], "alternatives": 0}
-        ids = [event["id"] for event in self.generate(asked, images, units, cancelled) if event["type"] == "token"]
+        sampling = {"maxTokens": request["maxTokens"], "temperature": 0, "topP": 1, "seed": seed}
+        asked = {**kept, "sampling": sampling, "controls": [arm] if arm != "steered" else [], "alternatives": 0}
+        job = self.job(Asked(asked, images, units, cancelled))
+        together = Together(self.hooked)
+        together.add(0, replace(job, runs=[run for run in job.runs if run.arm == arm]))
+        ids = [event["id"] for event in _alone(together) if event["type"] == "token"]
         if cancelled():
             raise FacetError("The request was cancelled.", "cancelled")
         return ids
@@ -313,6 +326,13 @@ class TorchEngine:
             "engine": self._identity(),
         }
         return Job(request, served, prompt, runs, watch, asked.cancelled, frame)
+
+
+def _variant(arm: str, plan: ClampPlan, sae: Dictionary, units: Mapping[int, float], seed: int) -> Variant:
+    """What `steered`, `negated` or `random` makes of the plan's clamps."""
+    if arm == "random":
+        return Variant("random", tuple(draw_substitutes([clamp.feature for clamp in plan.clamps], sae.num_latents, units, seed)))
+    return Variant("negated" if arm == "negated" else "asked")
 
 
 def _alone(together: Together) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import type {
 } from "@/lib/core/attribution";
 import { metricOf, placesRead, type Target, targetOf } from "@/lib/core/attribution-metric";
 import { type ClampPlan, imageAt } from "@/lib/core/clamp";
-import { clampSlab } from "@/lib/core/clamp-arithmetic.mjs";
+import { clampSlab, type Variant } from "@/lib/core/clamp-arithmetic.mjs";
 import { FacetError } from "@/lib/core/errors";
 import { rankCorrelation } from "@/lib/core/rank-correlation";
 import { likeliest, logSoftmax } from "@/lib/core/sampling";
@@ -26,6 +26,8 @@ export interface AttributionInput {
   /** SHA-256 of each picture's file. */
   images: string[];
   plan: ClampPlan;
+  /** What the arm that answered makes of the clamps. */
+  variant: Variant;
   queuedMs: number;
 }
 
@@ -44,7 +46,7 @@ class Attribution {
   ) {}
 
   static async of(model: CutModel, input: AttributionInput, places: number[]): Promise<Attribution> {
-    const { prompt, pixels, answer, plan, request } = input;
+    const { prompt, pixels, answer, plan, variant, request } = input;
     const ids = [...prompt.ids, ...answer.slice(0, places.at(-1))];
     const { states, cache } = await lowerOf(model, { ...prompt, ids }, pixels);
     model.release(cache);
@@ -60,7 +62,7 @@ class Attribution {
       });
       const codes = await model.encode(gatherRows(states, codedRows, model.width));
       const slab = { hidden: states, codedRows, codes, clampsAt: (row: number) => clampsAt.get(row) ?? [] };
-      hidden = clampSlab(request.mode, plan.clamps, { kind: "asked" }, model.weights.decoder, slab).output;
+      hidden = clampSlab(request.mode, plan.clamps, variant, model.weights.decoder, slab).output;
     }
     return new Attribution(model, hidden, activeFeatures(await model.encode(hidden)), places, prompt);
   }

@@ -174,15 +174,17 @@ export class OnnxEngine implements Engine {
       const sizes = { vocabulary: await first.vocabulary(), numLatents: this.dictionary.num_latents };
       if (request.answer) checkAttribution(request, request.answer, sizes);
       const prepared = await this.prepare(await this.loaded(), generationOf(request), options);
+      // The arm that answers alone: the control stands behind `steered`.
+      const settings = prepared.settings.slice(-1);
       for await (const position of ticket.positions()) yield { type: "queued", position };
       const queuedMs = performance.now() - entered;
       try {
         const loaded = await this.loaded();
-        const answer = request.answer ?? (await writtenBy(this.run(options, { ...prepared, loaded }, queuedMs)));
+        const answer = request.answer ?? (await writtenBy(this.run(options, { ...prepared, settings, loaded }, queuedMs)));
         checkAttribution(request, answer, sizes);
-        const { prompt, pixels, images, settings } = prepared;
-        const plan = (settings[0] as ArmSetting).plan;
-        const input = { request, answer, prompt, pixels, images, plan, queuedMs };
+        const { prompt, pixels, images } = prepared;
+        const { plan, variant } = settings[0] as ArmSetting;
+        const input = { request, answer, prompt, pixels, images, plan, variant, queuedMs };
         yield* attributeStates(loaded.model, loaded.codec, input, options.signal);
       } catch (error) {
         throw asEngineError(error);
@@ -319,9 +321,12 @@ async function* together(
 }
 
 /** How an attribution's answer is, or was, written. */
-function generationOf({ dictionary, messages, interventions, mode, answer, maxTokens }: AttributionRequest): GenerateRequest {
-  const sampling = { maxTokens: answer?.length ?? maxTokens };
-  return generateRequestSchema.parse({ dictionary, messages, interventions, mode, sampling, controls: [], alternatives: 0 });
+function generationOf({ dictionary, messages, interventions, mode, control, answer, maxTokens }: AttributionRequest): GenerateRequest {
+  // A control may have ended before a clamp on generated tokens met any, which is refused of an answer of one token only.
+  const length = answer && Math.max(answer.length, control ? 2 : 1);
+  const sampling = { maxTokens: length ?? maxTokens, seed: control?.type === "random" ? control.seed : undefined };
+  const controls = control ? [control.type] : [];
+  return generateRequestSchema.parse({ dictionary, messages, interventions, mode, sampling, controls, alternatives: 0 });
 }
 
 async function writtenBy(events: AsyncIterable<EngineEvent>): Promise<number[]> {

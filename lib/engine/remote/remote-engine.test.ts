@@ -130,6 +130,14 @@ describe("RemoteEngine.generate", () => {
       expect(drawSubstitutes([1, 3], 8, (feature) => sent[feature] ?? 0, seed)).toEqual(drawSubstitutes([1, 3], 8, unitOf, seed));
       expect(sent).toMatchObject({ 1: 0, 3: 1.5, 5: 2.5 });
     }
+    // An attribution of that control's answer looks at the same ones.
+    const traced = { dictionary: ask().dictionary, messages: ask().messages, interventions };
+    for (const control of [{ type: "random", seed: 4 }, { type: "negated" }] as const) {
+      const events = engine.attribute(attributionRequestSchema.parse({ ...traced, control }), optionsWith({ unitOf }));
+      await expect(events.next()).rejects.toMatchObject({ code: "engine_failed" });
+      const body = wireAttributeSchema.parse(JSON.parse(test.bodies.at(-1) as string));
+      expect([body.request.control, body.units]).toEqual([control, control.type === "random" ? units[4] : { 1: 0, 3: 1.5 }]);
+    }
   });
 
   it("gives a tap what it asks for", async () => {

@@ -48,7 +48,11 @@ export class RemoteEngine implements Engine {
       const { messages, images } = await withoutPictures(request.messages, (image) => wireImage(image, info.limits, options));
       // Pinned to the weights that were looked at here: a worker that was started anew with others meanwhile refuses.
       const pinned = { ...request, messages, version: sha256.slice(0, versionDigits) };
-      const body = generateBody(pinned, images, unitsFor(request, numLatents, options.unitOf), options.tap, info.limits);
+      const drawn = {
+        interventions: request.interventions,
+        randomSeed: request.controls.includes("random") ? request.sampling.seed : null,
+      };
+      const body = generateBody(pinned, images, unitsFor(drawn, numLatents, options.unitOf), options.tap, info.limits);
       const answer = await this.worker.call({ path: "/v1/generate", body, signal: options.signal });
       for await (const event of readEvents(answer.body, options.tap)) {
         if (event.type === "receipt") refuseOtherWeights(event.receipt, served);
@@ -65,8 +69,11 @@ export class RemoteEngine implements Engine {
     const leave = this.worker.enter(info);
     try {
       const { messages, images } = await withoutPictures(request.messages, (image) => wireImage(image, info.limits, options));
-      const pinned = { ...request, messages, version: served.dictionary.sha256.slice(0, versionDigits) };
-      const body = attributeBody(pinned, images, options.unitOf, info.limits);
+      const { sha256, numLatents } = served.dictionary;
+      const pinned = { ...request, messages, version: sha256.slice(0, versionDigits) };
+      const { interventions, control } = request;
+      const randomSeed = control?.type === "random" ? control.seed : null;
+      const body = attributeBody(pinned, images, unitsFor({ interventions, randomSeed }, numLatents, options.unitOf), info.limits);
       const answer = await this.worker.call({ path: "/v1/attribute", body, signal: options.signal }).catch(orTooOld);
       for await (const event of readAttribution(answer.body)) {
         if (event.type === "result") refuseOtherWeights(event.result, served);

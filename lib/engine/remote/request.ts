@@ -78,19 +78,23 @@ export async function withoutPictures(
 }
 
 /**
- * The maximum of every feature that the worker will ask for: those that are clamped, and those that are drawn for the random control until each draw is a
- * live one. The worker draws as `drawSubstitutes` does, from the same seed.
+ * The maximum of every feature that the worker will ask for: those that are clamped, and those that are drawn for the random control, where it runs, until
+ * each draw is a live one. The worker draws as `drawSubstitutes` does, from the same seed.
  */
-export function unitsFor(request: GenerateRequest, numLatents: number, unitOf: GenerateOptions["unitOf"]): Record<string, number> {
+export function unitsFor(
+  { interventions, randomSeed }: { interventions: GenerateRequest["interventions"]; randomSeed: number | null },
+  numLatents: number,
+  unitOf: GenerateOptions["unitOf"],
+): Record<string, number> {
   const units: Record<string, number> = {};
   const told = (feature: number) => {
     const unit = Math.max(unitOf(feature), 0);
     units[feature] = unit;
     return unit;
   };
-  const features = request.interventions.map(({ feature }) => feature);
+  const features = interventions.map(({ feature }) => feature);
   for (const feature of features) told(feature);
-  if (request.controls.includes("random")) drawSubstitutes(features, numLatents, told, request.sampling.seed);
+  if (randomSeed !== null) drawSubstitutes(features, numLatents, told, randomSeed);
   return units;
 }
 
@@ -131,10 +135,9 @@ export function generateBody(
 export function attributeBody(
   request: AttributionRequest,
   images: WireImage[],
-  unitOf: GenerateOptions["unitOf"],
+  units: Record<string, number>,
   limits: WorkerInfo["limits"],
 ): string {
-  const units = Object.fromEntries(request.interventions.map(({ feature }) => [feature, Math.max(unitOf(feature), 0)]));
   const body: z.infer<typeof wireAttributeSchema> = { protocol: wireProtocol, request, images, units };
   return written(body, limits);
 }
