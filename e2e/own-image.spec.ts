@@ -260,7 +260,7 @@ test("two pictures and words behind one: compared and read in the tab, and nothi
 
   // What fires on both is what the server finds on each.
   await page.getByRole("radio", { name: "Compare" }).click();
-  await page.getByLabel("The second picture's file").setInputFiles(two);
+  await page.getByLabel("The second picture: the file").setInputFiles(two);
   const both = page.getByRole("region", { name: "On both", exact: true });
   await expect(both).toBeVisible();
   const analyses = await Promise.all(

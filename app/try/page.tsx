@@ -1,5 +1,6 @@
 import type { Metadata } from "next";
 import { OwnImageView } from "@/components/own-image/own-image-view";
+import { TryDictionary } from "@/components/own-image/try-dictionary";
 import { EmptyState } from "@/components/ui/empty-state";
 import { LinkButton } from "@/components/ui/link-button";
 import { getDatabase } from "@/lib/catalog/db";
@@ -10,7 +11,7 @@ import { MissingPage, missingHere } from "../missing-page";
 
 export const metadata: Metadata = {
   title: "Your picture",
-  description: "Every feature that fires on a picture of your own, found in your browser: the picture stays on your machine.",
+  description: "Every feature that fires on a picture or words of your own, found in your browser: they stay on your machine.",
 };
 
 export default async function OwnImagePage({ searchParams }: { searchParams: Promise<Record<string, string | string[] | undefined>> }) {
@@ -35,13 +36,16 @@ export default async function OwnImagePage({ searchParams }: { searchParams: Pro
   }
   return (
     <div className="mx-auto flex w-full max-w-[100rem] flex-col gap-4 px-4 py-4 pb-16 sm:px-6">
-      <div>
-        <h1 className="font-semibold text-xl">Your picture</h1>
-        <p className="text-muted text-sm">
-          {chosen.model.name} · {chosen.id}
-        </p>
+      <div className="flex flex-wrap items-end justify-between gap-x-6 gap-y-2">
+        <div>
+          <h1 className="font-semibold text-xl">Your picture</h1>
+          <p className="text-muted text-sm">
+            {chosen.model.name} · {chosen.id}
+          </p>
+        </div>
+        <TryDictionary current={chosen.ref} choices={dictionaries.map(({ ref, id }) => ({ ref, id }))} />
       </div>
-      <OwnImageView key={chosen.ref} dictionary={chosen} />
+      <OwnImageView dictionary={chosen} />
     </div>
   );
 }

@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
 import { cleanup, fireEvent, render, screen, within } from "@testing-library/react";
+import { useState } from "react";
 import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import type { Firing } from "@/components/image/firing";
 import type { Analysis, Dictionary } from "@/lib/core/records";
 import { encodeMap } from "@/lib/core/sparse-map";
 import { Comparison } from "./compare-pictures";
-import { compareFirings } from "./difference";
+import { compareFirings, type Measure } from "./difference";
 
 const drawn = vi.hoisted(() => vi.fn());
 vi.mock("@/components/heatmap/heatmap-canvas", () => ({
@@ -17,8 +18,6 @@ vi.mock("@/components/heatmap/heatmap-canvas", () => ({
 
 beforeAll(() => {
   window.matchMedia = () => ({ matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
-  URL.createObjectURL = () => "blob:x";
-  URL.revokeObjectURL = () => {};
 });
 afterEach(cleanup);
 
@@ -70,17 +69,21 @@ const analysis = (...features: [index: number, cell: number, value: number][]): 
   })),
 });
 
-it("shows a feature's heat on both pictures on one scale while its row is looked at, and holds it when it is pressed", () => {
-  const picture = (name: string) => new File(["x"], name);
-  const both = {
-    first: { picture: picture("one.png"), analysis: analysis([1, 0, 8], [2, 3, 4]) },
-    second: { picture: picture("two.png"), analysis: analysis([1, 2, 2], [3, 1, 4]) },
-  };
-  render(
-    <Comparison {...both} dictionary={{ ref: "m/d", numLatents: 8 } as Dictionary}>
+const both = {
+  first: { src: "one", name: "one.png", analysis: analysis([1, 0, 8], [2, 3, 4]) },
+  second: { src: "two", name: "two.png", analysis: analysis([1, 2, 2], [3, 1, 4]) },
+};
+function Page() {
+  const [measure, setMeasure] = useState<Measure>("mean");
+  return (
+    <Comparison {...both} measure={measure} onMeasure={setMeasure} dictionary={{ ref: "m/d", numLatents: 8 } as Dictionary}>
       <p>the second's place</p>
-    </Comparison>,
+    </Comparison>
   );
+}
+
+it("shows a feature's heat on both pictures on one scale while its row is looked at, and holds it when it is pressed", () => {
+  render(<Page />);
   const rows = (name: string) =>
     within(screen.getByRole("region", { name }))
       .queryAllByRole("button")

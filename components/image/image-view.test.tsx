@@ -5,7 +5,7 @@ import { NuqsTestingAdapter } from "nuqs/adapters/testing";
 import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import type { Analysis } from "@/lib/core/records";
-import { type DictionaryChoice, ImageView } from "./image-view";
+import { type ImageDictionary, ImageView } from "./image-view";
 
 vi.mock("next/navigation", () => ({ usePathname: () => "/i/x", useSearchParams: () => new URLSearchParams() }));
 
@@ -23,11 +23,11 @@ afterEach(cleanup);
 
 const sha256 = "a".repeat(64);
 
-function show(engine: DictionaryChoice["engine"], source: Analysis["source"]) {
+function show(engine: ImageDictionary["engine"], source: Analysis["source"]) {
   const client = new QueryClient();
   const analysis: Analysis = { dictionary: "m/d", source, rows: 2, cols: 2, total: 0, features: [] };
   client.setQueryData(analyseQueryOptions({ dictionary: "m/d", image: { sha256 } }).queryKey, analysis);
-  const dictionary: DictionaryChoice = { ref: "m/d", id: "d", model: "M", numLatents: 8, engine, grid: { rows: 2, cols: 2 } };
+  const dictionary: ImageDictionary = { ref: "m/d", id: "d", model: "M", numLatents: 8, engine, grid: { rows: 2, cols: 2 } };
   render(
     <NuqsTestingAdapter>
       <QueryClientProvider client={client}>

@@ -1,11 +1,9 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { Brush, FlaskConical, X } from "lucide-react";
-import Link from "next/link";
 import { parseAsInteger, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo, useState } from "react";
 import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
-import { ColorScale } from "@/components/heatmap/color-scale";
 import { PaintedFeatures, PaintedPicture, usePainted } from "@/components/region/painted-picture";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { useKeys } from "@/components/shell/use-keys";
@@ -21,11 +19,13 @@ import { asFacetError } from "@/lib/core/errors";
 import { formatActivation, formatCount, formatIndex, formatNoun, inPrint } from "@/lib/core/format";
 import type { Analysis, Dictionary, ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
+import { DictionaryChoice } from "./dictionary-choice";
 import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
 import { FiringList } from "./firing-list";
+import { HeatLegend } from "./heat-legend";
 
 /** What the page needs to know of a dictionary. */
-export interface DictionaryChoice {
+export interface ImageDictionary {
   ref: string;
   id: string;
   model: string;
@@ -38,8 +38,8 @@ interface ImageViewProps {
   info: ImageInfo;
   /** From the stored examples: shown when the engine fails. */
   stored: Analysis | null;
-  dictionary: DictionaryChoice;
-  dictionaries: DictionaryChoice[];
+  dictionary: ImageDictionary;
+  dictionaries: ImageDictionary[];
 }
 
 const parsers = {
@@ -134,7 +134,12 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
                 className={pictureSize}
               />
             )}
-            {!painted.on && <HeatLegend shown={shown} cell={cell.cell} />}
+            {!painted.on && (
+              // Holds its place whether or not a feature is looked at.
+              <HeatLegend shown={shown} cell={cell.cell} className="min-h-20 w-full min-w-0 text-sm lg:max-w-96">
+                Look at a feature in the list to see where it fires; look at a cell to see what fires there. Press either to hold it.
+              </HeatLegend>
+            )}
           </div>
         </div>
         <div className="min-w-0">
@@ -161,7 +166,11 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
                 {painted.on ? "Stop painting" : "Paint a region"}
               </Button>
             )}
-            <DictionarySwitch sha256={info.sha256} current={dictionary} dictionaries={dictionaries} />
+            <DictionaryChoice
+              current={dictionary.ref}
+              choices={dictionaries}
+              hrefOf={(ref) => routes.image(info.sha256, { dictionary: ref })}
+            />
           </div>
           <div className="mt-5 min-h-[60dvh]">
             {painted.on && analysis ? (
@@ -231,31 +240,6 @@ function cellWords(firings: Firing[], cell: number): string {
   return here.length === 0 ? "no feature fires" : `${formatNoun(here.length, "feature")}: ${strongest.join(", ")}`;
 }
 
-/** Holds its place whether or not a feature is looked at. */
-function HeatLegend({ shown, cell }: { shown: Firing | null; cell: number | null }) {
-  return (
-    <div className="min-h-20 w-full min-w-0 text-sm lg:max-w-96">
-      {shown ? (
-        <>
-          <p dir="auto" className="truncate font-medium">
-            {shown.label ?? `Feature #${shown.index}`}
-          </p>
-          <ColorScale
-            max={firingScale(shown)}
-            value={cell === null ? shown.peak : (shown.dense[cell] ?? 0)}
-            label={cell === null ? "activation (peak)" : "activation (cell)"}
-            className="mt-1 min-w-0"
-          />
-        </>
-      ) : (
-        <p className="text-muted">
-          Look at a feature in the list to see where it fires; look at a cell to see what fires there. Press either to hold it.
-        </p>
-      )}
-    </div>
-  );
-}
-
 interface SummaryProps {
   analysis: Analysis;
   /** The engine failed, and was said to have. */
@@ -308,37 +292,6 @@ function NothingFires({ analysis, cell }: { analysis: Analysis; cell: number | n
         ? "Try another dictionary."
         : "With an engine for this model, what fires would be computed and listed here."}
     </EmptyState>
-  );
-}
-
-function DictionarySwitch({
-  sha256,
-  current,
-  dictionaries,
-}: {
-  sha256: string;
-  current: DictionaryChoice;
-  dictionaries: DictionaryChoice[];
-}) {
-  if (dictionaries.length < 2) return null;
-  return (
-    <nav aria-label="Dictionary" className="inline-flex flex-wrap items-center gap-0.5 rounded-md bg-sunken p-0.5">
-      {dictionaries.map((choice) => (
-        <Link
-          key={choice.ref}
-          href={routes.image(sha256, { dictionary: choice.ref })}
-          aria-current={choice.ref === current.ref ? "page" : undefined}
-          replace
-          scroll={false}
-          className={cn(
-            "inline-flex h-7 items-center rounded px-2 text-sm",
-            choice.ref === current.ref ? "bg-raised text-ink shadow-sm ring-1 ring-line" : "text-muted hover:text-ink",
-          )}
-        >
-          {choice.id}
-        </Link>
-      ))}
-    </nav>
   );
 }
 

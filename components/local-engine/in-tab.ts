@@ -18,6 +18,8 @@ let now: InTab = idle;
 let engine: TabEngine | null = null;
 let loading: { ref: string; done: Promise<TabEngine>; controller: AbortController } | null = null;
 const listeners = new Set<() => void>();
+/** Errors that left no model here, to be told from those of a picture or a prompt. */
+const unloading = new WeakSet<FacetError>();
 
 function set(next: InTab): void {
   now = next;
@@ -60,6 +62,7 @@ async function begin(pack: EnginePackage, controller: AbortController): Promise<
           });
     // Another model may be on its way by now.
     if (loading?.controller === controller) set(error.code === "cancelled" ? idle : { status: "failed", error });
+    unloading.add(error);
     throw error;
   } finally {
     if (loading?.controller === controller) loading = null;
@@ -89,9 +92,15 @@ export const stopLoading = (): void => loading?.controller.abort();
 /** What the engine threw, as an error with a sentence; an engine that ended has to be loaded again. */
 export function failedInTab(thrown: unknown): FacetError {
   const error = asFacetError(thrown);
-  if (engine && engine.state === null && now.status === "ready") set({ status: "failed", error });
+  if (engine && engine.state === null && now.status === "ready") {
+    unloading.add(error);
+    set({ status: "failed", error });
+  }
   return error;
 }
+
+/** Whether there was no model any more, or none yet: what was asked is answered once one is loaded. */
+export const lackedModel = (error: FacetError): boolean => unloading.has(error);
 
 /** Ends the engine and gives back what the browser has kept of any. */
 export async function freeAll(): Promise<void> {

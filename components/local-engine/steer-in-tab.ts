@@ -1,13 +1,12 @@
 "use client";
 /** Requests run in this tab, told as the server's streams tell it. */
 import type { QueryClient } from "@tanstack/react-query";
-import { enginePackageQueryOptions, type FeatureNames, featureNamesQueryOptions } from "@/lib/api/engine";
+import type { FeatureNames } from "@/lib/api/engine";
 import { type AttributionEvent, type AttributionRequestInput, attributionRequestSchema } from "@/lib/core/attribution";
-import { FacetError } from "@/lib/core/errors";
 import { type EngineEvent, type GenerateRequestInput, generateRequestSchema } from "@/lib/core/protocol";
 import type { TabEngine } from "@/lib/engine/web/tab-engine";
-import { failedInTab, loadInTab } from "./in-tab";
-import { unlessAborted } from "./unless-aborted";
+import { engineOf } from "./engine-of";
+import { failedInTab } from "./in-tab";
 
 /** Each feature's maximum over the catalogue, as the server's engine is told it; 0 where it never fired. */
 export function unitsOf({ items }: FeatureNames): Float32Array {
@@ -24,17 +23,8 @@ async function* inTab<E>(
   signal: AbortSignal,
   events: (engine: TabEngine, units: Float32Array) => AsyncGenerator<E, void, void>,
 ): AsyncGenerator<E, void, void> {
-  const [pack, names] = await unlessAborted(
-    Promise.all([client.fetchQuery(enginePackageQueryOptions(dictionary)), client.fetchQuery(featureNamesQueryOptions(dictionary))]),
-    signal,
-  );
-  if (!pack || pack.sha256 !== names.sha256) {
-    throw new FacetError("version_mismatch", `The catalogue and the model's files hold different versions of ${dictionary}.`, {
-      fix: "Import the bundle that was made with the model's files.",
-    });
-  }
   try {
-    const engine = await unlessAborted(loadInTab(pack), signal);
+    const { engine, names } = await engineOf(client, dictionary, signal);
     yield* events(engine, unitsOf(names));
   } catch (thrown) {
     throw failedInTab(thrown);

@@ -1,8 +1,8 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { ColorScale } from "@/components/heatmap/color-scale";
 import { decodeAnalysis, type Firing, firingScale } from "@/components/image/firing";
+import { HeatLegend } from "@/components/image/heat-legend";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { limits } from "@/lib/core/protocol";
 import type { Analysis } from "@/lib/core/records";
@@ -67,16 +67,7 @@ export function PaintedPicture({ src, alt, painting, shown, className }: Painted
     <div className="flex w-full min-w-0 flex-col items-center gap-2 text-sm lg:items-start">
       <RegionTools painting={painting} />
       <RegionPainter src={src} alt={alt} painting={painting} heat={heat} className={className} />
-      <div className="min-h-16 w-full max-lg:hidden lg:max-w-96">
-        {shown && (
-          <>
-            <p dir="auto" className="truncate font-medium">
-              {shown.label ?? `Feature #${shown.index}`}
-            </p>
-            <ColorScale max={firingScale(shown)} value={shown.peak} label="activation (peak)" className="mt-1 min-w-0" />
-          </>
-        )}
-      </div>
+      <HeatLegend shown={shown} className="min-h-16 w-full max-lg:hidden lg:max-w-96" />
     </div>
   );
 }

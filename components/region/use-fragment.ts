@@ -1,22 +1,38 @@
 "use client";
-import { useCallback, useState } from "react";
+import { useCallback, useSyncExternalStore } from "react";
+import type { HistoryStep } from "@/components/steer/use-address";
 
-const read = (key: string): string | null =>
-  typeof location === "undefined" ? null : new URLSearchParams(location.hash.slice(1)).get(key);
+const listeners = new Set<() => void>();
+const outside = ["popstate", "hashchange"] as const;
 
-/** A value that the address keeps after its `#`, which no browser sends to a server. Null: not there. */
-export function useFragment(key: string): [value: string | null, set: (value: string | null) => void] {
-  const [value, setValue] = useState(() => read(key));
-  const set = useCallback(
-    (next: string | null) => {
-      setValue(next);
-      const fragment = new URLSearchParams(location.hash.slice(1));
-      if (next === null) fragment.delete(key);
-      else fragment.set(key, next);
-      const text = fragment.toString();
-      history.replaceState(null, "", `${location.pathname}${location.search}${text && `#${text}`}`);
-    },
-    [key],
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  for (const type of outside) window.addEventListener(type, listener);
+  return () => {
+    listeners.delete(listener);
+    for (const type of outside) window.removeEventListener(type, listener);
+  };
+}
+
+/** What the address keeps after its `#`, which no browser sends to a server, as text with the `#`. Null takes a key away. */
+export function useFragment(): [fragment: string, set: (values: Record<string, string | null>, step?: HistoryStep) => void] {
+  const fragment = useSyncExternalStore(
+    subscribe,
+    () => location.hash,
+    () => "",
   );
-  return [value, set];
+  const set = useCallback((values: Record<string, string | null>, step: HistoryStep = "replace") => {
+    const next = new URLSearchParams(location.hash.slice(1));
+    for (const [key, value] of Object.entries(values)) {
+      if (value === null) next.delete(key);
+      else next.set(key, value);
+    }
+    const text = next.toString();
+    if (text === new URLSearchParams(location.hash.slice(1)).toString()) return;
+    const address = `${location.pathname}${location.search}${text && `#${text}`}`;
+    if (step === "push") history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+    for (const listener of [...listeners]) listener();
+  }, []);
+  return [fragment, set];
 }

@@ -1,7 +1,7 @@
 "use client";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { ImageOff, Search } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Dialog, DialogContent, DialogTrigger } from "@/components/ui/dialog";
@@ -14,15 +14,26 @@ import { inPrint } from "@/lib/core/format";
 import { routes } from "@/lib/core/routes";
 import { useDebounced } from "./use-debounced";
 
+interface PicturePickerProps {
+  chosen: string | null;
+  onPick: (sha256: string) => void;
+  /** What the button says, where that is not "Choose". */
+  children?: ReactNode;
+}
+
 /** Chooses a picture of the catalogue, by what it is known to show. */
-export function PicturePicker({ chosen, onPick }: { chosen: string | null; onPick: (sha256: string) => void }) {
+export function PicturePicker({ chosen, onPick, children }: PicturePickerProps) {
   const [open, setOpen] = useState(false);
   return (
     <Dialog open={open} onOpenChange={setOpen}>
       <DialogTrigger asChild>
         <Button size="sm" variant="secondary">
-          Choose
-          <span className="sr-only"> a picture of the catalogue</span>
+          {children ?? (
+            <>
+              Choose
+              <span className="sr-only"> a picture of the catalogue</span>
+            </>
+          )}
         </Button>
       </DialogTrigger>
       <DialogContent title="Pictures of the catalogue" className="flex h-[80dvh] w-[min(56rem,calc(100vw-2rem))] flex-col overflow-hidden">

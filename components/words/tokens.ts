@@ -1,5 +1,6 @@
 /** A prompt's tokens as they are shown and chosen. Pure. */
 import type { Firing } from "@/components/image/firing";
+import { named } from "@/components/local-engine/engine-of";
 import type { FeatureNames } from "@/lib/api/engine";
 import type { PromptFeatures } from "@/lib/core/prompt-features";
 import { encodeMap, toDense } from "@/lib/core/sparse-map";
@@ -10,18 +11,12 @@ export interface Active {
   activation: number;
 }
 
-const nameless = { label: null, concept: null, density: null, alwaysOn: false, sink: false, maxActivation: null };
-
 /** Every feature with its name and its activation at each position. */
 export function nameFirings({ positions, features }: PromptFeatures, names: FeatureNames["items"]): Firing[] {
-  const byIndex = new Map(names.map((name) => [name.index, name]));
-  return features.map(({ index, mean, peak, map }) => ({
-    ...(byIndex.get(index) ?? { index, ...nameless }),
-    mean,
-    peak,
-    map: encodeMap(map),
-    dense: toDense(map, 1, positions.length),
-  }));
+  return named(
+    features.map(({ map, ...feature }) => ({ ...feature, map: encodeMap(map), dense: toDense(map, 1, positions.length) })),
+    names,
+  );
 }
 
 /** The strongest features of each position, those that fire nearly everywhere left out. */

@@ -1,9 +1,11 @@
 "use client";
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ColorScale } from "@/components/heatmap/color-scale";
+import { useCallback, useMemo, useState } from "react";
 import { type Firing, firingScale } from "@/components/image/firing";
-import { failedInTab, loadInTab } from "@/components/local-engine/in-tab";
+import { HeatLegend } from "@/components/image/heat-legend";
+import { engineOf } from "@/components/local-engine/engine-of";
+import { useTabAnswer } from "@/components/local-engine/use-tab-answer";
+import { type Picture, pictureFor } from "@/components/own-image/use-picture";
 import { ContrastList } from "@/components/region/contrast-list";
 import { RegionPainter } from "@/components/region/region-painter";
 import { RegionTools } from "@/components/region/region-tools";
@@ -15,11 +17,9 @@ import { Chip } from "@/components/ui/chip";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
 import { Input } from "@/components/ui/input";
-import { enginePackageQueryOptions, featureNamesQueryOptions } from "@/lib/api/engine";
-import { FacetError } from "@/lib/core/errors";
 import { formatCount, formatNoun } from "@/lib/core/format";
 import type { PromptFeatures } from "@/lib/core/prompt-features";
-import { limits } from "@/lib/core/protocol";
+import { limits, type Message } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
 import { rankByContrast } from "@/lib/core/region-contrast";
 import { routes } from "@/lib/core/routes";
@@ -34,105 +34,92 @@ export interface Read {
 }
 
 interface WordsViewProps {
-  picture: File;
-  sha256: string;
+  /** Null: words alone, which the model's own template takes without any sign of a picture. */
+  picture: { picture: Picture; src: string; name: string } | null;
   dictionary: Dictionary;
+  /** The words that are read; null until some are. */
+  asked: string | null;
+  onAsk: (words: string) => void;
 }
 
-/** A picture with words of one's own behind it, read by the model in this tab, and what fires on every token of both. */
-export function WordsView({ picture, sha256, dictionary }: WordsViewProps) {
+/** Words of one's own, with a picture before them or without, read by the model in this tab, and what fires on every token. */
+export function WordsView({ picture, dictionary, asked, onAsk }: WordsViewProps) {
   const client = useQueryClient();
-  const [text, setText] = useState(suggested[0]?.text ?? "");
-  const [read, setRead] = useState<Read | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<FacetError | null>(null);
-  const turn = useRef<AbortController>(null);
-  const look = useCallback(
-    async (words: string) => {
-      turn.current?.abort();
-      const mine = new AbortController();
-      turn.current = mine;
-      setBusy(true);
-      setError(null);
-      try {
-        const [pack, names] = await Promise.all([
-          client.fetchQuery(enginePackageQueryOptions(dictionary.ref)),
-          client.fetchQuery(featureNamesQueryOptions(dictionary.ref)),
-        ]);
-        if (!pack) throw new FacetError("engine_unavailable", `This server has no model files for ${dictionary.ref}.`);
-        const engine = await loadInTab(pack);
-        const content = [
-          { type: "image" as const, image: { sha256 } },
-          { type: "text" as const, text: words },
-        ];
-        const request = { dictionary: dictionary.ref, messages: [{ role: "user" as const, content }] };
-        const prompt = await engine.words(request, new Map([[sha256, picture]]), mine.signal);
-        if (!mine.signal.aborted) setRead({ prompt, firings: nameFirings(prompt, names.items) });
-      } catch (thrown) {
-        const failed = failedInTab(thrown);
-        if (!mine.signal.aborted && failed.code !== "cancelled") setError(failed);
-      } finally {
-        if (!mine.signal.aborted) setBusy(false);
-      }
-    },
-    [client, dictionary.ref, picture, sha256],
-  );
-  const begin = useRef(text);
-  useEffect(() => {
-    void look(begin.current);
-    return () => turn.current?.abort();
-  }, [look]);
-  const ask = (words: string) => {
-    setText(words);
-    void look(words);
+  // With a picture something is read at once: what the model makes of it when asked the usual.
+  const words = asked ?? (picture ? (suggested[0]?.text ?? null) : null);
+  const [typed, setTyped] = useState({ for: words, text: words ?? suggested[0]?.text ?? "" });
+  // Back and Forward bring other words.
+  if (typed.for !== words) setTyped({ for: words, text: words ?? typed.text });
+  const { ref } = dictionary;
+  const read = async (text: string, signal: AbortSignal): Promise<Read> => {
+    const [seen, { engine, names }] = await Promise.all([picture && pictureFor(picture.picture, signal), engineOf(client, ref, signal)]);
+    const content: Message["content"] = [
+      ...(seen ? [{ type: "image" as const, image: { sha256: seen.hash } }] : []),
+      { type: "text", text },
+    ];
+    const pictures = new Map(seen ? [[seen.hash, seen.blob]] : []);
+    const prompt = await engine.words({ dictionary: ref, messages: [{ role: "user", content }] }, pictures, signal);
+    return { prompt, firings: nameFirings(prompt, names.items) };
   };
+  const answer = useTabAnswer({
+    key: ["words", ref, picture?.picture.id ?? null, words],
+    ask: words === null ? null : (signal) => read(words, signal),
+    keep: 3,
+  });
+  const ask = (text: string) => (text === words ? answer.error && answer.retry() : onAsk(text));
   return (
     <div className="flex flex-col gap-4">
       <form
         className="flex flex-wrap items-center gap-2"
         onSubmit={(event) => {
           event.preventDefault();
-          void look(text);
+          ask(typed.text);
         }}
       >
         <Input
-          aria-label="Words behind the picture"
-          value={text}
+          aria-label={picture ? "Words behind the picture" : "Words"}
+          value={typed.text}
           maxLength={limits.textLength}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => setTyped({ for: words, text: event.target.value })}
           className="min-w-0 grow basis-72"
         />
-        <Button type="submit" variant="primary" disabled={text.trim() === "" || busy}>
-          {busy ? "Reading…" : "Read"}
+        <Button type="submit" variant="primary" disabled={typed.text.trim() === "" || answer.busy}>
+          {answer.busy ? "Reading…" : "Read"}
         </Button>
         <div className="flex w-full flex-wrap gap-1.5">
           {suggested.map((one) => (
-            <Chip key={one.text} onClick={() => ask(one.text)}>
+            <Chip
+              key={one.text}
+              onClick={() => {
+                setTyped({ for: words, text: one.text });
+                ask(one.text);
+              }}
+            >
               {one.text}
             </Chip>
           ))}
         </div>
       </form>
-      {error && <ErrorState error={error} onRetry={() => void look(text)} />}
-      {!read && !error && (
+      {answer.error && <ErrorState error={answer.error} onRetry={answer.retry} />}
+      {answer.waits && (
         <p role="status" className="text-muted text-sm">
-          The model reads the picture and the words…
+          {answer.waits}
         </p>
       )}
-      {read && <ReadPrompt key={textOf(read)} read={read} picture={picture} dictionary={dictionary} />}
+      {answer.data && <ReadPrompt key={textOf(answer.data)} read={answer.data} picture={picture} dictionary={dictionary} />}
     </div>
   );
 }
 
 const textOf = ({ prompt }: Read) => prompt.positions.map(({ text }) => text).join("\0");
 
-const sides = {
+const sidesOf = (picture: boolean) => ({
   inside: "chosen",
   outside: "rest",
-  contrastWords: "Mean activation over the chosen tokens less the mean over all others. A cell of the picture counts by its painted share.",
+  contrastWords: `Mean activation over the chosen tokens less the mean over all others.${picture ? " A cell of the picture counts by its painted share." : ""}`,
   insideWords: "Mean activation over the chosen tokens, zeros included.",
-  outsideWords: "Mean activation over all other tokens, the picture's cells among them.",
-};
+  outsideWords: `Mean activation over all other tokens${picture ? ", the picture's cells among them" : ""}.`,
+});
 
 /** The strip and the list that follows what is chosen in it. */
 export function ReadPrompt({
@@ -141,7 +128,8 @@ export function ReadPrompt({
   dictionary,
 }: {
   read: Read;
-  picture: File;
+  /** What stands in the place of the prompt's image cells. */
+  picture: { src: string; name: string } | null;
   dictionary: Pick<Dictionary, "ref" | "numLatents">;
 }) {
   const { prompt, firings } = read;
@@ -151,13 +139,7 @@ export function ReadPrompt({
   const [chosen, setChosen] = useState(noneChosen);
   const [held, setHeld] = useState<number | null>(null);
   const [glanced, setGlanced] = useState<number | null>(null);
-  const [src, setSrc] = useState<string | null>(null);
-  useEffect(() => {
-    const url = URL.createObjectURL(picture);
-    setSrc(url);
-    return () => URL.revokeObjectURL(url);
-  }, [picture]);
-  const painting = useRegion({ rows, cols, start: "", onCode: () => {}, enabled: true, first: "box" });
+  const painting = useRegion({ rows, cols, start: "", onCode: () => {}, enabled: image !== undefined, first: "box" });
   const strongest = useMemo(() => strongestAt(firings, positions.length, 3), [firings, positions.length]);
   const weights = useMemo(
     () => weightsOf(positions.length, chosen.on, image ? { start: image.start, cover: painting.cover } : null),
@@ -187,34 +169,30 @@ export function ReadPrompt({
         </p>
       )}
       <TokenStrip positions={positions} strongest={strongest} heat={heat} chosen={chosen} onChosen={setChosen}>
-        {src && (
-          <RegionPainter src={src} alt={`Your picture ${picture.name}`} painting={painting} heat={onPicture} className="w-60 max-w-full" />
+        {picture && (
+          <RegionPainter
+            src={picture.src}
+            alt={`Picture: ${picture.name}`}
+            painting={painting}
+            heat={onPicture}
+            className="w-60 max-w-full"
+          />
         )}
       </TokenStrip>
       <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
-        <div className="max-w-full grow basis-80">
-          <RegionTools painting={painting} />
-        </div>
-        <div className="min-h-16 min-w-0 grow basis-64 text-sm lg:max-w-96">
-          {shown && heat ? (
-            <>
-              <p dir="auto" className="truncate font-medium">
-                {shown.label ?? `Feature #${shown.index}`}
-              </p>
-              <ColorScale max={heat.max} value={shown.peak} label="activation (peak)" className="mt-1 min-w-0" />
-            </>
-          ) : (
-            <p className="text-muted">
-              Under each token stands the strongest feature on it that does not fire everywhere. Look at one in the list to see where it
-              fires.
-            </p>
-          )}
-        </div>
+        {image && (
+          <div className="max-w-full grow basis-80">
+            <RegionTools painting={painting} />
+          </div>
+        )}
+        <HeatLegend shown={shown} className="min-h-16 min-w-0 grow basis-64 text-sm lg:max-w-96">
+          Under each token stands the strongest feature on it that does not fire everywhere. Look at one in the list to see where it fires.
+        </HeatLegend>
       </div>
       {nothing ? (
         <EmptyState title="Choose tokens">
-          Press one or drag over several, Shift with an arrow by keyboard; paint the picture&rsquo;s cells. Features are then ranked by how
-          much more they fire there than elsewhere.
+          Press one or drag over several, Shift with an arrow by keyboard{image && "; paint the picture’s cells"}. Features are then ranked
+          by how much more they fire there than elsewhere.
         </EmptyState>
       ) : (
         <>
@@ -239,7 +217,7 @@ export function ReadPrompt({
               sought={null}
               onSeek={() => {}}
               full={false}
-              sides={sides}
+              sides={sidesOf(image !== undefined)}
               discreet
             />
           </div>

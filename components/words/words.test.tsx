@@ -9,8 +9,6 @@ import { ReadPrompt } from "./words-view";
 beforeAll(() => {
   window.matchMedia = () => ({ matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
   HTMLCanvasElement.prototype.getContext = () => null;
-  URL.createObjectURL = () => "blob:x";
-  URL.revokeObjectURL = () => {};
   globalThis.PointerEvent ??= class extends MouseEvent {
     readonly isPrimary: boolean;
     constructor(type: string, init: PointerEventInit = {}) {
@@ -77,7 +75,7 @@ it("ranks features by the tokens that are pressed, dragged over and walked to, a
     <Tooltip.Provider>
       <ReadPrompt
         read={{ prompt, firings: nameFirings(prompt, names) }}
-        picture={new File(["x"], "x.png")}
+        picture={{ src: "x", name: "x.png" }}
         dictionary={{ ref: "m/d", numLatents: 16 }}
       />
     </Tooltip.Provider>,

@@ -2,7 +2,7 @@ import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
 import type { Metadata } from "next";
 import { notFound } from "next/navigation";
 import { cache } from "react";
-import { type DictionaryChoice, ImageView } from "@/components/image/image-view";
+import { type ImageDictionary, ImageView } from "@/components/image/image-view";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
@@ -55,7 +55,7 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
   };
 }
 
-function choice(dictionary: Dictionary): DictionaryChoice {
+function choice(dictionary: Dictionary): ImageDictionary {
   const { ref, id, model, numLatents, engine } = dictionary;
   return { ref, id, model: model.name, numLatents, engine, grid: model.grid ?? { rows: 0, cols: 0 } };
 }
