@@ -9,7 +9,7 @@ import { ErrorState } from "@/components/ui/error-state";
 import { Skeleton } from "@/components/ui/skeleton";
 import { type FoundPicture, type RegionQuestion, regionPicturesQueryOptions } from "@/lib/api/region-pictures";
 import { asFacetError } from "@/lib/core/errors";
-import { formatNoun, formatScore, inPrint } from "@/lib/core/format";
+import { formatCount, formatNoun, formatScore, inPrint } from "@/lib/core/format";
 import { maximum } from "@/lib/core/heat";
 import { decodeRegion, type Region } from "@/lib/core/region";
 import { routes } from "@/lib/core/routes";
@@ -86,8 +86,9 @@ function Found({ question, maximumOf }: { question: RegionQuestion; maximumOf: F
           ? "None of the stored examples of these features fires there."
           : `${formatNoun(total, "picture")}${total > items.length ? `, the best ${items.length} shown` : ""}, by how strongly all of them fire there.`}{" "}
         Looked through: {formatNoun(examined.examples, "stored example")} of{" "}
-        {question.features.length === 1 ? "this feature" : "these features"} on {formatNoun(examined.pictures, "picture")}. A picture that
-        is no example of a feature counts as without it.
+        {question.features.length === 1 ? "this feature" : "these features"} on {formatNoun(examined.pictures, "picture")}
+        {examined.catalogue !== undefined && ` of the catalogue's ${formatCount(examined.catalogue)}`}. A picture that is no example of a
+        feature counts as without it.
       </p>
       <ul className="mt-3 grid grid-cols-2 gap-3 sm:grid-cols-4">
         {items.map((item, i) => (

@@ -179,7 +179,7 @@ it("ranks by contrast with both means, and looks for pictures with what is ticke
   expect(ticked()).toEqual([true, false, true, false]);
   const answer: RegionPictures = {
     dictionary: "m/d",
-    examined: { examples: 7, pictures: 6 },
+    examined: { examples: 7, pictures: 6, catalogue: 2_400 },
     total: 1,
     items: [
       {
@@ -195,7 +195,7 @@ it("ranks by contrast with both means, and looks for pictures with what is ticke
   fireEvent.click(screen.getByRole("button", { name: "Find pictures with these 2 features there" }));
   const link = await screen.findByRole("link", { name: "two lemons: 1 of 2 features, .50 of their maxima" });
   expect(link.getAttribute("href")).toBe(`/i/${"b".repeat(64)}?dictionary=m%2Fd&region=${region}`);
-  expect(screen.getByText(/Looked through: 7 stored examples of these features on 6 pictures\./)).toBeTruthy();
+  expect(screen.getByText(/Looked through: 7 stored examples of these features on 6 pictures of the catalogue's 2,400\./)).toBeTruthy();
   // Another region is another question.
   fireEvent.keyDown(document.body, { key: "z", ctrlKey: true });
   fireEvent.keyDown(screen.getByRole("application"), { key: " " });

@@ -45,8 +45,8 @@ export const foundFeatureSchema = z.strictObject({
 
 export const regionPicturesSchema = z.strictObject({
   dictionary: dictionaryRefSchema,
-  /** What was looked through: stored examples of the features, and the different pictures that these lie on. */
-  examined: z.strictObject({ examples: z.number().int(), pictures: z.number().int() }),
+  /** What was looked through: stored examples of the features, and the different pictures that these lie on; out of all pictures of the catalogue. */
+  examined: z.strictObject({ examples: z.number().int(), pictures: z.number().int(), catalogue: z.number().int().optional() }),
   /** Pictures on which at least one of the features fires in the region. */
   total: z.number().int(),
   items: z.array(

@@ -38,6 +38,7 @@ export async function regionPictures(db: Database, { dictionary: ref, features, 
       )
     ).map((row) => [row.index, row.max_activation ?? 0]),
   );
+  const [all] = await db.rows<{ count: number }>("SELECT count(*)::int AS count FROM image");
   const stored = rows.map((row) => ({ ...row, image: row.image_id, map: decodeBytes(row.map_positions, row.map_values), row }));
   const { ranked, pictures, examples } = rankPictures(stored, region, features.length, maxima);
   const shown = ranked.slice(0, limit);
@@ -51,7 +52,7 @@ export async function regionPictures(db: Database, { dictionary: ref, features, 
   );
   return {
     dictionary: ref,
-    examined: { examples, pictures },
+    examined: { examples, pictures, catalogue: all?.count ?? 0 },
     total: ranked.length,
     items: shown.flatMap(({ image, found, score }) => {
       const info = images.get(image);

@@ -61,7 +61,7 @@ it("finds the pictures on which the features fire in the region, the fullest fir
     [0, 0.5],
     [1, 0.25],
   ]);
-  expect({ total, examined }).toEqual({ total: 2, examined: { examples: 5, pictures: 4 } });
+  expect({ total, examined }).toEqual({ total: 2, examined: { examples: 5, pictures: 4, catalogue: pictures.length } });
   expect(items[1]?.features.map(({ index, inside, outside }) => [index, inside, outside])).toEqual([
     [3, 2, 0],
     [5, 1, 4 / 142],
