@@ -4,8 +4,13 @@
     .venv/bin/python bench/worker_clamps.py 1b                        a random Llama of 1.1 billion parameters, float32 on the processor
     .venv/bin/python bench/worker_clamps.py 8b --device cuda          a random LLaVA-NeXT of 8 billion in bfloat16 with 131,072 × 4,096 latents
 
-All cases write a token each in turn, beginning with another one every time, so that whatever else the machine does falls on all alike; a ratio is the
-median over tokens of no clamps' time by the case's. `--out FILE` writes the numbers as JSON. Clamps cover the prompt and every generated token.
+All cases write a token each in turn, in another order every time, so that whatever else the machine does falls on all alike; no clamps are there twice: the
+mean of both is what the others are compared with, and what of a ratio is chance shows between them. Clamps cover the prompt and every generated token. `--rounds N` writes the same answers N times. Of each case
+
+- `median`: over all tokens, of no clamps' time by the case's, by the clock and by the processor's time, with the middle 90 % of 2,000 resamplings;
+- `total`: no clamps' time for the whole answer by the case's, of each token the least of the rounds, so that the few tokens that take long count in full.
+
+`--out FILE` writes the numbers as JSON.
 """
 
 from __future__ import annotations
@@ -17,13 +22,15 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+Numbers = npt.NDArray[np.float64]
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "worker"))
 
@@ -33,7 +40,7 @@ from facet_worker.engine_checks import ask  # noqa: E402
 from facet_worker.jobs import Asked, Together  # noqa: E402
 from facet_worker.torch_engine import TorchEngine  # noqa: E402
 
-COUNTS = (0, 1, 8, 64)
+COUNTS = {"0": 0, "0 again": 0, "1": 1, "8": 8, "64": 64}
 WORDS = ["<pad>", "<unk>", "<s>", "</s>", "<image>", "what", "is", "it", "?", "a", "b", "c"]
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% for p in m['content'] if p['type'] == 'image' %}<image>{% endfor %}"
@@ -166,6 +173,8 @@ class Case:
         pictures = [] if engine.model_id == "1b" else [picture]
         many = len(pictures)
         asked = ask(engine, listed, controls=[], text="what is it ?", images=many, alternatives=0, sampling={"maxTokens": tokens})
+        self.hooked, self.covers = engine.hooked, bool(clamps)
+        self.block = engine.served[engine.dictionaries()[0]].block
         self.together = Together(engine.hooked)
         force = {"steered": [5 + i % 7 for i in range(tokens)]}
         for i in range(streams):
@@ -174,6 +183,11 @@ class Case:
 
     def _steps(self) -> Iterator[None]:
         while self.together.jobs:
+            # As it is where a case has the model for itself.
+            if self.covers and self.times:
+                self.hooked.attach(self.block)
+            else:
+                self.hooked.detach()
             wait(self.device)
             start, used = time.perf_counter(), time.process_time()
             for _ in self.together.step():
@@ -184,24 +198,43 @@ class Case:
             yield
 
 
-def measure(engine: TorchEngine, streams: int, tokens: int, device: str) -> dict[str, Any]:
-    cases = {n: Case(engine, n, streams, tokens, device) for n in COUNTS}
-    for i in range(tokens):
-        for n in (*COUNTS[i % len(COUNTS) :], *COUNTS[: i % len(COUNTS)]):
-            next(cases[n].steps, None)
-    # The first step reads the prompt; the last writes a token that does not enter the model.
-    table = {}
-    for n, case in cases.items():
-        ratios = {
-            name: statistics.median(a / b for a, b in zip(base[2:-1], own[2:-1], strict=True))
-            for name, base, own in (("clock", cases[0].times, case.times), ("processor", cases[0].processor, case.processor))
-        }
-        usual = statistics.median(case.times[2:-1])
-        table[str(n)] = {
-            "firstTokenMs": round(case.times[0], 1),
+def median(base: Numbers, own: Numbers) -> dict[str, Any]:
+    """Of the ratios of times [n], and where the middle 90 % of resampled medians lie."""
+    ratios = base / own
+    drawn = np.median(np.random.default_rng(0).choice(ratios, (2_000, len(ratios))), axis=1)
+    return {"ratio": round(float(np.median(ratios)), 3), "interval": [round(float(each), 3) for each in np.quantile(drawn, (0.05, 0.95))]}
+
+
+def base(name: str, times: Mapping[str, Sequence[Numbers]]) -> Numbers:
+    """What a case is compared with [rounds, n]: no clamps, of both cases the mean."""
+    none = np.stack(times["0"])
+    return none if name.startswith("0") else (none + np.stack(times["0 again"])) / 2
+
+
+def measure(engine: TorchEngine, streams: int, tokens: int, device: str, rounds: int = 1) -> dict[str, Any]:
+    """The first step reads the prompt; the last writes a token that does not enter the model: neither is a token's time."""
+    clock: dict[str, list[Numbers]] = {name: [] for name in COUNTS}
+    processor: dict[str, list[Numbers]] = {name: [] for name in COUNTS}
+    first: dict[str, list[float]] = {name: [] for name in COUNTS}
+    names, order = list(COUNTS), np.random.default_rng(3)
+    for _ in range(rounds):
+        cases = {name: Case(engine, n, streams, tokens, device) for name, n in COUNTS.items()}
+        for _i in range(tokens):
+            for name in order.permutation(names):
+                next(cases[name].steps, None)
+        for name, case in cases.items():
+            first[name].append(case.times[0])
+            clock[name].append(np.array(case.times[2:-1]))
+            processor[name].append(np.array(case.processor[2:-1]))
+    table, kinds = {}, (("clock", clock), ("processor", processor))
+    for name in COUNTS:
+        usual = float(np.median(clock[name]))
+        table[name] = {
+            "firstTokenMs": round(statistics.median(first[name]), 1),
             "tokenMs": round(usual, 2),
             "tokensPerSecond": round(1e3 * streams / usual, 2),
-            "ratio": {name: round(value, 3) for name, value in ratios.items()},
+            "median": {kind: median(base(name, times).ravel(), np.ravel(times[name])) for kind, times in kinds},
+            "total": {kind: round(float(base(name, times).min(0).sum() / np.min(times[name], 0).sum()), 3) for kind, times in kinds},
         }
     return table
 
@@ -211,6 +244,7 @@ def main() -> None:
     parser.add_argument("size", choices=["demo", "1b", "8b"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--tokens", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--streams", type=int, nargs="*", default=None, help="1 and 8 on a GPU, 1 elsewhere")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path)
@@ -228,6 +262,7 @@ def main() -> None:
         "parameters": sum(p.numel() for p in engine.hooked.model.parameters()),
         "latents": next(iter(engine.served.values())).sae.num_latents,
         "tokens": args.tokens,
+        "rounds": args.rounds,
         "streams": {},
     }
     if cuda or args.size == "demo":
@@ -235,7 +270,7 @@ def main() -> None:
     for streams in args.streams or ([1, 8] if cuda else [1]):
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        found["streams"][str(streams)] = measure(engine, streams, args.tokens, args.device)
+        found["streams"][str(streams)] = measure(engine, streams, args.tokens, args.device, args.rounds)
         peak = torch.cuda.max_memory_allocated() if cuda else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         found["streams"][str(streams)]["peakMiB"] = peak >> 20
     print(json.dumps(found, indent=2))

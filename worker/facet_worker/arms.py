@@ -110,16 +110,26 @@ class ArmRun:
             self.ledger.record(slab, given, slab.reference.to(hidden.dtype), hidden, first)
         return given
 
+    def alone(self, hidden: Tensor) -> Tensor:
+        """As `at_hook` for one token's state [1, 1, D], whose only row this arm is, with few calls: on a small model these cost more than what they compute."""
+        given = self.rest(hidden)
+        if given is not None:
+            return given
+        row = hidden[0]
+        codes = self.sae.encode(row.float())
+        if self.tokens is not None and self.tokens.quiet is not None:
+            self.tokens.quiet.learn(codes[0][codes[1] > 0])
+        return self.at_hook(row, False, lambda _: codes)[None]
+
     def rest(self, hidden: Tensor) -> Tensor | None:
         """What the blocks above are given in place of one token's state [1, 1, D] at which all clamped features are surely inactive; counted here.
 
-        None where that is not sure, or where somebody looks at the hook. The same numbers as `at_hook` gives, with few calls: on a small model these
-        cost more than what they compute.
+        None where that is not sure, or where somebody looks at the hook.
         """
         tokens = self.tokens
         if tokens is None or tokens.quiet is None or hidden.dtype != torch.float32 or self.tap.on_hidden is not None:
             return None
-        if not tokens.quiet.surely(hidden.view(1, -1)):
+        if not tokens.quiet.surely(hidden):
             return None
         given = hidden + tokens.at_rest.delta
         if self.finish is None:
@@ -128,10 +138,7 @@ class ArmRun:
 
     def _token(self, hidden: Tensor, clamps: TokenClamps, encode: Encode | None) -> Tensor:
         wide = hidden.float()
-        if encode is inactive:
-            change = clamps.at_rest
-        else:
-            change = clamps.change(encode(_FIRST.to(hidden.device)) if encode else self.sae.encode(wide))
+        change = clamps.at_rest if encode is inactive else clamps.change(encode(_FIRST) if encode else self.sae.encode(wide))
         output = wide + change.delta
         if self.tap.on_hidden is not None and self.finish is None:
             self.tap.on_hidden(HookEvent(self.arm, self.position, wide.clone(), output))

@@ -80,7 +80,7 @@ def _open(own: Tensor, members: Sequence[Member]) -> list[int]:
     named = []
     for at, member in enumerate(members):
         quiet = member.run.tokens.quiet if member.run.tokens and not member.listed else None
-        if quiet is None or not quiet.surely(own[at : at + 1].float()):
+        if quiet is None or not quiet.surely(own[None, at : at + 1].float()):
             named.append(at)
     return named
 
@@ -201,16 +201,13 @@ class Batch:
 
     def _change(self, served: Served, rows: list[int], events: Sequence[dict[str, Any]]) -> Any:
         members, sae = [self.members[row] for row in rows], served.sae
-
-        alone = members[0].run if len(members) == 1 and not members[0].listed else None
+        if len(self.members) == 1 and members[0].run.acts and not members[0].listed:
+            return members[0].run.alone
 
         def change(hidden: Tensor) -> Tensor:
             every = len(rows) == len(hidden)
-            quick = alone is not None and every
-            if alone is not None and quick and (rest := alone.rest(hidden)) is not None:
-                return rest
             own = hidden[:, 0] if every else hidden[rows, 0]
-            known = _known(sae, own, members, [0] if quick else _open(own, members))
+            known = _known(sae, own, members, _open(own, members))
             parts = []
             for at, member in enumerate(members):
                 row, run = own[at : at + 1], member.run

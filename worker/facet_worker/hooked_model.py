@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,30 @@ Change = Callable[[Tensor], Tensor]
 """From a block's output [B, T, D] to what takes its place, in the same dtype; from a batch of one, to a batch of any size."""
 
 
+class _Attached:
+    """A change at a block, attached until it is removed; it acts while `change` is set."""
+
+    def __init__(self, block: nn.Module) -> None:
+        self.change: Change | None = None
+        self.calls = 0
+        self.remove = block.register_forward_hook(self._hook).remove
+
+    def _hook(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        if self.change is None:
+            return None
+        self.calls += 1
+        hidden = output[0] if isinstance(output, tuple) and output else output
+        if not isinstance(hidden, Tensor) or hidden.ndim != 3:
+            raise FacetError("The hooked block's output holds no hidden state of shape [batch, tokens, width].", "engine_failed")
+        given = self.change(hidden)
+        return (given, *output[1:]) if isinstance(output, tuple) else given
+
+    def check(self) -> None:
+        """Throws `engine_failed` when what has just passed did not reach the block once."""
+        if self.calls != 1:
+            raise FacetError(f"The model passed the hook {self.calls} times where once was expected.", "engine_failed")
+
+
 @contextmanager
 def changed_output(block: nn.Module, change: Change) -> Iterator[None]:
     """Puts `change(hidden)` in the place of the block's output for exactly one forward pass.
@@ -37,24 +61,13 @@ def changed_output(block: nn.Module, change: Change) -> Iterator[None]:
     ------
     FacetError : `engine_failed` when the pass did not reach the block once, or its output is no hidden state.
     """
-    calls = 0
-
-    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        hidden = output[0] if isinstance(output, tuple) and output else output
-        if not isinstance(hidden, Tensor) or hidden.ndim != 3:
-            raise FacetError("The hooked block's output holds no hidden state of shape [batch, tokens, width].", "engine_failed")
-        given = change(hidden)
-        return (given, *output[1:]) if isinstance(output, tuple) else given
-
-    handle = block.register_forward_hook(hook)
+    attached = _Attached(block)
+    attached.change = change
     try:
         yield
     finally:
-        handle.remove()
-    if calls != 1:
-        raise FacetError(f"The model passed the hook {calls} times where once was expected.", "engine_failed")
+        attached.remove()
+    attached.check()
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ class HookedModel:
         # Some count positions from 1.
         self.first_position = 0
         self.cache_name = "cache" if "cache" in self.accepted else "past_key_values"
+        self.attached: dict[nn.Module, _Attached] = {}
 
     def _forward(self, cache: DynamicCache, **inputs: Any) -> Tensor:
         out = self.model(**inputs, **{self.cache_name: cache}, use_cache=True, logits_to_keep=1)
@@ -99,6 +113,7 @@ class HookedModel:
         moved = {name: self._moved(value) for name, value in inputs.items()}
         # A prompt without images would leave what an earlier one set.
         self.restore(None)
+        self.detach()
         with _watched(graph), changed_output(block, change):
             return self._forward(cache, **moved), cache
 
@@ -133,10 +148,32 @@ class HookedModel:
             inputs["position_ids"] = positions.expand(3, -1, -1) if hasattr(self.model.model, "rope_deltas") else positions
             if bool((mask == 0).any()):
                 inputs["attention_mask"] = mask.to(self.device)
-        with _watched(graph), ExitStack() as stack:
-            for block, change in changes.items():
-                stack.enter_context(changed_output(block, change))
-            return self._forward(cache, **inputs)
+        for block, change in changes.items():
+            self.attach(block).change = change
+        try:
+            with _watched(graph):
+                logits = self._forward(cache, **inputs)
+        finally:
+            passed = [self.attached[block] for block in changes]
+            for attached in passed:
+                attached.change = None
+        for attached in passed:
+            attached.check()
+        return logits
+
+    def attach(self, block: nn.Module) -> _Attached:
+        """Readies a block for changes; it stays ready, as attaching anew for each token would take a hundredth of a small model's."""
+        attached = self.attached.get(block)
+        if attached is None:
+            attached = self.attached[block] = _Attached(block)
+        attached.calls = 0
+        return attached
+
+    def detach(self) -> None:
+        """Leaves the blocks as they were; hooks of others that came since are then in front of the next."""
+        for attached in self.attached.values():
+            attached.remove()
+        self.attached = {}
 
     def next_position(self, length: int) -> int:
         """Which position the model counts a token as that follows a prompt of `length`, the last that passed."""

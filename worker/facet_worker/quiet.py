@@ -16,51 +16,61 @@ from facet_worker.dictionaries import Dictionary
 
 # Of ‖x‖·‖w‖: far beyond the rounding of a float32 sum of some thousand products.
 _MARGIN = 1e-5
-_RECENT = 4
+# How many latents are compared with, in multiples of k, and what an encoded token's weighs by the next one.
+_COMPARED, _KEPT = 5, 0.97
 
 
 class Quiet:
     """For some features [F] of one arm. Worth it where memory is slow: on a processor, not on a GPU.
 
-    By the calls that the model itself makes, and numbers of Python: between two of its passes a call of any other kind, which the processor's caches
+    By two calls that the model itself makes, and numbers of Python: between two of its passes a call of any other kind, which the processor's caches
     have lost by then, costs some ten times what it computes.
     """
 
     def __init__(self, sae: Dictionary, features: Tensor) -> None:
-        self.sae = sae
+        self.sae, self.features = sae, features
         self.centre = sae.b_dec.float() if sae.subtract_b_dec else torch.zeros(sae.w_enc.shape[1])
         self.away = float(self.centre.norm())
-        own, self.longest = self._rows(features)
+        rows, bias = self._rows(features)
         if sae.threshold is not None and sae.activation in ("jumprelu", "batchtopk"):
             floor = sae.threshold.float()
-            own = (own[0], own[1] - (floor[features] if len(floor) > 1 else floor))
+            bias = bias - (floor[features] if len(floor) > 1 else floor)
         self.asked = len(features)
-        self.own = self.table = own
-        self.shift = float(own[1].abs().max())
-        self.recent: list[Tensor] = []
+        self.own = rows, bias
+        self.weights: Tensor | None = None
+        self._compare(rows[:0], bias[:0])
 
-    def _rows(self, features: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
-        """Rows and biases of the encoder, what is taken from the state folded into the latter, and the longest row's length."""
+    def _rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and biases of the encoder, what is taken from the state folded into the latter."""
         rows = self.sae.w_enc[features].float()
-        bias = self.sae.b_enc[features].float() - rows @ self.centre
-        return (rows, bias), float(rows.norm(dim=-1).max()) if len(rows) else 0.0
+        return rows, self.sae.b_enc[features].float() - rows @ self.centre
+
+    def _compare(self, rows: Tensor, bias: Tensor) -> None:
+        """Makes the table: the features' own rows, those that they are compared with, and room for the state, whose length comes out of the same product."""
+        self.table = torch.cat([self.own[0], rows, torch.zeros(1, rows.shape[1])])
+        self.bias = torch.cat([self.own[1], bias, torch.zeros(1)])
+        self.state = self.table[-1:][None]
+        longest = float(self.table.norm(dim=-1).max())
+        self.scale, self.shift = _MARGIN * longest, _MARGIN * (longest * self.away + float(self.bias.abs().max()))
 
     def surely(self, state: Tensor) -> bool:
-        """Whether all of the features are inactive at a hidden state, float32 [1, D]."""
-        rows, bias = self.table
-        pre: list[float] = F.linear(state, rows, bias)[0].tolist()
-        doubt = _MARGIN * (self.longest * (math.sqrt(F.linear(state, state).item()) + self.away) + self.shift)
+        """Whether all of the features are inactive at a hidden state, float32 [1, 1, D]."""
+        self.state.copy_(state)
+        pre: list[float] = F.linear(state, self.table, self.bias).tolist()[0][0]
+        doubt = self.scale * math.sqrt(pre.pop()) + self.shift
         # A state or a row that is not a number makes the doubt none, which nothing is below or above: the encoder runs.
         top = max(pre[: self.asked])
         if top <= -doubt:
             return True
         above = top + 2 * doubt
-        return len(pre) > self.asked and sum(each > above for each in pre[self.asked :]) >= (self.sae.k or 0)
+        return len(pre) > self.asked and len([each for each in pre if each > above]) >= (self.sae.k or 0)
 
     def learn(self, indices: Tensor) -> None:
-        """Takes note of the latents [n] that the encoder found active."""
-        if self.sae.activation == "topk":
-            self.recent = [*self.recent[1 - _RECENT :], indices]
-            (rows, bias), longest = self._rows(torch.unique(torch.cat(self.recent)))
-            self.longest, self.shift = max(self.longest, longest), max(self.shift, float(bias.abs().max()) if len(bias) else 0.0)
-            self.table = torch.cat([self.own[0], rows]), torch.cat([self.own[1], bias])
+        """Takes note of the latents [n] that the encoder found active, where it was asked in vain: none of them is one of the features."""
+        if self.sae.activation != "topk" or not len(indices) or bool((indices[:, None] == self.features).any()):
+            return
+        if self.weights is None:
+            self.weights = torch.zeros(self.sae.num_latents)
+        self.weights.mul_(_KEPT)[indices] += 1
+        compared = self.weights.topk(min(_COMPARED * (self.sae.k or 0), int((self.weights > 0).sum())), sorted=False).indices
+        self._compare(*self._rows(compared))

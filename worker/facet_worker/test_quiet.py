@@ -35,7 +35,7 @@ def test_never_calls_an_active_feature_inactive(kind: str) -> None:
             x = (common + 0.3 * draw(D))[None]
             indices, values = sae.encode(x)
             really = any(bool((values[0][indices[0] == f] > 0).any()) for f in features.tolist())
-            surely = quiet.surely(x)
+            surely = quiet.surely(x[None])
             assert not (surely and really)
             spared += surely
             active += really
@@ -48,10 +48,10 @@ def test_leaves_a_doubt_where_numbers_are_too_close() -> None:
     rows = torch.eye(4)
     sae = Dictionary(rows, torch.zeros(4), rows, torch.zeros(4), "topk", 2)
     quiet = Quiet(sae, torch.tensor([0]))
-    assert not quiet.surely(torch.tensor([[0.0, 5.0, 5.0, 5.0]]))
-    assert quiet.surely(torch.tensor([[-1.0, 5.0, 5.0, 5.0]]))
-    assert not quiet.surely(torch.tensor([[4.0, 5.0, 5.0, 5.0]]))
+    assert not quiet.surely(torch.tensor([[[0.0, 5.0, 5.0, 5.0]]]))
+    assert quiet.surely(torch.tensor([[[-1.0, 5.0, 5.0, 5.0]]]))
+    assert not quiet.surely(torch.tensor([[[4.0, 5.0, 5.0, 5.0]]]))
     quiet.learn(torch.tensor([1, 2, 3]))
-    assert quiet.surely(torch.tensor([[4.0, 5.0, 5.0, 5.0]]))
-    assert not quiet.surely(torch.tensor([[5.0, 5.0, 5.0, 1.0]]))
-    assert not quiet.surely(torch.tensor([[4.0, 5.0, 1.0, 1.0]]))
+    assert quiet.surely(torch.tensor([[[4.0, 5.0, 5.0, 5.0]]]))
+    assert not quiet.surely(torch.tensor([[[5.0, 5.0, 5.0, 1.0]]]))
+    assert not quiet.surely(torch.tensor([[[4.0, 5.0, 1.0, 1.0]]]))

@@ -58,6 +58,7 @@ class TokenClamps:
             factors.append({"set": 0.0, "scale": float(np.float32(value)), "add": 1.0}.get(op, 0.0))
             amounts.append(float(np.float32(np.float32(value) * np.float32(clamp.unit))) if op in ("set", "add") else 0.0)
         self.factors, self.amounts = torch.tensor(factors, device=device), torch.tensor(amounts, device=device)
+        self.read_column, self.written_column = self.read[:, None], self.written[:, None]
         self.rows = sae.w_dec[self.written].float()
         self.quiet = Quiet(sae, torch.unique(torch.cat([self.read, self.written]))) if device.type == "cpu" else None
         self.gain: Tensor | None = None
@@ -67,17 +68,18 @@ class TokenClamps:
         self.at_rest = self.change((indices.to(device), values.to(device)))
 
     def _activations(self, codes: Codes, features: Tensor) -> Tensor:
+        """Of features [C, 1], float32 [C]."""
         indices, values = codes
-        return torch.where(indices[0] == features[:, None], values[0], 0.0).sum(-1)
+        return torch.where(indices == features, values, 0.0).sum(-1)
 
     def change(self, codes: Codes) -> TokenChange:
         """What the clamps ask for at a state with these latents."""
-        now = self._activations(codes, self.read)
+        now = self._activations(codes, self.read_column)
         asked = now * self.factors + self.amounts - now
         before = now
         if self.kind == "negated":
             asked = -asked
         elif self.gain is not None:
-            before = self._activations(codes, self.written)
+            before = self._activations(codes, self.written_column)
             asked = (asked.double() * self.gain).float()
         return TokenChange(before, asked, asked @ self.rows)
