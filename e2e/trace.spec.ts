@@ -4,7 +4,7 @@ import type { Page } from "@playwright/test";
 import type { AttributionResult } from "../lib/core/attribution";
 import { generateRequestSchema } from "../lib/core/protocol";
 import { routes } from "../lib/core/routes";
-import { encodeSteerLink, linkFromRequest } from "../lib/core/steer-link";
+import { encodeSteerLink, linkFromRequest, steerHref } from "../lib/core/steer-link";
 import { traceHref } from "../lib/core/trace-link";
 import { type Catalogue, drawnShare, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
 
@@ -88,6 +88,10 @@ test("keeps all that is looked at in the address, and goes back through it", asy
   await page.goBack();
   await expect(page).not.toHaveURL(/where=/);
   await expect(bars(page).first()).toHaveAttribute("data-feature", all ?? "");
+  await page.goForward();
+  await expect(page.getByRole("radio", { name: "Words", exact: true })).toBeChecked();
+  await page.goForward();
+  await expect(page.locator(`[data-feature="${first}"]`).getByRole("button", { expanded: true })).toBeVisible();
 });
 
 test("removes a feature and asks again in place, and writes the list to files", async ({ page, catalogue }) => {
@@ -130,6 +134,44 @@ test("leads from a word in the sandbox to its trace, by key", async ({ page, cat
   await measured(page);
   const chosen = page.getByRole("toolbar", { name: /^Words of the answer/ }).getByRole("button", { pressed: true });
   await expect(chosen).toHaveText(word);
+});
+
+test("explains a control's word in that control's states, and leads to the steered answer", async ({ page, catalogue }) => {
+  const { dictionary, card } = catalogue;
+  const request = generateRequestSchema.parse({
+    dictionary: dictionary.ref,
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "image", image: { sha256: card.top[0]?.image } },
+          { type: "text", text: "What do you see?" },
+        ],
+      },
+    ],
+    interventions: [{ feature: card.index, op: "set", value: 4 }],
+    sampling: { seed: 2 },
+    controls: ["reconstruction", "negated", "random"],
+  });
+  await open(page, steerHref(dictionary.ref, encodeSteerLink(linkFromRequest(request))));
+  await page.getByRole("main").getByRole("button", { name: "Run", exact: true }).first().click();
+  const answer = page.getByRole("region", { name: "Random feature answer" });
+  await expect(answer.getByText("Receipt").first()).toBeVisible({ timeout: 60_000 });
+  const token = answer.getByRole("toolbar").getByRole("button").first();
+  const word = (await token.textContent())?.trim() ?? "";
+  await token.focus();
+  const why = page.getByRole("dialog", { name: /^Token/ }).getByRole("link", { name: "Why this word?" });
+  await why.press("Enter");
+  await measured(page);
+  await expect(page).toHaveURL(/control=random/);
+  await expect(page.getByText(/^The answer under the random control: .+ of seed 2, at equal norm: #\d+ for #\d+\./)).toBeVisible();
+  await expect(page.getByRole("toolbar", { name: /^Words of the answer/ }).getByRole("button", { pressed: true })).toHaveText(word);
+  await bars(page).first().getByRole("button").first().click();
+  await expect(page.getByRole("button", { name: "Remove it and ask again" })).toHaveCount(0);
+  await page.getByRole("button", { name: "Trace the steered answer" }).click();
+  await measured(page);
+  await expect(page).not.toHaveURL(/control=/);
+  await expect(page.getByText(/^The answer under 1 clamp: #\d+ set to 4 × max on the picture\.$/)).toBeVisible();
 });
 
 test.describe("on a phone", () => {

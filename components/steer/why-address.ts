@@ -1,7 +1,14 @@
 /** From a token of the sandbox's answers to the page that explains it. */
-import { type Arm, limits } from "@/lib/core/protocol";
+import { type Arm, limits, type Mode } from "@/lib/core/protocol";
 import { activeClamps, encodeSteerLink, type LinkedClamp, maxLinkLength, type SteerLink } from "@/lib/core/steer-link";
-import { traceHref } from "@/lib/core/trace-link";
+import { type TraceControl, traceHref } from "@/lib/core/trace-link";
+
+/** What made an arm's answer: clamps alone, or a control of them. */
+interface Made {
+  clamps: LinkedClamp[];
+  mode: Mode;
+  control: TraceControl | null;
+}
 
 /**
  * The clamp that changes a feature as much the other way. What "set" turned round leaves hangs on what was there, at each position anew: no clamp asks
@@ -14,36 +21,42 @@ function turnedRound(clamp: LinkedClamp): LinkedClamp | null {
   return Math.abs(turned.value) <= limits.value ? turned : null;
 }
 
-/** The clamps under which an arm answers; null for an arm that no clamps alone make (another clamp drawn at random, the reconstruction). */
-function clampsOf(link: SteerLink, arm: Arm): LinkedClamp[] | null {
-  if (arm === "baseline") return [];
-  if (arm === "steered") return activeClamps(link.clamps);
-  if (arm === "negated") {
-    // A reconstruction has as many features as before, so that one more displaces another: that has no other way.
-    if (link.mode === "reconstruct") return null;
-    const turned = activeClamps(link.clamps).flatMap((clamp) => turnedRound(clamp) ?? []);
-    return turned.length === activeClamps(link.clamps).length ? turned : null;
-  }
-  if (!arm.startsWith("sweep:") || !link.sweep) return null;
-  const swept = link.clamps[link.sweep.clamp];
-  const value = link.sweep.values[Number(arm.slice("sweep:".length))];
+/** The opposite as clamps where each can be turned round, since more can be asked under clamps than under a control. */
+function oppositeOf(clamps: LinkedClamp[], mode: Mode): Made {
+  const turned = clamps.flatMap((clamp) => turnedRound(clamp) ?? []);
+  return turned.length === clamps.length ? { clamps: turned, mode, control: null } : { clamps, mode, control: "negated" };
+}
+
+/** Null for a point that the request's sweep does not have. */
+function madeBy(link: SteerLink, arm: Arm): Made | null {
+  const clamps = activeClamps(link.clamps);
+  const { mode } = link;
+  if (arm === "steered") return { clamps, mode, control: null };
+  if (arm === "baseline") return { clamps: [], mode: "delta", control: null };
+  if (arm === "reconstruction") return { clamps: [], mode: "reconstruct", control: null };
+  if (arm === "negated") return oppositeOf(clamps, mode);
+  if (arm === "random") return { clamps, mode, control: clamps.length ? "random" : null };
+  const swept = link.sweep && link.clamps[link.sweep.clamp];
+  const value = link.sweep?.values[Number(arm.slice("sweep:".length))];
   if (!swept || value === undefined) return null;
-  return activeClamps(link.clamps).map((clamp) => (clamp === swept ? { ...clamp, value } : clamp));
+  return { clamps: clamps.map((clamp) => (clamp === swept ? { ...clamp, value } : clamp)), mode, control: null };
 }
 
 /**
- * The trace page's address for the token at `place` of an arm's answer, with the clamps under which it was given; null where there is none. `unsent`: the
+ * The trace page's address for the token at `place` of an arm's answer, with what made it; null where the request is too long for any. `unsent`: the
  * request ran in this tab, and is told to no server.
  */
 export function whyAddress(link: SteerLink, arm: Arm, place: number, unsent = false): string | null {
-  const clamps = clampsOf(link, arm);
-  if (!clamps) return null;
+  const made = madeBy(link, arm);
+  if (!made) return null;
+  const { clamps, mode, control } = made;
   const text = encodeSteerLink({
     ...link,
     clamps: clamps.map((clamp) => ({ ...clamp, muted: false, solo: false })),
+    mode,
     controls: [],
     sweep: null,
     watch: [],
   });
-  return text.length <= maxLinkLength ? traceHref(link.dictionary, text, { token: place }, unsent) : null;
+  return text.length <= maxLinkLength ? traceHref(link.dictionary, text, { token: place, control }, unsent) : null;
 }

@@ -11,7 +11,7 @@ import { useAsking } from "./asking";
 import { useTraceNote } from "./use-trace-note";
 
 interface AskAgainProps {
-  /** Names the run beside the request's link, to find its answers again on this tab. */
+  /** Names the run beside the request's own, to find its answers again on this tab. */
   name: string;
   clamps: Intervention[];
   /** What is said of the button, e.g. "Remove it and ask again". */
@@ -22,11 +22,11 @@ interface AskAgainProps {
 
 /** Runs the request with clamps beside the plain one, in place: old and new answer with their receipts. */
 export function AskAgain({ name: own, clamps, action, auto = false }: AskAgainProps) {
-  const { dictionary, link, request, uploads, savingOff, where } = useAsking();
-  const name = `${link} ${own}`;
+  const { dictionary, key, compare, request, uploads, savingOff, where } = useAsking();
+  const name = `${key} ${own}`;
   const { run, start, stop, show } = useRun(where);
   const running = isActive(run);
-  const ask = () => void start(request({ interventions: clamps, controls: ["baseline"] }), name);
+  const ask = () => void start(request({ interventions: clamps, controls: [compare] }), name);
   const latest = useRef({ ask, auto, name });
   latest.current = { ask, auto, name };
   // What the tab kept is outside React.

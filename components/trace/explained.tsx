@@ -25,9 +25,12 @@ export interface ExplainedProps {
 /** Why a token was said: the features that contributed, where they were seen, and what changes without them. */
 export function Explained(props: ExplainedProps) {
   const { trace, tokens, place } = props;
-  const { metric, steps } = trace.view;
+  const { metric, steps, control } = trace.view;
   const { request, where } = useAsking();
-  const asked = useMemo(() => attributionRequest(request(), tokens, place, metric, steps), [request, tokens, place, metric, steps]);
+  const asked = useMemo(
+    () => attributionRequest(request(), tokens, place, { metric, steps, control }),
+    [request, tokens, place, metric, steps, control],
+  );
   const attribution = useAttribution(asked, where);
   const { status, found, error, position, retry } = attribution;
   if (error && !found) return <ErrorState error={error} onRetry={retry} className="py-8" />;

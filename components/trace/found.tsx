@@ -7,6 +7,7 @@ import type { Dictionary } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { BarList } from "./bar-list";
 import { greatest, rank, sumByPosition, sumsAmong } from "./contributions";
+import { ControlNote } from "./control-note";
 import type { ExplainedProps } from "./explained";
 import { ExportMenu } from "./export-menu";
 import { decimalsFor } from "./format";
@@ -88,7 +89,9 @@ export function Found({ trace, mend, dictionary, place, answer, nearly, tokens, 
             pending={pending}
             onHold={(feature) => look({ feature })}
             onHover={setHovered}
-            detail={(one) => <RowDetail row={one} decimals={decimals} where={<WherePanel {...seen} title={null} />} />}
+            detail={(one) => (
+              <RowDetail row={one} control={view.control} decimals={decimals} where={<WherePanel {...seen} title={null} />} />
+            )}
           />
         )}
         {view.view === "graph" && (
@@ -102,7 +105,8 @@ export function Found({ trace, mend, dictionary, place, answer, nearly, tokens, 
             onHold={(feature) => look({ feature })}
           />
         )}
-        {view.view === "mend" && (
+        {view.view === "mend" && view.control && <ControlNote control={view.control} />}
+        {view.view === "mend" && !view.control && (
           <MendPanel mend={mend} right={view.right} asks={view.asks} onType={type} answer={answer} nearly={nearly} rows={rows} />
         )}
       </div>

@@ -4,13 +4,17 @@ import type { ReactNode } from "react";
 import { LinkButton } from "@/components/ui/link-button";
 import type { Intervention } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
+import type { TraceControl } from "@/lib/core/trace-link";
 import { AskAgain } from "./ask-again";
 import { useAsking } from "./asking";
 import type { RankedRow } from "./contributions";
+import { ControlNote } from "./control-note";
 import { formatContribution } from "./format";
 
 interface RowDetailProps {
   row: RankedRow;
+  /** The control whose answer is explained, where it is one's. */
+  control: TraceControl | null;
   decimals: number;
   /** Where the feature was seen, for windows in which nothing stands beside the list. */
   where: ReactNode;
@@ -20,7 +24,7 @@ interface RowDetailProps {
 export const removal = (feature: number): Intervention => ({ feature, op: "ablate", value: 0, unit: "max", scope: { type: "all" } });
 
 /** What can be done with one feature of the list. */
-export function RowDetail({ row, decimals, where }: RowDetailProps) {
+export function RowDetail({ row, control, decimals, where }: RowDetailProps) {
   const { dictionary, steerHref } = useAsking();
   const { feature, image, text, measured } = row;
   return (
@@ -35,12 +39,18 @@ export function RowDetail({ row, decimals, where }: RowDetailProps) {
           <SquareArrowOutUpRight aria-hidden />
           Open feature
         </LinkButton>
-        <LinkButton size="sm" href={steerHref([removal(feature)])}>
-          <FlaskConical aria-hidden />
-          Add to the sandbox
-        </LinkButton>
+        {!control && (
+          <LinkButton size="sm" href={steerHref([removal(feature)])}>
+            <FlaskConical aria-hidden />
+            Add to the sandbox
+          </LinkButton>
+        )}
       </div>
-      <AskAgain name={`remove ${feature}`} clamps={[removal(feature)]} action="Remove it and ask again" />
+      {control ? (
+        <ControlNote control={control} />
+      ) : (
+        <AskAgain name={`remove ${feature}`} clamps={[removal(feature)]} action="Remove it and ask again" />
+      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { FacetError } from "@/lib/core/errors";
 import { type MendAnswer, type MendRun, type PanelAnswer, saysRight } from "@/lib/core/mend";
 import type { PanelQuestion } from "@/lib/core/mend-panel";
-import type { Arm, EngineEvent, GenerateRequest, Intervention, Receipt } from "@/lib/core/protocol";
+import type { Arm, EngineEvent, GenerateRequest, Intervention, Mode, Receipt } from "@/lib/core/protocol";
 
 /** Runs a request on the server or in the tab, as `streamSteer` does. */
 export type SteerStream = (request: GenerateRequest, options: { signal: AbortSignal }) => AsyncGenerator<EngineEvent, void, void>;
@@ -82,6 +82,8 @@ interface PanelOptions {
   stream: SteerStream;
   dictionary: string;
   version: string | undefined;
+  /** In which the clamps act: what they change is counted from the dictionary's output alone in mode reconstruct. */
+  mode: Mode;
   questions: readonly PanelQuestion[];
   /** The request's own messages with another question, for questions of no picture of their own. */
   ask: (question: string) => GenerateRequest["messages"];
@@ -89,9 +91,10 @@ interface PanelOptions {
 }
 
 /** Asks the panel under clamps; what the model answers by itself is asked once and kept. */
-export function panelOver({ stream, dictionary, version, questions, ask, onAnswer }: PanelOptions) {
+export function panelOver({ stream, dictionary, version, mode, questions, ask, onAnswer }: PanelOptions) {
   const before = new Map<PanelQuestion, string>();
   const concurrency = 2;
+  const plainArm = mode === "reconstruct" ? "reconstruction" : "baseline";
   return async (clamps: Intervention[], signal: AbortSignal): Promise<PanelOutcome[]> => {
     const outcomes: PanelOutcome[] = new Array(questions.length);
     let next = 0;
@@ -121,12 +124,12 @@ export function panelOver({ stream, dictionary, version, questions, ask, onAnswe
               : ask(question.text),
             sampling: { maxTokens: 48, temperature: 0, topP: 1, seed: 0 },
             interventions: clamps,
-            mode: "delta",
-            controls: known === undefined ? ["baseline"] : [],
+            mode,
+            controls: known === undefined ? [plainArm] : [],
           },
           signal,
         );
-        const plain = known ?? receipts.get("baseline")?.text ?? "";
+        const plain = known ?? receipts.get(plainArm)?.text ?? "";
         before.set(question, plain);
         outcomes[i] = { question, before: plain, after: receipts.get("steered")?.text ?? "" };
         onAnswer?.(++done);

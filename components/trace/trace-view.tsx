@@ -15,12 +15,13 @@ import { ErrorState } from "@/components/ui/error-state";
 import { Skeleton } from "@/components/ui/skeleton";
 import type { Intervention } from "@/lib/core/protocol";
 import type { Dictionary } from "@/lib/core/records";
-import { encodeSteerLink, type SteerLink, steerHref } from "@/lib/core/steer-link";
+import { activeClamps, encodeSteerLink, type SteerLink, steerHref } from "@/lib/core/steer-link";
 import type { TraceView as View } from "@/lib/core/trace-link";
 import { AnswerWords } from "./answer-words";
 import { Asked } from "./asked";
 import { type Asking, AskingContext } from "./asking";
 import { Explained } from "./explained";
+import { armSentence } from "./explained-arm";
 import { MendNote } from "./mend-note";
 import { MetricChoice } from "./metric-choice";
 import { nearAnswers } from "./near-answers";
@@ -59,28 +60,39 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
     mayAsk: dictionary ? (choice.known ? ready : null) : false,
     unsent: dictionary ? (choice.known ? choice.where === "tab" : null) : false,
   });
-  const { state, send, view, look, link, run, running, ask, stop, problems, uploads, linkError, request } = trace;
+  const { state, send, view, look, link, key, run, arm, running, ask, stop, problems, uploads, linkError, request, traceSteered } = trace;
   useEffect(() => setNamed(state.dictionary), [state.dictionary]);
   /** The inputs, once there is an answer, are a line that opens. */
   const [editing, setEditing] = useState(initialView.token === null);
   const mend = useMend(where);
 
-  const arm = run.key === link ? run.arms[0] : undefined;
   const tokens = arm?.tokens ?? [];
-  const answered = run.key === link && run.status === "done" && tokens.length > 0;
+  const answered = run.key === key && run.status === "done" && tokens.length > 0;
   const token = view.token !== null ? tokens[view.token] : undefined;
   const open = editing || (!answered && !running && run.status !== "failed");
+  const compare = state.mode === "reconstruct" ? "reconstruction" : "baseline";
+  const clamps = activeClamps(state.clamps);
+  const sentence = armSentence({
+    mode: state.mode,
+    clamps,
+    control: view.control,
+    seed: state.sampling.seed,
+    numLatents: dictionary?.numLatents ?? 0,
+    arm,
+  });
   const asking: Asking = {
     dictionary: state.dictionary,
     version: state.version ?? undefined,
-    link,
+    key,
+    compare,
+    traceSteered,
     request,
     steerHref: (clamps: Intervention[]) =>
       steerHref(
         state.dictionary,
         encodeSteerLink({
           ...toLink(state),
-          controls: ["baseline"],
+          controls: [compare],
           // Beside the clamps under which the answer was given; one on the same feature takes its place.
           clamps: [
             ...toLink(state).clamps.filter(({ feature }) => !clamps.some((one) => one.feature === feature)),
@@ -98,12 +110,12 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
 
   // What one found for another question is nothing here. It began with the page: then there is none.
   const { leave } = mend;
-  const mended = useRef(link);
+  const mended = useRef(key);
   useEffect(() => {
-    if (mended.current === link) return;
-    mended.current = link;
+    if (mended.current === key) return;
+    mended.current = key;
     leave();
-  }, [link, leave]);
+  }, [key, leave]);
 
   // Escape is first of what has the focus, which says so by preventing the default; then it ends what runs, the answer before the search.
   const mending = mend.state.status === "running";
@@ -166,13 +178,14 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
           <h2 id="answer-title" className="sr-only">
             Answer
           </h2>
+          {sentence && <p className="num max-w-3xl text-sm">{sentence}</p>}
           <div role="status" className="text-muted text-sm empty:hidden">
             {run.status === "waiting" && "Asking the engine…"}
             {run.status === "queued" && queueWords(run.position)}
             {run.status === "stopped" && "Stopped before the answer was whole."}
             {answered && token === undefined && "Press a word of the answer to see what made the model say it."}
           </div>
-          {run.status === "failed" && run.error && run.key === link && <ErrorState error={run.error} onRetry={ask} className="py-4" />}
+          {run.status === "failed" && run.error && run.key === key && <ErrorState error={run.error} onRetry={ask} className="py-4" />}
           {run.status === "waiting" && <Skeleton className="h-10 w-72" />}
           {tokens.length > 0 && (
             <AnswerWords
@@ -202,7 +215,7 @@ export function TraceView({ initial, initialView, dictionaries: known, notice, s
         )}
         {answered && token && dictionary && choice.known && trace.ready && (
           <Explained
-            key={`${link} ${view.token} ${JSON.stringify(view.metric)} ${view.steps}`}
+            key={`${key} ${view.token} ${JSON.stringify(view.metric)} ${view.steps}`}
             trace={trace}
             mend={mend}
             dictionary={dictionary}

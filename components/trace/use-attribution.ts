@@ -9,7 +9,7 @@ import { type FeatureTraits, traitsQueryOptions } from "@/lib/api/feature-traits
 import type { AttributionEffect, AttributionParts, AttributionRequest, AttributionResult } from "@/lib/core/attribution";
 import { asFacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
-import { type LeftOutKind, leftOutKinds, type TraceMetric } from "@/lib/core/trace-link";
+import { type LeftOutKind, leftOutKinds, type TraceView } from "@/lib/core/trace-link";
 import { type AttributionState, attributionReducer, noAttribution } from "./attribution-state";
 import type { TracePosition, TraceRow } from "./contributions";
 
@@ -22,8 +22,7 @@ export function attributionRequest(
   request: GenerateRequest,
   tokens: readonly Pick<RunToken, "id">[],
   place: number,
-  metric: TraceMetric,
-  steps: number | null,
+  { metric, steps, control }: Pick<TraceView, "metric" | "steps" | "control">,
 ): AttributionRequest {
   return {
     dictionary: request.dictionary,
@@ -33,6 +32,7 @@ export function attributionRequest(
     maxTokens: Math.max(1, tokens.length),
     interventions: request.interventions,
     mode: request.mode,
+    control: control === "random" ? { type: control, seed: request.sampling.seed } : (control && { type: control }) || undefined,
     position: place,
     metric:
       metric.type === "answer"

@@ -130,6 +130,7 @@ export function useMend(where: { readonly current: Where }) {
         stream,
         dictionary,
         version,
+        mode: request({}).mode,
         questions,
         ask: (question) => withQuestion(request({}).messages, question),
         onAnswer: (asked) => !signal.aborted && dispatch({ type: "asked", asked }),

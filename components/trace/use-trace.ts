@@ -10,7 +10,7 @@ import { useUploads } from "@/components/steer/use-uploads";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
 import { decodeSteerLink, encodeSteerLink, requestFromLink, type SteerLink } from "@/lib/core/steer-link";
-import { type TraceView, usualView } from "@/lib/core/trace-link";
+import { type TraceControl, type TraceView, usualView } from "@/lib/core/trace-link";
 import { useTraceAddress } from "./use-trace-address";
 
 interface TraceOptions {
@@ -28,6 +28,9 @@ interface TraceOptions {
 export function traceLink(link: SteerLink): SteerLink {
   return { ...link, controls: [], sweep: null, watch: [] };
 }
+
+/** Names the runs of a request that a control's answer is traced in: it has that control's arm as well. */
+const runKey = (link: string, control: TraceControl | null) => (control ? `${link} ${control}` : link);
 
 /** Whether an address's link text is of the page's request, or of none that can be read, which asks for nothing. */
 function asksFor(inAddress: string, link: string): boolean {
@@ -70,7 +73,7 @@ export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceO
         dispatch({ type: "restore", link: restored });
         setView(next);
         setLinkError(null);
-        show(encodeSteerLink(restored));
+        show(runKey(encodeSteerLink(restored), next.control));
       } catch (error) {
         setLinkError(asFacetError(error));
       }
@@ -93,8 +96,11 @@ export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceO
     (action: SteerAction) => {
       if (action.type !== "text") mark();
       dispatch(action);
-      // Another question has another answer: what was chosen of the one before means nothing in it.
-      setView(({ where, grouped, without, steps, right, asks }) => ({ ...usualView, where, grouped, without, steps, right, asks }));
+      // Another question has another answer: what was chosen of the one before means nothing in it. Another dictionary leaves the clamps behind.
+      setView(({ control, where, grouped, without, steps, right, asks }) => {
+        const kept = { where, grouped, without, steps, right, asks };
+        return { ...usualView, control: action.type === "dictionary" ? null : control, ...kept };
+      });
     },
     [mark],
   );
@@ -109,14 +115,16 @@ export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceO
     [state, uploads.found],
   );
 
-  const latest = useRef({ link, problems, request });
-  latest.current = { link, problems, request };
+  const { control } = view;
+  const key = runKey(link, control);
+  const latest = useRef({ key, control, problems, request });
+  latest.current = { key, control, problems, request };
   const ask = useCallback(() => {
-    const { link, problems, request } = latest.current;
+    const { key, control, problems, request } = latest.current;
     setTried(true);
     if (problems.length > 0) return;
     try {
-      void start(request({ controls: [], alternatives: 10 }), link);
+      void start(request({ controls: control ? [control] : [], alternatives: 10 }), key);
     } catch (error) {
       setLinkError(asFacetError(error));
     }
@@ -130,9 +138,22 @@ export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceO
     // What stands behind the `#` is read after the page has come alive.
     if (inAddress !== null && !asksFor(inAddress, link)) return;
     opened.current = true;
-    show(latest.current.link);
-    if (mayAsk && wanted && findRun(latest.current.link)?.status !== "done") ask();
+    show(latest.current.key);
+    if (mayAsk && wanted && findRun(latest.current.key)?.status !== "done") ask();
   }, [loading, show, ask, wanted, mayAsk, inAddress, link]);
+
+  const leaving = useRef(false);
+  /** Leaves a control for the answer of the same request under its clamps, which is asked for where the tab has not kept it. */
+  const traceSteered = useCallback(() => {
+    leaving.current = true;
+    look({ control: null, token: 0, metric: usualView.metric, feature: null });
+  }, [look]);
+  useEffect(() => {
+    if (!leaving.current || control) return;
+    leaving.current = false;
+    show(key);
+    if (findRun(key)?.status !== "done") ask();
+  }, [control, key, show, ask]);
 
   const running = isActive(run);
   /** Nothing is missing to send the request: `request` throws nothing. */
@@ -144,7 +165,12 @@ export function useTrace({ initial, initialView, where, mayAsk, unsent }: TraceO
     look,
     type,
     link,
+    /** Names the request's runs. */
+    key,
+    traceSteered,
     run,
+    /** The arm that is explained, of a run of this request. */
+    arm: run.key === key ? run.arms.find(({ arm }) => arm === (control ?? "steered")) : undefined,
     running,
     ask,
     stop,

@@ -20,7 +20,8 @@ const views: TraceView[] = [
     picture: 1,
   },
   { ...usualView, token: 0, view: "mend", right: "no, “none” & 1 + 1", asks: "is there a dog ?\nhow many ?" },
-  { ...usualView, token: 7, metric: { type: "answer" }, where: "text", without: ["sink"], feature: 2047 },
+  { ...usualView, token: 1, control: "random" },
+  { ...usualView, token: 7, control: "negated", metric: { type: "answer" }, where: "text", without: ["sink"], feature: 2047 },
 ];
 
 describe("the trace page's address", () => {
@@ -35,7 +36,7 @@ describe("the trace page's address", () => {
   });
 
   it("leaves at its default what it names and does not exist", () => {
-    const odd = "/trace?token=-1&against=1e3&where=moon&group=size&without=dead,sink&feature=x&view=pie&steps=1&picture=-1";
+    const odd = "/trace?control=steered&token=-1&against=1e3&where=moon&group=size&without=dead,sink&feature=x&view=pie&steps=1&picture=-1";
     expect(read(odd)).toEqual({ ...usualView, without: ["sink"] });
   });
 

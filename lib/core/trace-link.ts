@@ -1,5 +1,5 @@
 /**
- * The trace page's address: the request as the sandbox's links have it (`r`), and what is looked at: which token of the answer, compared with what,
+ * The trace page's address: the request as the sandbox's links have it (`r`), and what is looked at: whose answer, which token of it, compared with what,
  * which of its contributions, what is mended. Defaults are left out, so that the same view always has the same address. The keys are kept: links to
  * traces stand in saved experiments (docs/trace.md lists them).
  */
@@ -22,7 +22,13 @@ export type LeftOutKind = (typeof leftOutKinds)[number];
 
 export const traceViews = ["bars", "graph", "mend"] as const;
 
+/** Control arms whose states no clamps give, see `attributionControlSchema`. */
+export const traceControls = ["negated", "random"] as const;
+export type TraceControl = (typeof traceControls)[number];
+
 export interface TraceView {
+  /** The answer that is explained is this control's of the request; null for the steered one. */
+  control: TraceControl | null;
   /** Place in the answer, from 0; null while none is chosen. */
   token: number | null;
   metric: TraceMetric;
@@ -44,6 +50,7 @@ export interface TraceView {
 }
 
 export const usualView: TraceView = {
+  control: null,
   token: null,
   metric: { type: "usual" },
   where: "all",
@@ -85,6 +92,7 @@ const among = <T extends string>(known: readonly T[], text: string | null | unde
 export function readTraceView(get: (key: string) => string | null | undefined): TraceView {
   const without = (get("without") ?? "").split(",");
   return {
+    control: among(traceControls, get("control")),
     token: wholeNumber(get("token"), 100_000),
     metric: readMetric(get("against")),
     where: among(modalities, get("where")) ?? usualView.where,
@@ -102,6 +110,7 @@ export function readTraceView(get: (key: string) => string | null | undefined): 
 /** The query keys of a view, without those that say what is usual. */
 export function traceViewParams(view: TraceView): Record<string, string | number | undefined> {
   return {
+    control: view.control ?? undefined,
     token: view.token ?? undefined,
     against: writeMetric(view.metric),
     where: view.where === usualView.where ? undefined : view.where,
