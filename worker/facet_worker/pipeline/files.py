@@ -5,32 +5,47 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from facet_worker.errors import FacetError
 
 PART = ".part"
+_RUST = re.compile(r"\(os error (\d+)\)")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def _number(error: OSError | SafetensorError) -> int | None:
+    """What the system said; 0 where an `OSError` does not tell it, None where safetensors speaks of something else."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = _RUST.search(str(error))
+    return int(found[1]) if found else None
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a disk that takes no more into `disk_full`, other refusals of the file system into `file_invalid`."""
+    """Turns a disk that takes no more into `disk_full`, other refusals of the file system into `file_invalid`; those that safetensors met, too."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL:
+    except (OSError, SafetensorError) as error:
+        number = _number(error)
+        if number is None:
+            raise
+        if number in _FULL:
             raise FacetError(
                 f"The disk has no room for {path.name}.",
                 "disk_full",
                 fix="Free some space and run the same command again: it goes on where it stopped.",
             ) from error
         raise FacetError(
-            f"{path} cannot be written: {error.strerror or error}.", "file_invalid", fix="Check the path and its rights."
+            f"{path} cannot be written: {os.strerror(number) if number else error}.", "file_invalid", fix="Check the path and its rights."
         ) from error
 
 

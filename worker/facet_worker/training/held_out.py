@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facet_worker.dictionaries import Dictionary
 from facet_worker.hooked_model import changed_output
-from facet_worker.training.model_source import Example, ModelSource, alike, wanted_positions
+from facet_worker.training.model_source import OUT_OF_RANGE, Example, ModelSource, alike, wanted_positions
 
 
 class _Explained:
@@ -36,10 +36,12 @@ class _Explained:
         self.tokens += len(states)
 
     def report(self) -> dict[str, float]:
-        variance = self.squares - float(self.sum.square().sum()) / max(1, self.tokens)
+        if not self.tokens:
+            return {"tokens": 0}
+        variance = self.squares - float(self.sum.square().sum()) / self.tokens
         fvu = self.error / max(variance, 1e-12)
         return {
-            "fvu": fvu, "explained_variance": 1 - fvu, "l0": self.active / max(1, self.tokens),
+            "fvu": fvu, "explained_variance": 1 - fvu, "l0": self.active / self.tokens,
             "silent_share": 1 - float(self.fired.float().mean()), "tokens": self.tokens,
         }  # fmt: skip
 
@@ -60,21 +62,28 @@ def held_out(
 
     `loss_clean`, `loss_reconstructed`, `loss_ablated`, in nats a word of the examples' texts, where the hooked states of every position are as they are,
     are the dictionary's reconstruction, or are their mean over these examples; `loss_recovered` = (ablated − reconstructed) / (ablated − clean); and
-    `loss_words`, over how many words. Without texts there are none of these.
+    `loss_words`, over how many words. Without texts there are none of these. Examples whose states hold a number out of range are left out and counted.
     """
     explained = [_Explained(dictionary) for dictionary in dictionaries]
     prompts = source.prompts_of(examples)
-    batches = [group[i : i + together] for group in alike(prompts) for i in range(0, len(group), together)]
+    batches: list[list[int]] = []
     means = torch.zeros(len(dictionaries), source.width, dtype=torch.float64)
-    for group in batches:
-        states = source.states([prompts[i] for i in group])
+    for part in (group[i : i + together] for group in alike(prompts) for i in range(0, len(group), together)):
+        states = source.states([prompts[i] for i in part])
+        good = torch.isfinite(states).flatten(1).all(1).tolist()
+        if not all(good):
+            source.causes[OUT_OF_RANGE] += good.count(False)
+        if not any(good):
+            continue
+        group, states = [i for i, fine in zip(part, good, strict=True) if fine], states[torch.tensor(good)]
+        batches.append(group)
         means += states.double().sum((0, 1)).cpu()
         chosen = torch.cat(
             [one[wanted_positions(prompts[i].layout, source.tokens).to(one.device)] for i, one in zip(group, states, strict=True)]
         )
-        for hook, part in enumerate(explained):
-            part.add(chosen[:, hook])
-    means /= max(1, sum(prompt.layout.length for prompt in prompts))
+        for hook, one in enumerate(explained):
+            one.add(chosen[:, hook])
+    means /= max(1, sum(prompts[i].layout.length for group in batches for i in group))
     reports = [part.report() for part in explained]
     losses = torch.zeros(len(dictionaries), 3, dtype=torch.float64)
     count = 0

@@ -19,6 +19,8 @@ from facet_worker.hooked_model import HookedModel
 from facet_worker.planning import Layout
 from facet_worker.prompting import Prompt, Prompter
 
+OUT_OF_RANGE = "The model's hidden states hold numbers out of range."
+
 
 @dataclass(frozen=True)
 class Example:
@@ -149,6 +151,6 @@ class ModelSource:
                 if bool(torch.isfinite(chosen).all()):
                     found[i] = chosen
                 else:
-                    self.causes["The model's hidden states hold numbers out of range."] += 1
+                    self.causes[OUT_OF_RANGE] += 1
         empty = torch.zeros(0, len(self.blocks), self.width, device=self.hooked.device)
         return torch.cat([empty, *(found[i] for i in sorted(found))]).to(self.hooked.dtype)

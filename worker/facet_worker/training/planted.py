@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ class Planted:
         generator = torch.Generator().manual_seed(11)
         self.rows = F.normalize(torch.randn(count, width, generator=generator), dim=1)
         self.hooks = hooks
+        self.causes: Counter[str] = Counter()
 
     def piece(self, number: int) -> Tensor:
         """128 states, float32 [128, H, 32]; at a second hook they are twice as large."""

@@ -18,7 +18,7 @@ from facet_worker.dictionary_files import load_dictionary, save_dictionary
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
 from facet_worker.loading import LoadedModel, load_model
-from facet_worker.pipeline.files import write_json
+from facet_worker.pipeline.files import disk_errors, write_json
 from facet_worker.pipeline.pictures import Picture, pixels_of, read_set, set_sha256
 from facet_worker.pipeline.progress import Progress as Bar
 from facet_worker.pipeline.settings import Settings, read_settings
@@ -91,7 +91,9 @@ def _learn(file: str, folder: str, device: str | None) -> None:
         write_json(Path(folder) / f"causes-{rank}.json", dict(source.causes))
         if rank == 0:
             for hook, learner in zip(section.hooks, trainer.learners, strict=True):
-                _save(learner.dictionary(), hook, Path(folder).parent / "dictionaries")
+                dictionaries = Path(folder).parent / "dictionaries"
+                with disk_errors(dictionaries / hook):
+                    _save(learner.dictionary(), hook, dictionaries)
 
 
 def _save(dictionary: Dictionary, hook: str, folder: Path) -> None:

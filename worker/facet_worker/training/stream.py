@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +12,9 @@ from facet_worker.errors import FacetError
 
 
 class Source(Protocol):
-    """Where hidden states come from, piece by piece."""
+    """Where hidden states come from, piece by piece; `causes` counts what was left out of pieces."""
+
+    causes: Counter[str]
 
     def piece(self, number: int) -> Tensor:
         """Hidden states of the piece of that number, [n, H, D] at H hooks; the same whenever it is asked for, and there is no last one."""
@@ -73,10 +76,13 @@ class Stream:
             "next_piece": self.next_piece,
             "tokens": self.tokens,
             "generator": self.generator.get_state(),
+            "causes": dict(self.source.causes),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a checkpoint's state."""
-        self.held = state["held"]
+        held = state["held"]
+        self.held = held if held is None or self.held is None else held.to(self.held.device)
         self.next_piece, self.tokens = state["next_piece"], state["tokens"]
         self.generator.set_state(state["generator"])
+        self.source.causes = Counter(state.get("causes", {}))

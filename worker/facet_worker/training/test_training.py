@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,7 @@ from facet_worker.checkpoint import Checkpoint
 from facet_worker.dictionaries import Dictionary
 from facet_worker.errors import FacetError
 from facet_worker.harvest import Item, collect
+from facet_worker.prompting import Prompt
 from facet_worker.training.held_out import held_out
 from facet_worker.training.learner import Learner, largest_of_batch
 from facet_worker.training.model_source import Example, ModelSource
@@ -295,6 +298,11 @@ def test_counts_what_cannot_be_read(tiny: Checkpoint, pictures: np.ndarray) -> N
     assert source.piece(0).shape == (16, 1, 32)
     assert source.piece(1).shape == (16, 1, 32)
     assert source.causes == {"bad.png cannot be read.": 2}
+    # Those of a run before it was killed are kept with its checkpoint.
+    state = Stream(source, 32, 0).state()
+    source.causes = Counter()
+    Stream(source, 32, 0).restore(state)
+    assert source.causes == {"bad.png cannot be read.": 2}
     only = ModelSource(tiny.model, tiny.processor, ["model.layers.1"], examples[1:], "image", 0)
     with pytest.raises(FacetError, match="held no token"):
         Stream(only, 100, 0).batch(10)
@@ -313,6 +321,28 @@ def test_a_perfect_dictionary_keeps_the_loss_and_none_loses_it(tiny: Checkpoint,
     assert bad["loss_reconstructed"] != pytest.approx(bad["loss_clean"], abs=1e-3)
     assert bad["l0"] == 0
     assert bad["silent_share"] == 1
+
+
+def test_a_held_out_picture_out_of_range_costs_itself_alone(
+    tiny: Checkpoint, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eye = torch.eye(32)
+    one = Dictionary(torch.cat([eye, -eye])[:40], torch.zeros(40), torch.cat([eye, -eye])[:40], torch.zeros(32), "relu")
+    examples = [Example(str(i), partial(shown, pictures, i), "a red dog") for i in range(4)]
+    source = ModelSource(tiny.model, tiny.processor, ["model.layers.0"], examples, "both", 0)
+    (wanted,) = held_out(source, [one], examples[1:])
+    whole = source.states
+
+    def broken(prompts: Sequence[Prompt]) -> Tensor:
+        states = whole(prompts)
+        if len(prompts) == 4:
+            states[0, 3] = float("inf")
+        return states
+
+    monkeypatch.setattr(source, "states", broken)
+    (found,) = held_out(source, [one], examples)
+    assert found == pytest.approx(wanted, rel=1e-4)
+    assert source.causes == {"The model's hidden states hold numbers out of range.": 1}
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"kind": "relu"}, {"tokens": "all"}, {"lr": -1.0}, {"buffer": 10}, {"prefixes": (0.5,)}])

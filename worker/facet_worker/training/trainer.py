@@ -15,6 +15,7 @@ import torch.distributed as dist
 
 from facet_worker.errors import FacetError
 from facet_worker.pipeline.files import written
+from facet_worker.training.checkpoint_file import save_state
 from facet_worker.training.learner import Learner
 from facet_worker.training.settings import TrainSettings
 from facet_worker.training.stream import Source, Stream
@@ -95,37 +96,52 @@ class Trainer:
     def _file(self) -> Path:
         return self.folder / f"checkpoint-{self.rank}-of-{self.world}.pt"
 
+    @property
+    def _previous(self) -> Path:
+        """Of several processes: there from before a checkpoint is written until all have written theirs, as some may be killed in between."""
+        return self._file.with_suffix(".previous.pt")
+
     def _resume(self) -> None:
-        if not self._file.exists():
-            return
-        try:
-            state = torch.load(self._file, weights_only=True)
-        except Exception as error:  # whatever a damaged file makes of the reader
-            raise FacetError(
-                f"The checkpoint {self._file.name} cannot be read: {error}.", "file_invalid", fix="Delete it to train from the beginning."
-            ) from error
+        states = [_read(file) for file in (self._file, self._previous) if file.exists()]
         told = {**asdict(self.settings), "hooks": self.hooks}
-        differs = [
-            f"{name} is {told.get(name)!r}, was {value!r}" for name, value in state["settings"].items() if _plain(told.get(name)) != value
-        ]
-        if differs:
-            raise FacetError(
-                f"The checkpoint in {self.folder.name!r} is of another training: {'; '.join(differs)}.",
-                "invalid_request",
-                fix="Train into another folder, or with the settings of this one.",
-            )
-        self.step = state["step"]
+        for name, value in (pair for state in states for pair in state["settings"].items()):
+            if _plain(told.get(name)) != value:
+                raise FacetError(
+                    f"The checkpoint in {self.folder.name!r} is of another training: {name} is {told.get(name)!r}, was {value!r}.",
+                    "invalid_request",
+                    fix="Train into another folder, or with the settings of this one.",
+                )
+        by_step = {state["step"]: state for state in states}
+        last = self._common([*by_step, 0])
+        if not last:
+            return
+        state = by_step[last]
+        self.step = last
         self.stream.restore(state["stream"])
         for learner, part in zip(self.learners, state["learners"], strict=True):
             learner.restore(part)
+
+    def _common(self, steps: list[int]) -> int:
+        """The last of the steps that every process has."""
+        if self.world == 1:
+            return max(steps)
+        own = torch.tensor((steps * 3)[:3], device=self.learners[0].idle.device)
+        found = [torch.empty_like(own) for _ in range(self.world)]
+        dist.all_gather(found, own)
+        return max(set.intersection(*(set(one.tolist()) for one in found)))
 
     def save(self) -> None:
         """Writes a checkpoint of this process, whole or not at all. Throws `disk_full`. Every process writes its own; the weights are the same in all."""
         told = {name: _plain(value) for name, value in {**asdict(self.settings), "hooks": self.hooks}.items()}
         learners = [learner.state() for learner in self.learners]
         state = {"settings": told, "step": self.step, "stream": self.stream.state(), "learners": learners}
+        if self.world > 1 and self._file.exists():
+            self._file.replace(self._previous)
         with written(self._file) as part:
-            torch.save(state, part)
+            save_state(state, part)
+        if self.world > 1:
+            self._common([self.step])
+            self._previous.unlink(missing_ok=True)
 
     def run(self, save_every: int = 500, tell: Callable[[Progress], None] = lambda _: None, tell_every: int = 50) -> None:
         """All steps that are left. Throws `engine_failed` on a loss that is no number; the last checkpoint is from before it."""
@@ -150,6 +166,16 @@ class Trainer:
                         [learner.dead_share for learner in self.learners],
                     )
                 )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        # Wherever it was written: what is restored from it goes to the device that is used now.
+        return dict(torch.load(file, weights_only=True, map_location="cpu"))
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise FacetError(
+            f"The checkpoint {file.name} cannot be read: {error}.", "file_invalid", fix="Delete it to train from the beginning."
+        ) from error
 
 
 def _plain(value: Any) -> Any:
