@@ -14,6 +14,7 @@ import {
   questionOf,
   receiptsOf,
   type SaveExperiment,
+  searchedText,
   usualTitle,
 } from "@/lib/core/experiment";
 import type { GenerateRequest } from "@/lib/core/protocol";
@@ -25,8 +26,6 @@ import { findRun, type RecordedRun, shortId } from "./runs";
 
 /** Of what is written; a later format reads the earlier ones. */
 const format = 1;
-/** Searched of one experiment, in characters. */
-const bodyLength = 100_000;
 
 type Stored = Omit<ExperimentSummary, "id" | "createdAt">;
 type Content = { format: number; run: string; title: string; note: string } & RecordedRun;
@@ -109,13 +108,6 @@ function summaryOf({ title, note, request, events }: Content, clamps: LabelledCl
   };
 }
 
-function bodyOf({ request, events }: Content, { title, note, clamps }: Stored): string {
-  const asked = request.messages.flatMap(({ content }) => content.flatMap((part) => (part.type === "text" ? [part.text] : [])));
-  const named = clamps.map(({ feature, label }) => `#${feature} ${label ?? ""}`);
-  const answers = receiptsOf(events).map(({ text }) => text);
-  return withoutZeros([title, note, ...named, request.dictionary, ...asked, ...answers].join("\n")).slice(0, bodyLength);
-}
-
 async function write(
   client: PoolClient,
   id: string,
@@ -165,7 +157,9 @@ export async function keepExperiment(
   const text = JSON.stringify(content);
   const id = shortId(hashOf(text));
   const summary = summaryOf(content, clamps);
-  const created = await db.transaction((client) => write(client, id, summary, text, bodyOf(content, summary), pictures));
+  const created = await db.transaction((client) =>
+    write(client, id, summary, text, searchedText({ ...summary, request, events }), pictures),
+  );
   const [row] = await db.rows<SummaryRow>("SELECT id, created_at, summary FROM experiment WHERE id = $1", [id]);
   return { experiment: toSummary(row as SummaryRow), created };
 }

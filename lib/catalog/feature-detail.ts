@@ -12,7 +12,7 @@ import {
   type TextExample,
 } from "@/lib/core/records";
 import type { Database, Queryable } from "./db";
-import { locateDictionary } from "./dictionaries";
+import { type FoundDictionary, locateDictionary } from "./dictionaries";
 import { type CardRow, cardColumns, type MapRow, mapColumns, toCard, toImageExample, toMap } from "./row-types";
 
 type FeatureRow = CardRow & { mean_activation: number | null; active_tokens: number | null };
@@ -109,7 +109,11 @@ async function readHistogram(db: Queryable, id: number, index: number, max: numb
  * `dictionary_not_found`, `version_mismatch` and `feature_not_found`.
  */
 export async function findFeature(db: Database, ref: string, index: number, version?: string): Promise<FeatureDetail> {
-  const { id, dictionary } = await locateDictionary(db, ref, version);
+  return featureDetail(db, await locateDictionary(db, ref, version), index);
+}
+
+/** As `findFeature`, of a dictionary that was looked up already. */
+export async function featureDetail(db: Database, { id, dictionary }: FoundDictionary, index: number): Promise<FeatureDetail> {
   const inRange = Number.isInteger(index) && index >= 0 && index < dictionary.numLatents;
   const row = inRange
     ? (
@@ -120,7 +124,10 @@ export async function findFeature(db: Database, ref: string, index: number, vers
       )[0]
     : undefined;
   if (!row) {
-    throw new FacetError("feature_not_found", `${ref} has the features 0 to ${dictionary.numLatents - 1}; there is no ${index}.`);
+    throw new FacetError(
+      "feature_not_found",
+      `${dictionary.ref} has the features 0 to ${dictionary.numLatents - 1}; there is no ${index}.`,
+    );
   }
   const [examples, explanations, histogram, texts, neighbours, tokens] = await Promise.all([
     readExamples(db, id, index),

@@ -2,7 +2,7 @@
 import { FacetError } from "@/lib/core/errors";
 import type { AnalysedFeature, Analysis, ImageInfo } from "@/lib/core/records";
 import type { Database, Queryable } from "./db";
-import { locateDictionary } from "./dictionaries";
+import { type FoundDictionary, locateDictionary } from "./dictionaries";
 import { readImage } from "./image-files";
 import { type MapRow, mapColumns, type NameRow, nameColumns, toFeatureName, toMap } from "./row-types";
 
@@ -63,8 +63,13 @@ export async function listImages(
  * `dictionary_not_found` and `image_not_found`.
  */
 export async function storedActivations(db: Database, ref: string, sha256: string): Promise<Analysis> {
-  const { id, dictionary } = await locateDictionary(db, ref);
+  const found = await locateDictionary(db, ref);
   await findImageInfo(db, sha256);
+  return activationsOn(db, found, sha256);
+}
+
+/** As `storedActivations`, of a dictionary and a picture that are known to be there. */
+export async function activationsOn(db: Queryable, { id, dictionary }: FoundDictionary, sha256: string): Promise<Analysis> {
   const rows = await db.rows<MapRow & NameRow>(
     `SELECT DISTINCT ON (a.index) ${nameColumns}, ${mapColumns}
      FROM activation a JOIN image i ON i.id = a.image_id
@@ -75,5 +80,5 @@ export async function storedActivations(db: Database, ref: string, sha256: strin
   const features = rows.map((row): AnalysedFeature => ({ ...toFeatureName(row), mean: row.mean, peak: row.peak, map: toMap(row) }));
   features.sort((a, b) => b.mean - a.mean || a.index - b.index);
   const { rows: gridRows, cols: gridCols } = rows[0] ?? dictionary.model.grid ?? { rows: 0, cols: 0 };
-  return { dictionary: ref, source: "catalogue", rows: gridRows, cols: gridCols, total: features.length, features };
+  return { dictionary: dictionary.ref, source: "catalogue", rows: gridRows, cols: gridCols, total: features.length, features };
 }

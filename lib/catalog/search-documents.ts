@@ -28,6 +28,36 @@ export async function fillSearchDocuments(client: PoolClient, dictionaryId: numb
   );
 }
 
+/** What the search reads of one feature. */
+export interface SearchDocument {
+  index: number;
+  label: string;
+  body: string;
+}
+
+/** Where a word form stands in a document. */
+export interface WordPlaces {
+  index: number;
+  lexeme: string;
+  places: number[];
+  /** In step: `A` in the label, `B` in the explanations. */
+  weights: string[];
+}
+
+/** All that the search reads of a dictionary, in order of index. */
+export async function searchDocuments(db: Queryable, dictionaryId: number): Promise<{ documents: SearchDocument[]; words: WordPlaces[] }> {
+  const documents = await db.rows<SearchDocument>(
+    "SELECT index, label, body FROM search_document WHERE dictionary_id = $1 ORDER BY index",
+    [dictionaryId],
+  );
+  const words = await db.rows<WordPlaces>(
+    `SELECT s.index, w.lexeme, w.positions::int[] AS places, w.weights FROM search_document s CROSS JOIN LATERAL unnest(s.words) w
+     WHERE s.dictionary_id = $1 ORDER BY w.lexeme, s.index`,
+    [dictionaryId],
+  );
+  return { documents, words };
+}
+
 /** A word of the dictionary's that a mistyped one may stand for. */
 export interface NearWord {
   word: string;

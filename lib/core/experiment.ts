@@ -150,6 +150,24 @@ export function questionOf(request: Pick<GenerateRequest, "messages">): string {
   return (last?.content ?? []).flatMap((part) => (part.type === "text" ? [part.text] : [])).join(" ");
 }
 
+/** Searched of one experiment, in characters. */
+const searchedLength = 100_000;
+
+/** All that a search looks through: title, note, the clamped features' names, the dictionary, what was asked and what was answered. */
+export function searchedText({
+  title,
+  note,
+  clamps,
+  request,
+  events,
+}: Pick<ExperimentSummary, "title" | "note" | "clamps"> & { request: GenerateRequest; events: readonly EngineEvent[] }): string {
+  const asked = request.messages.flatMap(({ content }) => content.flatMap((part) => (part.type === "text" ? [part.text] : [])));
+  const named = clamps.map(({ feature, label }) => `#${feature} ${label ?? ""}`);
+  const answers = receiptsOf(events).map(({ text }) => text);
+  // No database takes a zero byte in a text.
+  return [title, note, ...named, request.dictionary, ...asked, ...answers].join("\n").replaceAll("\0", " ").slice(0, searchedLength);
+}
+
 const same = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right);
 const clampKey = ({ feature, op, value, unit, scope }: Pick<Intervention, "feature" | "op" | "value" | "unit" | "scope">) => {
   return JSON.stringify([feature, op, op === "ablate" ? 0 : value, op === "ablate" ? "" : unit, scope]);

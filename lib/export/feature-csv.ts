@@ -6,6 +6,7 @@ import { preferredTexts } from "@/lib/catalog/preferred-texts";
 import { toCard } from "@/lib/catalog/row-types";
 import { type CsvValue, csvLines } from "@/lib/core/csv";
 import { FacetError } from "@/lib/core/errors";
+import { type Edge, edgeOf } from "@/lib/core/feature-cursor";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { withoutHighlight } from "@/lib/core/highlight";
 import { type FeatureCard, metricKeys } from "@/lib/core/records";

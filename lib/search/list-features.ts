@@ -9,8 +9,8 @@ import type { Dictionary, FeatureCard, FeaturePage } from "@/lib/core/records";
 import type { Embedder } from "./embedder";
 import { markNear } from "./highlight";
 import { searchMeaning } from "./meaning";
-import { isEmptySearch, type ParsedSearch, parseSearch } from "./parse";
-import { canMistype, explainSql, matchSql, type NearWords, quotedSql, withoutSql } from "./rank";
+import { canMistype, isEmptySearch, type ParsedSearch, parseSearch } from "./parse";
+import { explainSql, matchSql, type NearWords, quotedSql, withoutSql } from "./rank";
 
 interface ExplainRow {
   index: number;

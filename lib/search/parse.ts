@@ -113,4 +113,7 @@ export function parseSearch(q: string): ParsedSearch {
   return parsed;
 }
 
+/** Whether the term is long enough that a near miss means something. */
+export const canMistype = (term: Term) => term.kind === "word" && !term.quoted && [...term.text].length >= 4;
+
 export const isEmptySearch = (parsed: ParsedSearch) => !parsed.key && parsed.terms.length === 0 && parsed.without.length === 0;

@@ -6,7 +6,7 @@
 import { type FeatureFilter, Parameters } from "@/lib/catalog/feature-list";
 import type { NearWord } from "@/lib/catalog/search-documents";
 import { markStart, markStop } from "@/lib/core/highlight";
-import type { ParsedSearch, Term } from "./parse";
+import { canMistype, type ParsedSearch, type Term } from "./parse";
 
 export interface Target {
   dictionaryId: number;
@@ -35,9 +35,6 @@ function contains(term: Term, prefix: string | null, parameters: Parameters): st
 
 /** Term → the dictionary's words that it may be a slip of. */
 export type NearWords = ReadonlyMap<string, NearWord[]>;
-
-/** Whether the term is long enough that a near miss means something. */
-export const canMistype = (term: Term) => term.kind === "word" && !term.quoted && [...term.text].length >= 4;
 
 const nearTo = (term: Term, near: NearWords): NearWord[] => (canMistype(term) ? (near.get(term.text) ?? []) : []);
 
