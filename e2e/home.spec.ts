@@ -84,6 +84,17 @@ test("the palette opens by key and jumps to a feature", async ({ page, catalogue
   await expect(page).toHaveURL(new RegExp(`/${catalogue.card.index}(\\?|$)`));
 });
 
+test("the palette leads to one's own picture, by the dictionary at hand", async ({ page, catalogue }) => {
+  const { dictionary } = catalogue;
+  await open(page, routes.dictionary(dictionary.ref));
+  await page.keyboard.press("ControlOrMeta+k");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("combobox").fill("your picture");
+  await dialog.getByRole("option", { name: "Your picture: what fires on it" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Your picture" })).toBeVisible();
+  await expect(page).toHaveURL((url) => `${url.pathname}${url.search}` === routes.ownImage({ dictionary: dictionary.ref }));
+});
+
 test("shows the newest saved experiment, its answer before and after", async ({ page, catalogue, request }) => {
   const { dictionary } = catalogue;
   expect(dictionary.engine, "the demo's engine is part of what is tested").toBe("ready");

@@ -296,3 +296,42 @@ test("two pictures and words behind one: compared and read in the tab, and nothi
   await expectNoSidewaysScrolling(page);
   expect(sent).toEqual([]);
 });
+
+test("words alone, and the catalogue's pictures: what is shown comes back by its address, which no server is told", async ({
+  page,
+  catalogue,
+}) => {
+  test.setTimeout(180_000);
+  const { dictionary, card } = catalogue;
+  const [one = "", two = ""] = card.top.map(({ image }) => image);
+  const told: string[] = [];
+  page.on("request", (asked) => {
+    if (/words=|there\+a\+dog|mode=/.test(`${asked.url()} ${asked.headers().referer ?? ""} ${asked.postData() ?? ""}`))
+      told.push(asked.url());
+  });
+  await open(page, routes.ownImage({ dictionary: dictionary.ref }));
+  await page.getByRole("radio", { name: "Words too" }).click();
+  await page.getByRole("textbox", { name: "Words", exact: true }).fill("is there a dog ?");
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+  await ready(page);
+  // The model's own template around the words: no sign of a picture.
+  const strip = page.getByRole("group", { name: "The prompt, token by token" });
+  const tokens = strip.getByRole("button");
+  await expect(tokens.first()).toBeVisible();
+  const texts = await tokens.evaluateAll((all) => all.map((token) => token.getAttribute("aria-label")?.split(": ")[0]));
+  expect(texts).toEqual(["<s>", "<user>", "is", "there", "a", "dog", "?", "<assistant>"]);
+  await strip.getByRole("button", { name: /^dog: / }).click();
+  await expect(page.getByText(/^1 token chosen: \d+ features of \d+ fire more there/)).toBeVisible();
+  await page.reload();
+  await expect(tokens).toHaveCount(8, { timeout: 90_000 });
+
+  // Two pictures of the catalogue, by a link alone; Back leads to the words.
+  const fragment = (words: string) => page.evaluate((text) => (location.hash = text), words);
+  await fragment(`mode=compare&picture=${one}&second=${two}&by=peak`);
+  await expect(page.getByRole("region", { name: "On both", exact: true })).toBeVisible({ timeout: 90_000 });
+  await expect(page.getByRole("radio", { name: "Strongest" })).toBeChecked();
+  await expectNoGraveViolations(page);
+  await page.goBack();
+  await expect(tokens).toHaveCount(8);
+  expect(told).toEqual([]);
+});

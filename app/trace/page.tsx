@@ -3,16 +3,14 @@ import { MessageCircleQuestion } from "lucide-react";
 import type { Metadata } from "next";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { TraceView } from "@/components/trace/trace-view";
-import { EmptyState } from "@/components/ui/empty-state";
-import { LinkButton } from "@/components/ui/link-button";
 import { imageInfoQueryOptions } from "@/lib/api/images";
 import { getDatabase } from "@/lib/catalog/db";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { findImageInfo } from "@/lib/catalog/images";
-import { routes } from "@/lib/core/routes";
 import { readTraceView } from "@/lib/core/trace-link";
 import { env } from "@/lib/env";
 import { MissingPage, missingHere } from "../missing-page";
+import { NoDictionary } from "../no-dictionary";
 import { readEntry, type SteerParams } from "../steer/entry";
 
 export const metadata: Metadata = {
@@ -34,16 +32,7 @@ export default async function TracePage({ searchParams }: { searchParams: Promis
   const db = await getDatabase();
   const [first, ...others] = await listDictionaries(db);
   if (!first) {
-    return (
-      <EmptyState
-        icon={<MessageCircleQuestion />}
-        title="There is no dictionary to trace with"
-        action={<LinkButton href={routes.home()}>Home</LinkButton>}
-      >
-        The catalogue is empty. Import a bundle with <code className="font-mono">npm run facet -- import</code> and a folder, or start with{" "}
-        <code className="font-mono">npm start</code>, which imports the embedded one.
-      </EmptyState>
-    );
+    return <NoDictionary icon={<MessageCircleQuestion />}>There is no dictionary to trace with</NoDictionary>;
   }
   const dictionaries: [typeof first, ...typeof others] = [first, ...others];
   const entry = await readEntry(db, dictionaries, params);

@@ -1,3 +1,4 @@
+import { ImageOff } from "lucide-react";
 import type { Metadata } from "next";
 import { OwnImageView } from "@/components/own-image/own-image-view";
 import { TryDictionary } from "@/components/own-image/try-dictionary";
@@ -8,6 +9,7 @@ import { listDictionaries } from "@/lib/catalog/dictionaries";
 import { routes } from "@/lib/core/routes";
 import { enginePackage } from "@/lib/engine/browser-package";
 import { MissingPage, missingHere } from "../missing-page";
+import { NoDictionary } from "../no-dictionary";
 
 export const metadata: Metadata = {
   title: "Your picture",
@@ -28,9 +30,10 @@ export default async function OwnImagePage({ searchParams }: { searchParams: Pro
     chosen ??= dictionaries[0];
   }
   if (!chosen) {
+    if (asked === undefined) return <NoDictionary icon={<ImageOff />}>There is no dictionary to look with</NoDictionary>;
     return (
-      <EmptyState page title="There is no dictionary to look with" action={<LinkButton href={routes.home()}>Go home</LinkButton>}>
-        {asked === undefined ? "The catalogue is empty: import a bundle first." : "The catalogue has no dictionary of this name."}
+      <EmptyState page title="There is no dictionary to look with" action={<LinkButton href={routes.home()}>Home</LinkButton>}>
+        The catalogue has no dictionary of this name.
       </EmptyState>
     );
   }

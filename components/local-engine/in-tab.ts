@@ -3,13 +3,13 @@
 import { useSyncExternalStore } from "react";
 import { bytesOf, type EnginePackage, filesToFetch, type Provider } from "@/lib/core/engine-package";
 import { asFacetError, FacetError } from "@/lib/core/errors";
-import type { LoadProgress, TabEngine } from "@/lib/engine/web/tab-engine";
-import type { TabState } from "@/lib/engine/web/tab-wire";
+import type { TabEngine } from "@/lib/engine/web/tab-engine";
+import type { LoadProgress, TabState } from "@/lib/engine/web/tab-wire";
 import { offersWebGpu } from "@/lib/engine/web/webgpu";
 
 export type InTab =
   | { status: "idle" }
-  | { status: "loading"; loaded: number; total: number; starting: boolean }
+  | ({ status: "loading" } & LoadProgress)
   | { status: "ready"; ref: string; tab: TabState }
   | { status: "failed"; error: FacetError };
 
@@ -75,7 +75,7 @@ export async function loadInTab(pack: EnginePackage): Promise<TabEngine> {
   if (loading?.ref === pack.dictionary) return loading.done;
   loading?.controller.abort();
   const controller = new AbortController();
-  set({ status: "loading", loaded: 0, total: bytesOf(filesToFetch(pack, "wasm")), starting: false });
+  set({ status: "loading", loaded: 0, total: bytesOf(filesToFetch(pack, "wasm")), starting: false, waiting: false });
   const mine = { ref: pack.dictionary, controller, done: Promise.resolve().then(() => begin(pack, controller)) };
   loading = mine;
   return mine.done;

@@ -4,6 +4,7 @@ import { HardDrive, X } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { bytesOf, type EnginePackage, filesToFetch } from "@/lib/core/engine-package";
+import { memoryWarning } from "@/lib/engine/web/memory";
 import { freeAll, likelyProvider, loadInTab, stopLoading, useInTab } from "./in-tab";
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
@@ -22,6 +23,9 @@ function useStored(pack: EnginePackage, changed: unknown) {
   }).data;
 }
 
+/** In GB, where the browser tells it. */
+const deviceMemory = () => (globalThis.navigator as (Navigator & { deviceMemory?: number }) | undefined)?.deviceMemory;
+
 interface TabPanelProps {
   pack: EnginePackage;
   /** What this tab will do with the model, as the beginning of a sentence. */
@@ -32,9 +36,11 @@ interface TabPanelProps {
 export function TabPanel({ pack, children }: TabPanelProps) {
   const state = useInTab();
   const [freed, setFreed] = useState(0);
-  const stored = useStored(pack, `${state.status} ${freed}`);
-  const hidden = useHidden();
+  const { hidden, shown, slowed } = useBackground(state.status === "loading");
+  // Another tab may have given the store back meanwhile.
+  const stored = useStored(pack, `${state.status} ${freed} ${shown}`);
   const left = stored?.left ?? null;
+  const warning = memoryWarning(bytesOf(filesToFetch(pack, "wasm")), deviceMemory());
   return (
     <section aria-label="The model in this tab" className="rounded-md bg-sunken px-3 py-2 text-sm">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
@@ -50,7 +56,12 @@ export function TabPanel({ pack, children }: TabPanelProps) {
             ) : (
               "All of it is in this browser already."
             ))}
-          {state.status === "loading" && (state.starting ? "Starting the model…" : "Fetching the model…")}
+          {state.status === "loading" &&
+            (state.starting
+              ? "Starting the model…"
+              : state.waiting
+                ? "Another tab of this browser is fetching the model; this one waits for it and takes what it has kept."
+                : "Fetching the model…")}
           {state.status === "ready" &&
             `Runs here, on ${state.tab.provider === "webgpu" ? "the graphics device (WebGPU)" : state.tab.threads === 1 ? "one thread" : `${state.tab.threads} threads`}.`}
         </p>
@@ -101,18 +112,23 @@ export function TabPanel({ pack, children }: TabPanelProps) {
             {note}
           </p>
         ))}
-      {hidden && state.status === "loading" && <p className="mt-1 text-muted">In the background the browser may slow this down.</p>}
+      {warning && state.status !== "ready" && <p className="mt-1 text-muted">{warning}</p>}
+      {(hidden || slowed) && state.status === "loading" && (
+        <p className="mt-1 text-muted">In the background the browser may slow this down: keep this tab in front until the model is here.</p>
+      )}
     </section>
   );
 }
 
-/** Whether the tab is in the background. */
-function useHidden(): boolean {
-  const [hidden, setHidden] = useState(false);
+/** Whether the tab is in the background, how often it came back, and whether it was away while it was at work: nobody reads what only a hidden tab says. */
+function useBackground(works: boolean) {
+  const [now, setNow] = useState({ hidden: false, shown: 0 });
+  const [slowed, setSlowed] = useState(false);
   useEffect(() => {
-    const look = () => setHidden(document.hidden);
+    const look = () => setNow(({ shown }) => ({ hidden: document.hidden, shown: document.hidden ? shown : shown + 1 }));
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
   }, []);
-  return hidden;
+  if (slowed !== (works && (slowed || now.hidden))) setSlowed(!slowed);
+  return { ...now, slowed };
 }

@@ -4,6 +4,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from "onnxruntime-web";
 import { FacetError } from "@/lib/core/errors";
+import { memoryError } from "../web/memory";
 import { Draft as Drafted, RankBounds } from "./draft.mjs";
 import { checkedOf } from "./hook-wire.mjs";
 import { firstPositions, gatherRows, type Rows } from "./kept-rows.mjs";
@@ -199,12 +200,8 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): WebRunt
 /** What the runtime threw, in words: a tab's memory is small, and it says so in a number of ways. */
 function failure(cause: unknown): FacetError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  if (/out of memory|bad_alloc|allocat|RangeError|memory access/i.test(text)) {
-    return new FacetError("engine_out_of_memory", "This tab has not enough memory for the model.", {
-      fix: "Close other tabs and try again, or ask for fewer arms, pictures or tokens.",
-      cause,
-    });
-  }
+  const full = memoryError(cause);
+  if (full) return full;
   if (/device.*lost|lost.*device/i.test(text)) {
     return new FacetError("engine_failed", "The browser lost its graphics device while the model ran.", {
       fix: "Run it again: the model is loaded anew, without the graphics device.",

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { PackageFile } from "@/lib/core/engine-package";
-import { dropOlder, evictAll, keptBytes, loadFile, partBytes, recordNeeded, storedBytes } from "./file-store";
+import { dropOlder, evictAll, keptBytes, loadFile, partBytes, recordNeeded, type StoreOptions, storedBytes } from "./file-store";
 
 /** Two parts and a bit. */
 const content = Uint8Array.from({ length: 2 * partBytes + 1000 }, (_, i) => (i * 31 + (i >> 8)) % 256);
@@ -50,15 +50,21 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-async function load() {
+async function load(asked = file) {
   let loaded = 0;
-  let unkept = 0;
-  const options = { signal: new AbortController().signal, onBytes: (bytes: number) => (loaded += bytes), onUnkept: () => unkept++ };
-  const outcome = await loadFile(file, options).then(
+  const unkept: string[] = [];
+  const waits: boolean[] = [];
+  const options: StoreOptions = {
+    signal: new AbortController().signal,
+    onBytes: (bytes) => (loaded += bytes),
+    onUnkept: (_, why) => unkept.push(why),
+    onWait: (waiting) => waits.push(waiting),
+  };
+  const outcome = await loadFile(asked, options).then(
     (bytes) => ({ sha256: hashOf(bytes) }),
     (error: { code: string; message: string; fix: string }) => ({ error }),
   );
-  return { ...outcome, loaded, unkept };
+  return { ...outcome, loaded, unkept, waits };
 }
 const right = { sha256: file.sha256, loaded: content.length };
 
@@ -148,9 +154,57 @@ it("takes the whole from a server that answers no ranges", async () => {
   expect(asked).toHaveLength(1);
 });
 
-it("uses a file that there is no room to keep, and says that it is not kept", async () => {
+it("uses a file that there is no room or no store to keep, and says which it is", async () => {
   shelf.full = partBytes;
-  expect(await load()).toMatchObject({ ...right, unkept: 1 });
+  expect(await load()).toMatchObject({ ...right, unkept: ["full"] });
   vi.stubGlobal("caches", undefined);
-  expect(await load()).toMatchObject({ ...right, unkept: 1 });
+  expect(await load()).toMatchObject({ ...right, unkept: ["none"] });
+});
+
+/** The locks of one browser, whose tabs are this test's calls. */
+function locks() {
+  const held = new Map<string, Promise<unknown>>();
+  const request = async (name: string, options: { ifAvailable?: boolean }, work: (lock: object | null) => unknown) => {
+    if (options.ifAvailable && held.has(name)) return work(null);
+    while (held.has(name)) await held.get(name);
+    const done = Promise.resolve(work({}));
+    held.set(
+      name,
+      done.then(
+        () => held.delete(name),
+        () => held.delete(name),
+      ),
+    );
+    return done;
+  };
+  return { request };
+}
+
+it("fetches a file once for two tabs: the second says that it waits, and takes what the first has kept", async () => {
+  vi.stubGlobal("navigator", { locks: locks() });
+  const both = await Promise.all([load(), load()]);
+  expect(both).toMatchObject([
+    { ...right, waits: [] },
+    { ...right, waits: [true, false, false] },
+  ]);
+  expect(asked).toHaveLength(3);
+});
+
+it("goes on with the download where another tab gives the store back amid it", async () => {
+  answer = (range) => {
+    if (asked.length === 2) {
+      shelf.held.clear();
+      shelf.match = shelf.put = async () => {
+        throw new DOMException("gone", "InvalidStateError");
+      };
+      shelf.delete = shelf.match as never;
+    }
+    return serve(range);
+  };
+  expect(await load()).toMatchObject({ ...right, unkept: ["full"] });
+  expect(asked).toHaveLength(3);
+});
+
+it("takes a file that the memory does not hold for that, not for a download that broke off", async () => {
+  expect(await load({ ...file, bytes: Number.MAX_SAFE_INTEGER })).toMatchObject({ error: { code: "engine_out_of_memory" } });
 });

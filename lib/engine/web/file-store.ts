@@ -6,6 +6,8 @@ import type { PackageFile } from "@/lib/core/engine-package";
 import { FacetError } from "@/lib/core/errors";
 import { routes } from "@/lib/core/routes";
 import { sha256 } from "@/lib/core/sha256";
+import type { Unkept } from "./abilities";
+import { memoryError } from "./memory";
 
 export const cacheName = "facet-engine-1";
 /** What a broken connection loses at most. */
@@ -16,7 +18,9 @@ export interface StoreOptions {
   /** Bytes that have arrived since it was last called; a file that starts over counts back. */
   onBytes: (bytes: number) => void;
   /** A file that could not be kept for the next visit, with the reason. */
-  onUnkept?: (file: PackageFile) => void;
+  onUnkept?: (file: PackageFile, why: Unkept) => void;
+  /** Another tab fetches a file, and this one waits for it; then that it waits no more. */
+  onWait?: (waits: boolean) => void;
 }
 
 const addressOf = (file: PackageFile) => routes.api.engineFile(file.sha256, file.path.split("/").at(-1) as string);
@@ -31,10 +35,36 @@ async function openCache(): Promise<Cache | null> {
 }
 
 /** Alone among this browser's tabs, where it lets one wait for another: the second finds what the first has fetched. */
-function alone<T>(file: PackageFile, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function alone<T>(file: PackageFile, { signal, onWait }: StoreOptions, work: () => Promise<T>): Promise<T> {
   const locks = globalThis.navigator?.locks;
-  return locks ? (locks.request(`facet-engine-${file.sha256}`, { signal }, work) as Promise<T>) : work();
+  if (!locks) return work();
+  const name = `facet-engine-${file.sha256}`;
+  const atOnce = (await locks.request(name, { ifAvailable: true }, async (lock) => lock && { done: await work() })) as { done: T } | null;
+  if (atOnce) return atOnce.done;
+  onWait?.(true);
+  try {
+    return (await locks.request(name, { signal }, () => {
+      onWait?.(false);
+      return work();
+    })) as T;
+  } finally {
+    onWait?.(false);
+  }
 }
+
+/** What is kept under a key; nothing where another tab has given the store back meanwhile, or it cannot be read. */
+async function lookUp(cache: Cache | null, key: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  try {
+    const known = await cache?.match(key);
+    return known ? new Uint8Array(await known.arrayBuffer()) : null;
+  } catch (cause) {
+    const full = memoryError(cause);
+    if (full) throw full;
+    return null;
+  }
+}
+
+const drop = async (cache: Cache | null, key: string) => void (await cache?.delete(key).catch(() => false));
 
 function interrupted(file: PackageFile, cause: unknown): FacetError {
   return new FacetError("engine_unavailable", `The download of ${file.path} broke off.`, {
@@ -81,7 +111,7 @@ async function fetchPart(file: PackageFile, first: number, options: StoreOptions
     options.onBytes(-arrived);
     if (options.signal.aborted) throw new FacetError("cancelled", "The download was stopped.", { cause });
     if (cause instanceof FacetError) throw cause;
-    throw interrupted(file, cause);
+    throw memoryError(cause) ?? interrupted(file, cause);
   }
 }
 
@@ -102,10 +132,10 @@ async function download(file: PackageFile, cache: Cache | null, options: StoreOp
   const kept: string[] = [];
   for (let first = 0; first < file.bytes; first += partBytes) {
     const key = keyOf(first);
-    const known = await cache?.match(key);
+    const known = await lookUp(cache, key);
     let part: Uint8Array<ArrayBuffer>;
     if (known) {
-      part = new Uint8Array(await known.arrayBuffer());
+      part = known;
       options.onBytes(part.length);
     } else {
       part = await fetchPart(file, first, options);
@@ -119,37 +149,36 @@ async function download(file: PackageFile, cache: Cache | null, options: StoreOp
     whole.set(part.subarray(0, file.bytes - first), first);
   }
   const found = await sha256(whole);
-  for (const key of kept) await cache?.delete(key);
+  for (const key of kept) await drop(cache, key);
   if (found !== file.sha256) {
     options.onBytes(-file.bytes);
     throw new FacetError("engine_unavailable", `${file.path} arrived damaged: it is not the file that this server describes.`, {
       fix: "Try again: it is fetched anew. If it fails again, something between here and the server changes it.",
     });
   }
-  if (!(await keep(cache, address, whole))) options.onUnkept?.(file);
+  if (!(await keep(cache, address, whole))) options.onUnkept?.(file, cache ? "full" : "none");
   return whole;
 }
 
-/** A file's bytes, from the browser's store or the server. Throws `engine_unavailable` with what to do, and `cancelled`. */
+/** A file's bytes, from the browser's store or the server. Throws `engine_unavailable` and `engine_out_of_memory` with what to do, and `cancelled`. */
 export async function loadFile(file: PackageFile, options: StoreOptions): Promise<Uint8Array<ArrayBuffer>> {
   const cache = await openCache();
   try {
-    return await alone(file, options.signal, async () => {
-      const known = await cache?.match(addressOf(file));
-      if (known) {
-        const bytes = new Uint8Array(await known.arrayBuffer());
+    return await alone(file, options, async () => {
+      const bytes = await lookUp(cache, addressOf(file));
+      if (bytes) {
         if (bytes.length === file.bytes && (await sha256(bytes)) === file.sha256) {
           options.onBytes(bytes.length);
           return bytes;
         }
-        await cache?.delete(addressOf(file));
+        await drop(cache, addressOf(file));
       }
       return await download(file, cache, options);
     });
   } catch (cause) {
     if (cause instanceof FacetError) throw cause;
     if (options.signal.aborted) throw new FacetError("cancelled", "The download was stopped.", { cause });
-    throw interrupted(file, cause);
+    throw memoryError(cause) ?? interrupted(file, cause);
   }
 }
 

@@ -5,15 +5,7 @@ import { FacetError } from "@/lib/core/errors";
 import type { PromptFeatures, PromptFeaturesRequest } from "@/lib/core/prompt-features";
 import type { AnalyseRequest, EngineEvent, GenerateRequest } from "@/lib/core/protocol";
 import type { ImageFeatures } from "../engine";
-import type { Answers, Ask, FromWorker, OwnPictures, TabState, ToWorker, WireError } from "./tab-wire";
-
-export interface LoadProgress {
-  /** Bytes that are here, and all. */
-  loaded: number;
-  total: number;
-  /** All is here, and the model is being started. */
-  starting: boolean;
-}
+import type { Answers, Ask, FromWorker, LoadProgress, OwnPictures, TabState, ToWorker, WireError } from "./tab-wire";
 
 interface Pending {
   resolve(result: Answers[keyof Answers]): void;

@@ -9,6 +9,17 @@ import type { EngineInfo, ImageFeatures } from "../engine";
 /** Pictures of one's own by the SHA-256 of their bytes; the catalogue's are fetched by theirs. */
 export type OwnPictures = ReadonlyMap<string, Blob>;
 
+/** How far a load is. */
+export interface LoadProgress {
+  /** Bytes that are here, and all. */
+  loaded: number;
+  total: number;
+  /** All is here, and the model is being started. */
+  starting: boolean;
+  /** Another tab fetches a file, and this one waits for it. */
+  waiting: boolean;
+}
+
 /** How the model runs in this tab, for whoever wants to know. */
 export interface TabState {
   provider: Provider;
@@ -46,7 +57,7 @@ export interface WireError {
 
 /** From the worker. */
 export type FromWorker =
-  | { id: number; progress: { loaded: number; total: number; starting: boolean } }
+  | { id: number; progress: LoadProgress }
   | { id: number; event: EngineEvent | AttributionEvent }
   | { id: number; result: Answers[keyof Answers] }
   | { id: number; error: WireError }

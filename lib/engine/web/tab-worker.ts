@@ -1,7 +1,7 @@
 /// <reference lib="webworker" />
 /** The engine in a Web Worker of the visitor's own tab: the same engine as on the server, over the same files, run by onnxruntime-web. */
 import { bytesOf, type EnginePackage, filesToFetch, type Provider } from "@/lib/core/engine-package";
-import { asFacetError, FacetError } from "@/lib/core/errors";
+import { FacetError } from "@/lib/core/errors";
 import { resizeBilinear } from "@/lib/core/preprocess";
 import type { ImageRef } from "@/lib/core/protocol";
 import { routes } from "@/lib/core/routes";
@@ -11,17 +11,16 @@ import { engineManifestSchema } from "../onnx/manifest";
 import { OnnxEngine } from "../onnx/onnx-engine";
 import { type OrtWeb, webRuntime } from "../onnx/runtime-web";
 import { RequestQueue } from "../queue";
+import { refuseUnable, threadsHere, type Unkept, unkeptWords } from "./abilities";
 import { decodeInTab } from "./decode-web";
 import { dropOlder, loadFile, recordNeeded } from "./file-store";
 import { loadFromBytes } from "./load-web";
+import { tabError } from "./memory";
 import { type StartedModel, startModel } from "./start-model";
 import type { Answers, Ask, FromWorker, OwnPictures, TabState, ToWorker } from "./tab-wire";
 import { offersWebGpu } from "./webgpu";
 
 declare const self: DedicatedWorkerGlobalScope;
-
-/** More gain nothing for a model this small, and take the machine from its person. */
-const mostThreads = 4;
 
 interface Running {
   pack: EnginePackage;
@@ -49,13 +48,8 @@ async function startRuntime(
   notes: string[],
 ): Promise<{ ort: OrtWeb; threads: number }> {
   const ort = provider === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
-  const cores = navigator.hardwareConcurrency || 1;
-  const threads = self.crossOriginIsolated ? Math.max(1, Math.min(mostThreads, cores)) : 1;
-  if (!self.crossOriginIsolated) {
-    notes.push(
-      "The page is not isolated from other origins (served over plain HTTP, or through a proxy that drops its headers), so one thread computes.",
-    );
-  }
+  const { threads, note } = threadsHere(globalThis, navigator.hardwareConcurrency);
+  if (note) notes.push(note);
   const { module } = pack.runtime[provider];
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmBinary = wasm.buffer as ArrayBuffer;
@@ -68,6 +62,7 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
   if (running && running.pack.sha256 === pack.sha256 && running.pack.manifest === pack.manifest) {
     return { info: await running.engine.info(), state: running.state };
   }
+  refuseUnable(globalThis);
   const notes: string[] = [];
   const provider = await chooseProvider(asked, notes);
   const wanted = filesToFetch(pack, provider);
@@ -75,7 +70,9 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
   let loaded = 0;
   let lastTold = 0;
   const files = new Map<string, Uint8Array>();
-  let unkept = false;
+  const unkept = new Set<Unkept>();
+  let waiting = false;
+  const say = () => tell({ id, progress: { loaded, total, starting: false, waiting } });
   // Both builds of the runtime: another time the other may run it.
   await recordNeeded(pack.dictionary, [...filesToFetch(pack, "wasm"), ...filesToFetch(pack, "webgpu")]);
   for (const file of wanted) {
@@ -83,13 +80,19 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
       loaded += bytes;
       if (performance.now() - lastTold < 100 && loaded < total) return;
       lastTold = performance.now();
-      tell({ id, progress: { loaded, total, starting: false } });
+      say();
     };
-    files.set(file.path, await loadFile(file, { signal, onBytes, onUnkept: () => (unkept = true) }));
+    const onWait = (waits: boolean) => {
+      if (waits === waiting) return;
+      waiting = waits;
+      say();
+    };
+    files.set(file.path, await loadFile(file, { signal, onBytes, onWait, onUnkept: (_, why) => unkept.add(why) }));
   }
-  await dropOlder();
-  if (unkept) notes.push("The browser has no room to keep the model, so it is fetched again on the next visit.");
-  tell({ id, progress: { loaded: total, total, starting: true } });
+  // What cannot be tidied is no reason not to run.
+  await dropOlder().catch(() => {});
+  for (const why of unkept) notes.push(unkeptWords[why]);
+  tell({ id, progress: { loaded: total, total, starting: true, waiting: false } });
   const manifest = engineManifestSchema.parse(JSON.parse(pack.manifest));
   const dictionary = manifest.dictionaries.find((one) => `${manifest.model.id}/${one.id}` === pack.dictionary);
   if (!dictionary)
@@ -178,8 +181,8 @@ self.addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => {
   try {
     tell({ id, result: await answer(id, ask, controller.signal) });
   } catch (thrown) {
-    const error = asFacetError(thrown);
-    if (error.code === "internal") console.error(thrown);
+    const error = tabError(thrown);
+    if (error !== thrown) console.error(thrown);
     tell({ id, error: { code: error.code, message: error.message, fix: error.fix } });
   } finally {
     controllers.delete(id);
