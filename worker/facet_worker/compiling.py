@@ -11,8 +11,8 @@ import torch
 from facet_worker.decoder import decoder_blocks
 from facet_worker.errors import FacetError
 
-# Prompt, first token and any token; each of these once more where several rows run side by side, with room to spare.
-_GRAPHS_A_BLOCK = 12
+# Prompt, first token and any token; each of these once more where several rows run side by side, and again for a gradient, with room to spare.
+_GRAPHS_A_BLOCK = 32
 
 
 def find_compiler() -> str | None:

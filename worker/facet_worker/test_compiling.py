@@ -82,6 +82,30 @@ def test_a_model_of_compiled_blocks_clamps_as_an_uncompiled_one(backend: str, ti
     assert not np.array_equal(logits[0], logits[1])
 
 
+def test_attributes_through_compiled_blocks_as_through_uncompiled_ones(tiny: Checkpoint, tiny_sae: TopKSae) -> None:
+    """With the graphs that are compiled for a gradient, and with those where memory is short."""
+    torch._dynamo.reset()
+    plain, compiled = engine_of(tiny, tiny_sae, 2), engine_of(tiny, tiny_sae, 2)
+    compile_blocks(compiled.hooked.model, "aot_eager")
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    asked = ask(plain, EVERYWHERE, controls=[])
+    request = {
+        **{name: asked[name] for name in ("dictionary", "messages", "interventions", "mode")},
+        **{"answer": [9, 11], "maxTokens": 2, "position": 1, "metric": {"type": "difference"}, "method": {"type": "gradient"}},
+        **{"limit": 50, "exact": 1, "alternatives": 0},
+    }
+    for short in (False, True):
+        events = [list(engine.attribute(request, [PICTURE], {}, lambda: False, lambda _: short)) for engine in (plain, compiled)]  # noqa: B023
+        results = [next(event["result"] for event in each if event["type"] == "result") for each in events]
+        effects = [{e["feature"]: e["effect"] for event in each for e in event.get("effects", ())} for each in events]
+        estimates = [{row["feature"]: row["estimate"] for row in result["rows"]} for result in results]
+        assert max(abs(value) for value in estimates[0].values()) > 1e-3
+        assert estimates[1] == pytest.approx(estimates[0], abs=1e-5)
+        assert effects[1] == pytest.approx(effects[0], abs=1e-5)
+        assert results[1]["metric"]["value"] == pytest.approx(results[0]["metric"]["value"], abs=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
+
+
 def test_compiles_while_loading_where_it_is_asked_to(tiny_folder: Path, tiny_sae: TopKSae, tmp_path: Path, monkeypatch: Any) -> None:
     asked: list[tuple[str, str]] = []
     monkeypatch.setattr(torch_engine, "compile_blocks", lambda model, backend: asked.append((type(model).__name__, backend)))
