@@ -59,9 +59,9 @@ def settings(side: int, method: str) -> ExplainSettings:
 
 
 def explain(
-    checkpoint: Checkpoint, layer: int, sae: TopKSae, catalogue: Catalogue, author: str, folder: Path, looked: int
+    checkpoint: Checkpoint, layer: int, sae: TopKSae, catalogue: Catalogue, author: str, folder: Path, looked: int | None = None
 ) -> tuple[list[Explanation], list[ExplainReport]]:
-    """Explains every feature that fires on pictures by `causal`, and of those the ones below the index `looked` by `top-images`; or goes on with it.
+    """Explains every feature that fires on pictures by `causal`, and by `top-images` (only below the index `looked`, where there is one); or goes on with it.
 
     Every answer is kept in `folder`. What fires on texts alone is not for a model that is asked what it sees.
     """
@@ -77,7 +77,7 @@ def explain(
 
     rows, reports = list[Explanation](), list[ExplainReport]()
     seeing = [record.index for record in catalogue.features() if record.top]
-    for method, wanted in ((CAUSAL, seeing), (TOP_IMAGES, [index for index in seeing if index < looked])):
+    for method, wanted in ((CAUSAL, seeing), (TOP_IMAGES, [index for index in seeing if looked is None or index < looked])):
         store = Store(folder / method)
         try:
             run = ExplainRun(catalogue, settings(checkpoint.image_size, method), store, None, studied, tick)

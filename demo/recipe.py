@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     sizes = Sizes.reduced() if a.reduced else Sizes()
     sizes = sizes.changed(images=a.images, latents=a.latents, steps=a.steps, train_scenes=a.scenes)
     recipe = Recipe(a.seed, a.work, a.out, a.from_checkpoint, tuple(a.layers), sizes, a.workers)
+    a.work.mkdir(parents=True, exist_ok=True)
     for name, stage in STAGES.items():
         if a.stage is not None and name not in a.stage:
             continue

@@ -20,7 +20,7 @@ class Sizes:
     heldout_scenes: int = 240
     parity_prompts: int = 200
     probes: int = 24
-    looked: int = 896  # the model looks at the darkened top pictures of features below this index
+    looked: int | None = None  # the model looks at the darkened top pictures of features below this index; None: of all
     judged: int = 40  # features a dictionary of which the model is asked as a judge
     model_steps: int = 0  # 0: the model's own full training
 

@@ -39,11 +39,9 @@ Each way gives a feature its own explanation, or a recorded failure. A label is 
 """
 
 NOTE = """
-How the committed rows were made, where that is not one run of the stages: `top-images` was asked of the features below index 896, whose order means nothing. Of `causal`, the rows of 25 November were made by the same
-questions and rule in an earlier form, the later ones by the pipeline's explainer: features below index 684 at block 0 and 564 at block 1. The pipeline's explainer was run again over every feature that fires on pictures: it
-gives all 474 and 411 later rows word for word, and of the earlier form's the same label, or no label in both, for 746 of 772 and 918 of 934; the others' scores were not measured anew, so their committed rows stay as they were.
-The other earlier rows are of features that fire on no picture, which the explainer leaves out. Steering scores of explanations whose label did not change are those measured then. Consistency, detection and monosemanticity are of 40 features a dictionary, drawn at random of
-those that the judge can be asked about; where a row has few of them, its interval says how little it tells.
+How the committed rows were made: `causal` and `top-images` were asked of every feature that fires on pictures, by one run of the stage `own-words`, ended and gone on with; every score by one run of the stage `score` after
+it, on the committed model, dictionaries and pictures; what is said of whole pictures and of texts by the stages `describe` and `explain` before them. Consistency, detection and monosemanticity are of 40 features a
+dictionary, drawn at random of those that the judge can be asked about; where a row has few of them, its interval says how little it tells.
 """
 
 TAIL = """
@@ -54,7 +52,7 @@ TAIL = """
 | IoU | mean over the 5 top pictures of the overlap of where the feature fires (map upsampled to 336 × 336, above 1e-5) with where the labelled thing was drawn, to the pixel | another feature's label, same pictures |
 | consistency | share of the 5 top pictures, dark where the feature is silent, of which the model answers yes to “is there a … ?” | another feature's label, same pictures |
 | detection | balanced accuracy of the same question about 5 whole pictures on which the feature fires (others than explained it) and 5 random ones on which it does not; a coin gives .5 | another feature's label, same pictures |
-| steering effect | share of 6 pictures without the labelled thing on which the model names it at the place where the feature was set to 4 times its maximum | another feature set there |
+| steering effect | share of 6 pictures without what the explanation claims on which the model names it at the place where the feature was set to 4 times its maximum | another feature set there |
 | monosemanticity | mean cosine of the stored pictures' embeddings by the model's own vision tower, weighted by activation ([arXiv 2504.02821](https://arxiv.org/abs/2504.02821)) | random pictures, same weights |
 
 - **The judge** can be asked only about things (“is there a dog ?”), neither about backgrounds nor about kinds such as “animals”: those labels have a recorded failure and are in no mean. On whole pictures it answers this
@@ -73,7 +71,7 @@ python -m demo.recipe --seed 0 --work /some/folder --out demo --stage own-words 
 python -m demo.results_page
 ```
 
-The stages go on where they were ended. About an hour on one core. `results/explanations.json` has the quartiles too.
+The stages go on where they were ended. About an hour and a half on one core. `results/explanations.json` has the quartiles too.
 """
 
 
