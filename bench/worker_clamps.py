@@ -5,7 +5,8 @@
     .venv/bin/python bench/worker_clamps.py 8b --device cuda          a random LLaVA-NeXT of 8 billion in bfloat16 with 131,072 × 4,096 latents
 
 All cases write a token each in turn, in another order every time, so that whatever else the machine does falls on all alike; no clamps are there twice: the
-mean of both is what the others are compared with, and what of a ratio is chance shows between them. Clamps cover the prompt and every generated token. `--rounds N` writes the same answers N times. Of each case
+mean of both is what the others are compared with, and what of a ratio is chance shows between them. Features are drawn; of `8 firing`, on the embedded model,
+they are those that fire on most of the tokens. Clamps cover the prompt and every generated token. `--rounds N` writes the same answers N times. Of each case
 
 - `median`: over all tokens, of no clamps' time by the case's, by the clock and by the processor's time, with the middle 90 % of 2,000 resamplings;
 - `total`: no clamps' time for the whole answer by the case's, of each token the least of the rounds, so that the few tokens that take long count in full.
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "worker"))
 
 from facet_worker.dictionaries import Dictionary  # noqa: E402
-from facet_worker.engine import Tap  # noqa: E402
+from facet_worker.engine import HookEvent, Tap  # noqa: E402
 from facet_worker.engine_checks import ask  # noqa: E402
 from facet_worker.jobs import Asked, Together  # noqa: E402
 from facet_worker.torch_engine import TorchEngine  # noqa: E402
@@ -162,23 +163,22 @@ def wait(device: str) -> None:
 class Case:
     """One or several streams with so many clamps, open until closed."""
 
-    def __init__(self, engine: TorchEngine, clamps: int, streams: int, tokens: int, device: str) -> None:
+    def __init__(self, engine: TorchEngine, features: Sequence[int], streams: int, tokens: int, device: str, look: Any = None) -> None:
         self.times: list[float] = []
         self.processor: list[float] = []
         self.device = device
         picture = np.random.default_rng(1).integers(0, 256, (672, 672, 3), dtype=np.uint8)
-        features = np.random.default_rng(2).permutation(engine.served[engine.dictionaries()[0]].sae.num_latents)[:clamps]
         listed = [{"feature": int(f), "op": "set", "value": 4.0, "scope": {"type": "all"}} for f in features]
         # On a processor a large model would spend the time on the picture.
         pictures = [] if engine.model_id == "1b" else [picture]
         many = len(pictures)
         asked = ask(engine, listed, controls=[], text="what is it ?", images=many, alternatives=0, sampling={"maxTokens": tokens})
-        self.hooked, self.covers = engine.hooked, bool(clamps)
+        self.hooked, self.covers = engine.hooked, bool(features)
         self.block = engine.served[engine.dictionaries()[0]].block
         self.together = Together(engine.hooked)
         force = {"steered": [5 + i % 7 for i in range(tokens)]}
         for i in range(streams):
-            self.together.add(i, engine.job(Asked(asked, pictures, tap=Tap(force=force))))
+            self.together.add(i, engine.job(Asked(asked, pictures, tap=Tap(look, force=force))))
         self.steps = iter(self._steps())
 
     def _steps(self) -> Iterator[None]:
@@ -205,20 +205,39 @@ def median(base: Numbers, own: Numbers) -> dict[str, Any]:
     return {"ratio": round(float(np.median(ratios)), 3), "interval": [round(float(each), 3) for each in np.quantile(drawn, (0.05, 0.95))]}
 
 
+def firing(engine: TorchEngine, n: int, tokens: int, device: str) -> list[int]:
+    """The features that fire on most of the tokens that a case writes."""
+    counts = torch.zeros(engine.served[engine.dictionaries()[0]].sae.num_latents, dtype=torch.long)
+
+    def look(event: HookEvent) -> None:
+        indices, values = engine.served[engine.dictionaries()[0]].sae.encode(event.hidden)
+        if len(event.hidden) == 1:
+            counts[indices[values > 0].cpu()] += 1
+
+    case = Case(engine, [], 1, tokens, device, look)
+    for _ in case.steps:
+        pass
+    return counts.topk(n).indices.tolist()
+
+
 def base(name: str, times: Mapping[str, Sequence[Numbers]]) -> Numbers:
     """What a case is compared with [rounds, n]: no clamps, of both cases the mean."""
     none = np.stack(times["0"])
     return none if name.startswith("0") else (none + np.stack(times["0 again"])) / 2
 
 
-def measure(engine: TorchEngine, streams: int, tokens: int, device: str, rounds: int = 1) -> dict[str, Any]:
+def measure(engine: TorchEngine, streams: int, tokens: int, device: str, rounds: int = 1, often: bool = False) -> dict[str, Any]:
     """The first step reads the prompt; the last writes a token that does not enter the model: neither is a token's time."""
-    clock: dict[str, list[Numbers]] = {name: [] for name in COUNTS}
-    processor: dict[str, list[Numbers]] = {name: [] for name in COUNTS}
-    first: dict[str, list[float]] = {name: [] for name in COUNTS}
-    names, order = list(COUNTS), np.random.default_rng(3)
+    drawn = np.random.default_rng(2).permutation(engine.served[engine.dictionaries()[0]].sae.num_latents)
+    features = {name: drawn[:n].tolist() for name, n in COUNTS.items()}
+    if often:
+        features["8 firing"] = firing(engine, 8, tokens, device)
+    names, order = list(features), np.random.default_rng(3)
+    clock: dict[str, list[Numbers]] = {name: [] for name in names}
+    processor: dict[str, list[Numbers]] = {name: [] for name in names}
+    first: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
-        cases = {name: Case(engine, n, streams, tokens, device) for name, n in COUNTS.items()}
+        cases = {name: Case(engine, features[name], streams, tokens, device) for name in names}
         for _i in range(tokens):
             for name in order.permutation(names):
                 next(cases[name].steps, None)
@@ -227,7 +246,7 @@ def measure(engine: TorchEngine, streams: int, tokens: int, device: str, rounds:
             clock[name].append(np.array(case.times[2:-1]))
             processor[name].append(np.array(case.processor[2:-1]))
     table, kinds = {}, (("clock", clock), ("processor", processor))
-    for name in COUNTS:
+    for name in names:
         usual = float(np.median(clock[name]))
         table[name] = {
             "firstTokenMs": round(statistics.median(first[name]), 1),
@@ -270,7 +289,7 @@ def main() -> None:
     for streams in args.streams or ([1, 8] if cuda else [1]):
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        found["streams"][str(streams)] = measure(engine, streams, args.tokens, args.device, args.rounds)
+        found["streams"][str(streams)] = measure(engine, streams, args.tokens, args.device, args.rounds, args.size == "demo")
         peak = torch.cuda.max_memory_allocated() if cuda else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         found["streams"][str(streams)]["peakMiB"] = peak >> 20
     print(json.dumps(found, indent=2))

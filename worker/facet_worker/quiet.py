@@ -18,6 +18,8 @@ from facet_worker.dictionaries import Dictionary
 _MARGIN = 1e-5
 # How many latents are compared with, in multiples of k, and what an encoded token's weighs by the next one.
 _COMPARED, _KEPT = 5, 0.97
+# After so many encoded tokens running with one of the features active, the next is encoded unasked.
+_BUSY = 4
 
 
 class Quiet:
@@ -38,6 +40,7 @@ class Quiet:
         self.asked = len(features)
         self.own = rows, bias
         self.weights: Tensor | None = None
+        self.busy = 0
         self._compare(rows[:0], bias[:0])
 
     def _rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,6 +58,8 @@ class Quiet:
 
     def surely(self, state: Tensor) -> bool:
         """Whether all of the features are inactive at a hidden state, float32 [1, 1, D]."""
+        if self.busy >= _BUSY:
+            return False
         self.state.copy_(state)
         pre: list[float] = F.linear(state, self.table, self.bias).tolist()[0][0]
         doubt = self.scale * math.sqrt(pre.pop()) + self.shift
@@ -66,8 +71,9 @@ class Quiet:
         return len(pre) > self.asked and len([each for each in pre if each > above]) >= (self.sae.k or 0)
 
     def learn(self, indices: Tensor) -> None:
-        """Takes note of the latents [n] that the encoder found active, where it was asked in vain: none of them is one of the features."""
-        if self.sae.activation != "topk" or not len(indices) or bool((indices[:, None] == self.features).any()):
+        """Takes note of the latents [n] that the encoder found active; where none is one of the features, others are to be compared with."""
+        self.busy = self.busy + 1 if bool((indices[:, None] == self.features).any()) else 0
+        if self.busy or self.sae.activation != "topk" or not len(indices):
             return
         if self.weights is None:
             self.weights = torch.zeros(self.sae.num_latents)

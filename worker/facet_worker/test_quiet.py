@@ -55,3 +55,16 @@ def test_leaves_a_doubt_where_numbers_are_too_close() -> None:
     assert quiet.surely(torch.tensor([[[4.0, 5.0, 5.0, 5.0]]]))
     assert not quiet.surely(torch.tensor([[[5.0, 5.0, 5.0, 1.0]]]))
     assert not quiet.surely(torch.tensor([[[4.0, 5.0, 1.0, 1.0]]]))
+
+
+def test_asks_no_more_while_a_feature_stays_active_and_again_once_it_does_not() -> None:
+    rows = torch.eye(4)
+    quiet = Quiet(Dictionary(rows, torch.zeros(4), rows, torch.zeros(4), "relu"), torch.tensor([0]))
+    off = torch.tensor([[[-1.0, 5.0, 5.0, 5.0]]])
+    for _ in range(3):
+        quiet.learn(torch.tensor([0, 1]))
+        assert quiet.surely(off)
+    quiet.learn(torch.tensor([0, 1]))
+    assert not quiet.surely(off)
+    quiet.learn(torch.tensor([1, 2]))
+    assert quiet.surely(off)
