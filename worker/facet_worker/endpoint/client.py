@@ -98,7 +98,7 @@ class Client:
             raise AskFailed("empty")
         try:
             found = json.loads(received)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             page = "html" in kind or received.lstrip()[:1] == b"<"
             raise AskFailed("html" if page else "broken_json", self._said(received)) from error
         try:
@@ -107,10 +107,11 @@ class Client:
         except (KeyError, IndexError, TypeError) as error:
             raise AskFailed("wrong_shape", self._said(received)) from error
         if isinstance(content, list):
-            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+            content = "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
         if not isinstance(content, str | None):
             raise AskFailed("wrong_shape", self._said(received))
-        if not content or not content.strip():
+        content = _storable(content or "")
+        if not content.strip():
             raise AskFailed("no_text")
         usage = found.get("usage") or {}
         finish = choice.get("finish_reason")
@@ -121,7 +122,12 @@ class Client:
 
 def _count(usage: Any, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value < 2**53 else None
+
+
+def _storable(text: str) -> str:
+    """What files and databases take: half a surrogate pair, where an answer was cut within a letter, becomes a mark, and NUL is nothing."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
 
 
 def retry_after_of(header: str | None) -> float | None:

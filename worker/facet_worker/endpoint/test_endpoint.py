@@ -50,6 +50,7 @@ def asker(endpoint: FalseEndpoint, store: Store, **more: Any) -> EndpointAsker:
         (HTML, "html"),
         ((200, {}, b""), "empty"),
         (HALF, "broken_json"),
+        ((200, {}, b"[" * 200_000), "broken_json"),
         ((200, {}, b'{"error": "no"}'), "wrong_shape"),
         ((200, {}, b'{"choices": [{"message": {"content": 7}}]}'), "wrong_shape"),
         ((200, {"content-length": "900"}, b'{"choices'), "connection"),
@@ -88,6 +89,20 @@ def test_refusals_are_not_tried_again_and_a_wrong_key_ends_all(store: Store, mon
                 asker(endpoint, store, key_env="MY_KEY").ask("what?")
             assert (wrong.value.code, len(endpoint.bodies)) == (code, 1)
             assert "MY_KEY" in wrong.value.fix
+
+
+def test_an_answer_that_no_file_takes_is_kept_as_far_as_one_does(store: Store) -> None:
+    content = b'{"choices": [{"message": {"content": "a dog \\ud83d\\udc36, a\\u0000 cat \\ud83d"}}], "usage": {"prompt_tokens": 1%s}}' % (
+        b"0" * 30
+    )
+    with serving(lambda *_: (200, {}, content)) as endpoint:
+        found = asker(endpoint, store).ask("what?")
+        assert (found.text, found.read) == ("a dog 🐶, a cat �", None)
+        assert asker(endpoint, store).ask("what?") == found
+        assert len(endpoint.bodies) == 1
+    parts = b'{"choices": [{"message": {"content": [{"type": "text", "text": null}, {"type": "text", "text": "a sun"}]}}]}'
+    with serving(lambda *_: (200, {}, parts)) as endpoint:
+        assert asker(endpoint, store).ask("what else?").text == "a sun"
 
 
 def test_the_key_is_nowhere_in_the_folder_and_settings_refuse_one(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
