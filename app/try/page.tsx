@@ -37,6 +37,9 @@ export default async function OwnImagePage({ searchParams }: { searchParams: Pro
       </EmptyState>
     );
   }
+  // Dictionaries of several models may be called the same.
+  const unique = new Set(dictionaries.map(({ id }) => id)).size === dictionaries.length;
+  const choices = dictionaries.map(({ ref, id }) => ({ ref, id: unique ? id : ref }));
   return (
     <div className="mx-auto flex w-full max-w-[100rem] flex-col gap-4 px-4 py-4 pb-16 sm:px-6">
       <div className="flex flex-wrap items-end justify-between gap-x-6 gap-y-2">
@@ -46,7 +49,7 @@ export default async function OwnImagePage({ searchParams }: { searchParams: Pro
             {chosen.model.name} · {chosen.id}
           </p>
         </div>
-        <TryDictionary current={chosen.ref} choices={dictionaries.map(({ ref, id }) => ({ ref, id }))} />
+        <TryDictionary current={chosen.ref} choices={choices} />
       </div>
       <OwnImageView dictionary={chosen} />
     </div>

@@ -76,7 +76,8 @@ function Palette() {
     {
       name: "Your picture: what fires on it",
       icon: <ImageUp />,
-      run: () => go(routes.ownImage(here ? { dictionary: here.ref } : {})),
+      // The address may tell it before the list of dictionaries is here.
+      run: () => go(routes.ownImage({ dictionary: here?.ref ?? ref ?? undefined })),
     },
     { name: "Experiments: what was saved", icon: <Bookmark />, run: () => go(routes.experiments()) },
     {
