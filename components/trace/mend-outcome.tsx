@@ -52,8 +52,9 @@ export function MendOutcome({ state }: { state: MendState }) {
           <p className="flex items-start gap-2 text-base">
             <CircleCheck className="mt-0.5 size-5 shrink-0 text-good" aria-hidden />
             <span>
-              <strong className="font-semibold">{formatNoun(result.size, "clamp")}</strong> {result.size === 1 ? "is" : "are"} enough: the
-              model answers “{chosen.answer.text.trim()}”. <CostWords mending={chosen} panelSize={panelSize} />{" "}
+              <strong className="font-semibold">{formatNoun(chosen.clamps.length, "clamp")}</strong>{" "}
+              {chosen.clamps.length === 1 ? "is" : "are"} enough: the model answers “{chosen.answer.text.trim()}”.{" "}
+              <CostWords mending={chosen} panelSize={panelSize} />{" "}
               <span className="text-muted text-sm">
                 Found among {result.answers} answers in {formatSeconds(state.took / 1000)}.
               </span>
