@@ -26,6 +26,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
 TWICE = "The picture is there before under another name, and counts once"
 UNREADABLE = "The file is no whole picture in a format that is read (PNG, JPEG, WebP, GIF)"
+GONE = "The file cannot be read from the disk"
+DAMAGED = "A part of the Parquet file is damaged"
 HUGE = "The picture has more pixels than are unpacked"
 
 
@@ -68,12 +70,25 @@ def _natural(path: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", path) if part]
 
 
-def _of_folder(folder: Path, captions: bool) -> Iterator[Picture]:
+def _read(path: Path) -> bytes:
+    """Throws `unreadable_image` where the file system refuses."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FacetError(f"{GONE}.", "unreadable_image", fix="Check the disk and the file's rights.") from error
+
+
+def _of_folder(folder: Path, captions: bool, troubles: Troubles) -> Iterator[Picture]:
     files = [path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()]
     for path in sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix())):
-        beside = path.with_suffix(".txt")
-        text = beside.read_text("utf-8", errors="replace").strip() if captions and beside.is_file() else ""
-        yield Picture(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest(), path.read_bytes, text)
+        name, beside = path.relative_to(folder).as_posix(), path.with_suffix(".txt")
+        try:
+            digest = hashlib.sha256(_read(path)).hexdigest()
+            text = _read(beside).decode("utf-8", "replace").strip() if captions and beside.is_file() else ""
+        except FacetError:
+            troubles.add(GONE, name)
+            continue
+        yield Picture(name, digest, partial(_read, path), text)
 
 
 class _Rows:
@@ -108,12 +123,17 @@ class _Rows:
         value = self._held[1][row].as_py() or b""
         return bytes(value.get("bytes") or b"") if isinstance(value, dict) else bytes(value)
 
-    def pictures(self, captions: bool) -> Iterator[Picture]:
+    def pictures(self, captions: bool, troubles: Troubles) -> Iterator[Picture]:
         wanted = [name for name in ("image",) if self._struct] or [name for name in ("bytes", "source") if name in self._names]
         if captions and "caption" in self._names:
             wanted.append("caption")
         for group in range(self.file.num_row_groups):
-            for row, found in enumerate(self.file.read_row_group(group, wanted).to_pylist()):
+            try:
+                rows = self.file.read_row_group(group, wanted).to_pylist()
+            except (OSError, pa.ArrowException):
+                troubles.add(DAMAGED, f"row group {group}", times=self.file.metadata.row_group(group).num_rows)
+                continue
+            for row, found in enumerate(rows):
                 value = (found["image"] or {}) if self._struct else {"bytes": found["bytes"], "path": found.get("source")}
                 name = value.get("path") or f"row {group}.{row}"
                 digest = hashlib.sha256(value.get("bytes") or b"").hexdigest()
@@ -129,7 +149,7 @@ def read_set(section: ImagesSection, path: Path, troubles: Troubles) -> list[Pic
     """
     if not path.exists():
         raise FacetError(f"There is no image set {path}.", "not_found", fix="Name a folder of pictures or a Parquet file.")
-    every = _of_folder(path, section.captions) if path.is_dir() else _Rows(path).pictures(section.captions)
+    every = _of_folder(path, section.captions, troubles) if path.is_dir() else _Rows(path).pictures(section.captions, troubles)
     found: dict[str, Picture] = {}
     for picture in every:
         if picture.sha256 in found:
