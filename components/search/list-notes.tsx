@@ -17,7 +17,7 @@ export function meaningNote(meaning: Meaning | null): string | null {
     case "other_embedder":
       return `By words alone: the vectors of this dictionary came from ${meaning.stored}, and this server embeds with ${meaning.here}. “facet embed” makes them anew.`;
     case "no_embedder":
-      return "By words alone: this server has no embedder for search by meaning.";
+      return "By words alone: there is no embedder here for search by meaning.";
     case "unavailable":
       return `By words alone: the embedder${meaning.here ? ` ${meaning.here}` : ""} does not answer just now.`;
     case "not_read":

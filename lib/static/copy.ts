@@ -162,11 +162,14 @@ export class Copy {
       );
     }
     await this.imageInfo(image.sha256);
-    // A picture that an experiment alone has lies under no feature.
-    const { rows, cols } = dictionary.model.grid ?? { rows: 0, cols: 0 };
-    const none: Analysis = { dictionary: ref, source: "catalogue", rows, cols, total: 0, features: [] };
-    const stored = (await this.data.find<Analysis>(files.onImage(ref, image.sha256), signal)) ?? none;
-    return { ...stored, features: stored.features.slice(0, limit) };
+    const { items, stored } = await this.#images();
+    const place = items.findIndex(({ sha256 }) => sha256 === image.sha256);
+    if (stored[ref]?.[place] !== "1") {
+      const { rows, cols } = dictionary.model.grid ?? { rows: 0, cols: 0 };
+      return { dictionary: ref, source: "catalogue", rows, cols, total: 0, features: [] };
+    }
+    const analysis = await this.data.get<Analysis>(files.onImage(ref, image.sha256), signal);
+    return { ...analysis, features: analysis.features.slice(0, limit) };
   }
 
   async experiments({ q, limit, cursor }: ExperimentsQuery): Promise<ExperimentPage> {

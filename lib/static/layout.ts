@@ -70,6 +70,8 @@ export interface ImagesFile {
   items: ImageInfo[];
   /** Pictures that saved experiments alone have. */
   others: ImageInfo[];
+  /** By dictionary a digit for each of `items`: 1 where examples of its features lie on the picture, which have a file then. */
+  stored: Record<string, string>;
 }
 
 export interface ExperimentsFile {

@@ -26,13 +26,18 @@ export const stopWords: ReadonlySet<string> = new Set(
   than too very s t can will just don should now`.split(/\s+/),
 );
 
+/** Marks of another language in the text, which are no words. */
+const tag = String.raw`<[/!?]?[A-Za-z][^<>]*>|&#?[\p{L}\p{N}]+;`;
 const address = String.raw`[\p{L}\p{N}_.+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`;
 const pathName = String.raw`[\p{L}\p{N}_~.-]*[\p{L}\p{N}](?:/[\p{L}\p{N}_~.-]*[\p{L}\p{N}])+`;
 const number = String.raw`(?<![\p{L}\p{N}])[-+]?\d+(?:\.\d+)*(?:[eE][-+]?\d+)?(?![\p{L}\p{N}])`;
 const host = String.raw`[\p{L}\p{N}][\p{L}\p{N}_-]*(?:\.[\p{L}\p{N}][\p{L}\p{N}_-]*)+`;
 const compound = String.raw`\p{L}[\p{L}\p{M}\p{N}]*(?:-\p{L}[\p{L}\p{M}\p{N}]*)+`;
 const word = String.raw`[\p{L}\p{N}][\p{L}\p{M}\p{N}]*`;
-const pieces = new RegExp(`(?<asIs>${address}|${pathName}|${number}|${host})|(?<compound>${compound})|(?<word>${word})`, "gu");
+const pieces = new RegExp(
+  `(?<tag>${tag})|(?<asIs>${address}|${pathName}|${number}|${host})|(?<compound>${compound})|(?<word>${word})`,
+  "gu",
+);
 
 /** Digits in a word keep `english` from taking it for one. */
 function tokenOf(text: string, at: number, whole: boolean): Token {
@@ -44,6 +49,7 @@ function tokenOf(text: string, at: number, whole: boolean): Token {
 export function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];
   for (const match of text.matchAll(pieces)) {
+    if (match.groups?.tag) continue;
     const [found] = match;
     const at = match.index;
     if (match.groups?.asIs) {

@@ -35,7 +35,7 @@ export async function searchRegions(
   const { ranked, examples, pictures } = rankPictures(stored.flat(), region, features.length, maxima);
   return {
     dictionary,
-    examined: { examples, pictures },
+    examined: { examples, pictures, catalogue: images.length },
     total: ranked.length,
     items: ranked.slice(0, limit).map(({ image, score, found }) => {
       const { sha256, caption } = images[image] as ImageInfo;

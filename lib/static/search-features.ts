@@ -35,32 +35,38 @@ const bodyLooked = 400;
 class Search {
   readonly #entries = new Map<Operand, Map<number, Entry[]>>();
   readonly #near = new Map<Term, NearWord[]>();
+  /** Of each term that is words, and all of them together. */
+  readonly #words: (TextQuery | null)[];
+  readonly #asked: TextQuery | null;
 
   constructor(
     private readonly index: WordIndex,
     private readonly parsed: ParsedSearch,
   ) {
+    this.#words = parsed.terms.filter((term) => term.kind !== "substring").map((term) => termQuery(term, parsed.prefix));
+    this.#asked = allOf(this.#words);
     for (const term of parsed.terms) {
       const near = canMistype(term) ? nearWords(index.vocabulary, term.text) : [];
       if (near.length) this.#near.set(term, near);
     }
   }
 
-  entries(document: number): Entries {
-    return (operand) => {
-      const known = this.#entries.get(operand) ?? this.index.entriesOf(operand);
-      this.#entries.set(operand, known);
-      return known.get(document) ?? [];
-    };
+  #standing(operand: Operand): Map<number, Entry[]> {
+    const known = this.#entries.get(operand) ?? this.index.entriesOf(operand);
+    this.#entries.set(operand, known);
+    return known;
   }
 
-  /** Documents of which `test` says so, of the term's words. */
+  entries(document: number): Entries {
+    return (operand) => this.#standing(operand).get(document) ?? [];
+  }
+
+  /** Documents that answer the question: among those that have a word of it. */
   #holding(query: TextQuery | null): Set<number> {
     const found = new Set<number>();
     if (!query) return found;
-    this.index.documents.forEach((_, document) => {
-      if (holds(query, placesIn(this.entries(document)))) found.add(document);
-    });
+    const some = new Set(operandsOf(query).flatMap((operand) => [...this.#standing(operand).keys()]));
+    for (const document of some) if (holds(query, placesIn(this.entries(document)))) found.add(document);
     return found;
   }
 
@@ -103,10 +109,9 @@ class Search {
   }
 
   #rank(document: number): number {
-    const words = this.parsed.terms.filter((term) => term.kind !== "substring").map((term) => termQuery(term, this.parsed.prefix));
-    const query = allOf(words);
-    if (!query) return 0;
-    return words.length > 1 ? rankTogether(query, this.entries(document)) : rankOf(query, this.entries(document));
+    if (!this.#asked) return 0;
+    const entries = this.entries(document);
+    return this.#words.length > 1 ? rankTogether(this.#asked, entries) : rankOf(this.#asked, entries);
   }
 
   /** The label itself comes before labels that have the words, and those before explanations that have them. */
@@ -121,7 +126,7 @@ class Search {
     let likeness = 0;
     for (const near of this.#near.values()) {
       const held = near.map(({ word, likeness: share }) => {
-        const [entry] = this.entries(document)({ kind: "word", word, prefix: false });
+        const entry = this.index.entryOf(word, document);
         return entry ? share * (entry.inLabel.includes(true) ? 1 : 0.8) : 0;
       });
       likeness += Math.max(...held);
@@ -131,8 +136,7 @@ class Search {
 
   /** The words to be marked in a text. */
   operands(): Operand[] {
-    const words = this.parsed.terms.filter((term) => term.kind !== "substring").map((term) => termQuery(term, this.parsed.prefix));
-    const query = anyOf(words);
+    const query = anyOf(this.#words);
     return query ? operandsOf(query) : [];
   }
 }

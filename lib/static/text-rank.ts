@@ -5,7 +5,9 @@
  */
 import { type Entries, type Entry, holds, type Operand, operandsOf, type TextQuery } from "./text-query";
 
-const [labelWeight, bodyWeight] = [1, 0.4];
+/** Numbers are rounded where the database rounds them: ranks that are equal there are put in order by index, and must be equal here. */
+const single = Math.fround;
+const [labelWeight, bodyWeight] = [1, single(0.4)];
 const weightAt = ({ inLabel }: Entry, i: number) => (inLabel[i] ? labelWeight : bodyWeight);
 
 /** Operands by word, each once, the words in order. */
@@ -13,6 +15,9 @@ function distinct(query: TextQuery): Operand[] {
   const sorted = operandsOf(query).toSorted((a, b) => (a.word < b.word ? -1 : a.word > b.word ? 1 : 0));
   return sorted.filter((one, i) => one.word !== sorted[i - 1]?.word);
 }
+
+/** Σ 1/i², as far as the database writes it. */
+const limitOfSquares = 1.64493406685;
 
 /** Of the places of each word, the weightiest counts whole and the others less the later they come. */
 function rankAny(query: TextQuery, entries: Entries): number {
@@ -22,15 +27,16 @@ function rankAny(query: TextQuery, entries: Entries): number {
     let [all, most, at] = [0, -1, 0];
     for (let i = 0; i < entry.places.length; i++) {
       const weight = weightAt(entry, i);
-      all += weight / (i + 1) ** 2;
+      all = single(all + single(weight / (i + 1) ** 2));
       if (weight > most) [most, at] = [weight, i];
     }
-    sum += (most + all - most / (at + 1) ** 2) / (Math.PI ** 2 / 6);
+    const entryRank = single(single(most + all) - single(most / (at + 1) ** 2));
+    sum = single(sum + entryRank / limitOfSquares);
   }
-  return sum / operands.length;
+  return single(sum / operands.length);
 }
 
-const nearness = (distance: number) => (distance > 100 ? 1e-30 : 1 / (1.005 + 0.05 * Math.exp(distance / 1.5 - 2)));
+const nearness = (distance: number) => single(distance > 100 ? 1e-30 : 1 / (1.005 + 0.05 * Math.exp(single(distance) / 1.5 - 2)));
 
 /** Every two words of a phrase, by how far they stand from each other. */
 function rankPairs(query: TextQuery, entries: Entries): number {
@@ -48,8 +54,8 @@ function rankPairs(query: TextQuery, entries: Entries): number {
           for (const [b, there] of other.places.entries()) {
             const distance = Math.abs(place - there);
             if (distance === 0) continue;
-            const near = Math.sqrt(weightAt(entry, a) * weightAt(other, b) * nearness(distance));
-            rank = rank === null ? near : 1 - (1 - rank) * (1 - near);
+            const near = single(Math.sqrt(single(single(weightAt(entry, a) * weightAt(other, b)) * nearness(distance))));
+            rank = single(rank === null ? near : 1 - (1 - rank) * (1 - near));
           }
         }
       }
@@ -60,7 +66,7 @@ function rankPairs(query: TextQuery, entries: Entries): number {
 
 /** Of one word or phrase. */
 export function rankOf(query: TextQuery, entries: Entries): number {
-  return Math.fround(query.kind === "phrase" || query.kind === "and" ? rankPairs(query, entries) : rankAny(query, entries));
+  return query.kind === "phrase" || query.kind === "and" ? rankPairs(query, entries) : rankAny(query, entries);
 }
 
 /** A word form at a place, with the operands that it stands for. */
@@ -119,7 +125,7 @@ export function rankTogether(query: TextQuery, entries: Entries): number {
   let from = 0;
   for (;;) {
     const cover = coverFrom(query, stands, from);
-    if (!cover) return Math.fround(rank);
+    if (!cover) return single(rank);
     const run = stands.slice(cover.first, cover.last + 1);
     const between = (run.at(-1) as Stand).place - (run[0] as Stand).place - (run.length - 1);
     const noise = between < 0 ? Math.floor((run.length - 1) / 2) : between;

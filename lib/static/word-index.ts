@@ -25,18 +25,21 @@ export class WordIndex {
       this.#entries.set(word, byDocument);
     }
     this.#sorted = [...this.#entries.keys()].sort();
-  }
-
-  /** Word forms that a mistyped one may stand for: what is shorter or longer is nobody's typo. */
-  get vocabulary(): string[] {
-    return this.#sorted.filter((word) => {
+    this.vocabulary = this.#sorted.filter((word) => {
       const length = [...word].length;
       return length >= 3 && length <= 60 && /\p{L}/u.test(word);
     });
   }
 
+  /** Word forms that a mistyped one may stand for: what is shorter or longer is nobody's typo. */
+  readonly vocabulary: readonly string[];
+
   #wordsOf({ word, prefix }: Operand): string[] {
     return prefix ? this.#sorted.filter((one) => one.startsWith(word)) : [word];
+  }
+
+  entryOf(word: string, document: number): Entry | undefined {
+    return this.#entries.get(word)?.get(document);
   }
 
   /** By document, what an operand stands for. */

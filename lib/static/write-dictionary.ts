@@ -54,7 +54,7 @@ async function wordsOf(db: Database, id: number): Promise<WordsFile> {
   return { documents, words: Object.fromEntries(places) };
 }
 
-/** `images`: hashes of the catalogue's pictures. */
+/** `images`: hashes of the catalogue's pictures. Answers with a digit for each: 1 where examples lie on it. */
 export async function writeDictionary(
   db: Database,
   writer: DataWriter,
@@ -62,7 +62,7 @@ export async function writeDictionary(
   pack: EnginePackage | null,
   images: readonly string[],
   say: (done: number, of: number) => void,
-): Promise<void> {
+): Promise<string> {
   const found = await locateDictionary(db, ref);
   const cards = await allCards(db, ref);
   const indices = cards.map(({ index }) => index);
@@ -81,8 +81,14 @@ export async function writeDictionary(
     await writer.json(files.card(ref, index), { top: detail.feature.top, text } satisfies CardFile);
     say(++done, of);
   });
+  const stored = new Set<string>();
   await forEach(images, atOnce, async (sha256) => {
-    await writer.json(files.onImage(ref, sha256), await activationsOn(db, found, sha256));
+    const analysis = await activationsOn(db, found, sha256);
+    if (analysis.total > 0) {
+      stored.add(sha256);
+      await writer.json(files.onImage(ref, sha256), analysis);
+    }
     say(++done, of);
   });
+  return images.map((sha256) => (stored.has(sha256) ? "1" : "0")).join("");
 }

@@ -9,8 +9,11 @@ import { findImage, findImageInfo, listImages } from "@/lib/catalog/images";
 import { listStories } from "@/lib/catalog/stories";
 import type { EnginePackage } from "@/lib/core/engine-package";
 import { type Experiment, experimentLimits, searchedText } from "@/lib/core/experiment";
+import { parseFeatureQuery } from "@/lib/core/feature-query";
 import type { Dictionary, ImageInfo } from "@/lib/core/records";
 import { enginePackage, servedFile } from "@/lib/engine/browser-package";
+import { type Home, readHome } from "@/lib/search/home";
+import { listFeatures } from "@/lib/search/list-features";
 import { DataWriter, forEach } from "./data-writer";
 import { type DictionariesFile, type ExperimentsFile, files, type ImagesFile } from "./layout";
 import { writeDictionary } from "./write-dictionary";
@@ -37,7 +40,7 @@ async function whole<T>(page: (cursor: string | null) => Promise<{ items: T[]; n
 }
 
 /** The pictures of the catalogue, and those that experiments alone have. */
-async function writeImages(db: Database, writer: DataWriter, experiments: readonly Experiment[]): Promise<ImageInfo[]> {
+async function writeImages(db: Database, writer: DataWriter, experiments: readonly Experiment[]): Promise<Omit<ImagesFile, "stored">> {
   const items = await whole((cursor) => listImages(db, { limit: 100, cursor }));
   const known = new Set(items.map(({ sha256 }) => sha256));
   const others: ImageInfo[] = [];
@@ -46,9 +49,8 @@ async function writeImages(db: Database, writer: DataWriter, experiments: readon
     known.add(sha256);
     others.push(await findImageInfo(db, sha256));
   }
-  await writer.json(files.images(), { items, others } satisfies ImagesFile);
   await forEach([...items, ...others], 4, async ({ sha256 }) => writer.file(files.image(sha256), (await findImage(db, sha256)).bytes));
-  return items;
+  return { items, others };
 }
 
 async function writeExperiments(db: Database, writer: DataWriter): Promise<Experiment[]> {
@@ -86,6 +88,23 @@ const asCopied = (dictionary: Dictionary, pack: EnginePackage | null): Dictionar
   engine: pack?.sha256 === dictionary.sha256 ? "ready" : "none",
 });
 
+/** What the home page shows: its searches find what they find in the copy, by words. */
+async function homeOf(db: Database, copy: (dictionary: Dictionary) => Dictionary): Promise<Home> {
+  const home = await readHome(db);
+  const examples: Home["examples"] = [];
+  for (const { words } of home.examples) {
+    const query = parseFeatureQuery({ dictionary: home.dictionaries[0]?.ref, q: words, limit: "1" });
+    const { total } = await listFeatures(db, query, { embedder: null });
+    if (total > 0) examples.push({ words, total });
+  }
+  return {
+    ...home,
+    examples,
+    dictionaries: home.dictionaries.map(copy),
+    highlights: home.highlights.map((one) => ({ ...one, dictionary: copy(one.dictionary) })),
+  };
+}
+
 /**
  * Writes `data/`, `api/images/` and `api/engine/files/` into `dir`. Answers with what was written. Throws what the catalogue throws, `engine_unavailable`
  * where the model's files do not fit together, `cancelled` and `disk_full`: `dir` is then not whole.
@@ -97,19 +116,24 @@ export async function writeStaticData({ db, dir, say, signal }: WriteOptions): P
   for (const { ref } of dictionaries) packages.set(ref, await enginePackage(ref));
   say?.("experiments and pictures");
   const experiments = await writeExperiments(db, writer);
-  const images = (await writeImages(db, writer, experiments)).map(({ sha256 }) => sha256);
+  const images = await writeImages(db, writer, experiments);
+  const hashes = images.items.map(({ sha256 }) => sha256);
+  const stored: ImagesFile["stored"] = {};
   await writer.json(files.stories(), { items: await listStories(db) });
   for (const { ref } of dictionaries) {
-    await writeDictionary(db, writer, ref, packages.get(ref) ?? null, images, (done, of) => {
+    stored[ref] = await writeDictionary(db, writer, ref, packages.get(ref) ?? null, hashes, (done, of) => {
       if (done === of || done % 200 === 0) say?.(`${ref}: ${done} of ${of}`);
     });
   }
+  await writer.json(files.images(), { ...images, stored } satisfies ImagesFile);
   say?.("the model's files");
   await writeEngine(
     writer,
     [...packages.values()].filter((pack) => pack !== null),
   );
-  const copied = dictionaries.map((dictionary) => asCopied(dictionary, packages.get(dictionary.ref) ?? null));
+  const copy = (dictionary: Dictionary) => asCopied(dictionary, packages.get(dictionary.ref) ?? null);
+  const copied = dictionaries.map(copy);
+  await writer.json(files.home(), await homeOf(db, copy));
   await writer.json(files.dictionaries(), { items: copied } satisfies DictionariesFile);
   return { files: writer.files, bytes: writer.bytes };
 }
