@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,19 +6,16 @@ import { dictionariesSchema } from "@/lib/api/dictionaries";
 import { featureNamesSchema } from "@/lib/api/engine";
 import { regionPicturesQuerySchema } from "@/lib/api/region-pictures";
 import { listDictionaries } from "@/lib/catalog/dictionaries";
-import { findExperiment, keepExperiment, listExperiments } from "@/lib/catalog/experiments";
+import { findExperiment, listExperiments } from "@/lib/catalog/experiments";
 import { findFeature } from "@/lib/catalog/feature-detail";
 import { featureTraits } from "@/lib/catalog/feature-traits";
 import { allFeatureNames } from "@/lib/catalog/feature-units";
 import { featureHistograms } from "@/lib/catalog/histograms";
 import { findImage, findImageInfo, listImages, storedActivations } from "@/lib/catalog/images";
 import { regionPictures } from "@/lib/catalog/region-pictures";
-import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
-import { testRun } from "@/lib/catalog/test-run";
-import { isRecorded, type RecordedEvent } from "@/lib/core/experiment";
+import type { TestCatalog } from "@/lib/catalog/test-catalog";
 import { featureQueryParams, parseFeatureQuery } from "@/lib/core/feature-query";
 import { withoutHighlight } from "@/lib/core/highlight";
-import { generateRequestSchema } from "@/lib/core/protocol";
 import { type FeaturePage, featureDetailSchema, featurePageSchema, sortKeys } from "@/lib/core/records";
 import { emptyRegion, encodeRegion } from "@/lib/core/region";
 import { routes } from "@/lib/core/routes";
@@ -28,79 +24,17 @@ import type { Home } from "@/lib/search/home";
 import { listFeatures } from "@/lib/search/list-features";
 import { type AnswerInit, answerFrom } from "./answer";
 import { files } from "./layout";
-import { writeStaticData } from "./write";
+import { openTestCopy, ref, said, type TestCopy } from "./test-copy";
 
-const ref = "test-model/model.layers.1";
+let copy: TestCopy;
 let catalog: TestCatalog;
-let dir: string;
-let pictures: string[];
-let answer: ReturnType<typeof answerFrom>;
-/** Files that the copy was asked for. */
-const asked: string[] = [];
-
-/** As people write explanations: words again, beside each other or not, in label and text, with compounds, numbers and other scripts. */
-const said: [label: string, text: string][] = [
-  ["elephant", "A grey elephant, often beside trees; 100 % sure."],
-  ["黄色い果物", "バナナやレモンのような黄色い果物に反応する。"],
-  ["собака", "Реагирует на собак разных пород."],
-  ["party face 🥳", "Fires on 🥳 and other parties' faces."],
-  ["yellow fruit", "Bananas and lemons: fruit that is yellow."],
-  ["puppies", "Young dogs at play, C++ code, and the word café."],
-  ["yellow-green leaves", "Leaves that are yellow-green, or green and yellow; mostly on the left. Green leaves, rarely green fruit."],
-  ["round wooden table", "A table made of wood. The wooden table is round, and on it lies a lemon or some other yellow fruit."],
-  ["fruit on a table", "Any fruit which lies on a table: an apple, a banana, a yellow lemon. Not the table itself."],
-  ["the sky at night", "Night skies; stars, and star-shaped things in the sky (see U.S. flags). It's the sky's own dark."],
-  ["striped and/or dotted", "Stripes, dots, stripes and dots, at 45° or v2 of it; 3.14 is no stripe. State-of-the-art stripes."],
-];
+let answer: TestCopy["answer"];
 
 beforeAll(async () => {
-  catalog = await openTestCatalog();
-  await catalog.add({
-    features: 120,
-    images: 60,
-    edit: ({ explanations = [], scores = [] }) => {
-      for (const row of [...scores]) {
-        if (row.metric !== "steer" || (row.index as number) % 4) continue;
-        scores.push({ ...row, metric: "detection", value: ((row.index as number) % 3) / 2, failure: null });
-      }
-      for (const row of explanations) {
-        const index = row.index as number;
-        const [label, text] = (index < said.length ? said[index] : index % 5 === 0 ? said[index % said.length] : null) ?? [];
-        // Texts of several features have a tail, so that where a word stands differs.
-        if (label && row.preferred) Object.assign(row, { label: index < said.length ? label : `${label} too`, text });
-      }
-    },
-  });
-  pictures = (await listImages(catalog.db, { limit: 100, cursor: null })).items.map(({ sha256 }) => sha256);
-  for (const [i, question] of ["what is it ?", "which fruit lies on the table ?", "name the colours"].entries()) {
-    const request = generateRequestSchema.parse({
-      dictionary: ref,
-      messages: [
-        {
-          role: "user",
-          content: [
-            { type: "image", image: { sha256: pictures[i] } },
-            { type: "text", text: question },
-          ],
-        },
-      ],
-      interventions: [{ feature: 4 + i, value: 4 }],
-    });
-    const events = testRun(request, { images: [pictures[i] as string] }).filter(isRecorded) as RecordedEvent[];
-    await keepExperiment(catalog.db, { run: "abcdefghijklmnop", title: "", note: i ? "" : "Lemons everywhere", request, events });
-  }
-  dir = await mkdtemp(path.join(catalog.folder, "copy-"));
-  await writeStaticData({ db: catalog.db, dir });
-  answer = answerFrom(async (name) => {
-    asked.push(name);
-    const file = path.join(dir, name);
-    return existsSync(file) ? JSON.parse(await readFile(file, "utf8")) : null;
-  });
+  copy = await openTestCopy();
+  ({ catalog, answer } = copy);
 }, 120_000);
-afterAll(async () => {
-  await catalog?.close();
-  if (dir) await rm(dir, { recursive: true, force: true });
-});
+afterAll(() => catalog?.close());
 
 type Params = Record<string, string>;
 const params = (more: Params): Params => ({ dictionary: ref, ...more });
@@ -198,13 +132,13 @@ describe("the list", () => {
   });
 
   it("is read once, and is small", async () => {
-    asked.length = 0;
+    copy.asked.length = 0;
     await copied({ sort: "-density", limit: "5" });
     await copied({ sort: "iou", limit: "5" });
-    expect(asked.filter((name) => name === files.list(ref))).toEqual([]);
-    expect(asked).toHaveLength(10);
+    expect(copy.asked.filter((name) => name === files.list(ref))).toEqual([]);
+    expect(copy.asked).toHaveLength(10);
     // 120 features; 2,048 take as much a feature.
-    expect(gzipSync(await readFile(path.join(dir, files.list(ref)))).byteLength).toBeLessThan(120 * 100);
+    expect(gzipSync(await readFile(path.join(copy.dir, files.list(ref)))).byteLength).toBeLessThan(120 * 100);
   });
 });
 
@@ -362,9 +296,9 @@ describe("everything else", () => {
         cursor = mine.next;
       } while (cursor);
     }
-    const [first = "", second = ""] = pictures;
+    const [first = "", second = ""] = copy.pictures;
     expect(await answer(routes.api.imageInfo(first))).toEqual(await findImageInfo(catalog.db, first));
-    expect(new Uint8Array(await readFile(path.join(dir, files.image(first))))).toEqual(
+    expect(new Uint8Array(await readFile(path.join(copy.dir, files.image(first))))).toEqual(
       new Uint8Array((await findImage(catalog.db, first)).bytes),
     );
     const post = (image: unknown) => ({ method: "POST", body: JSON.stringify({ dictionary: ref, image, limit: 512 }) });
@@ -382,7 +316,7 @@ describe("everything else", () => {
     const code = encodeRegion(region);
     for (const [features, without] of [
       ["0", undefined],
-      ["1,4,7", pictures[3]],
+      ["1,4,7", copy.pictures[3]],
       ["2,8,500", undefined],
     ] as const) {
       const given = { dictionary: ref, features, region: code, ...(without ? { without } : {}) };
@@ -418,7 +352,7 @@ describe("everything else", () => {
 
   it("says which file of a copy is missing", async () => {
     const broken = answerFrom(async (name) =>
-      name.includes("/features/") ? null : JSON.parse(await readFile(path.join(dir, name), "utf8")),
+      name.includes("/features/") ? null : JSON.parse(await readFile(path.join(copy.dir, name), "utf8")),
     );
     await expect(broken(routes.api.feature(ref, 3))).rejects.toMatchObject({
       code: "catalogue_unreachable",
