@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -25,6 +25,7 @@ import { listFeatures } from "@/lib/search/list-features";
 import { type AnswerInit, answerFrom } from "./answer";
 import { files } from "./layout";
 import { openTestCopy, ref, said, type TestCopy } from "./test-copy";
+import { writeStaticData } from "./write";
 
 let copy: TestCopy;
 let catalog: TestCatalog;
@@ -132,6 +133,7 @@ describe("the list", () => {
   });
 
   it("is read once, and is small", async () => {
+    await copied({ limit: "1" });
     copy.asked.length = 0;
     await copied({ sort: "-density", limit: "5" });
     await copied({ sort: "iou", limit: "5" });
@@ -348,6 +350,12 @@ describe("everything else", () => {
     }
     expect(await refusal("/api/nothing")).toMatchObject({ code: "not_found" });
     expect(await refusal(routes.api.dictionaries(), post)).toMatchObject({ code: "method_not_allowed" });
+  });
+
+  it("is not written on after it was stopped", async () => {
+    const dir = await mkdtemp(path.join(catalog.folder, "stopped-"));
+    await expect(writeStaticData({ db: catalog.db, dir, signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "cancelled" });
+    expect(await readdir(dir)).toEqual([]);
   });
 
   it("says which file of a copy is missing", async () => {
