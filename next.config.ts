@@ -11,6 +11,8 @@ const config: NextConfig = {
   reactStrictMode: true,
   // A second build beside a running server goes elsewhere; cli/setup reads the same variable.
   distDir: process.env.FACET_DIST_DIR || ".next",
+  // What tells the copy of files (site/) from this app, whatever the environment says.
+  env: { NEXT_PUBLIC_FACET_STATIC: "", NEXT_PUBLIC_FACET_BASE: "" },
   // Native and worker-thread packages stay outside the bundle.
   serverExternalPackages: [
     "@electric-sql/pglite",

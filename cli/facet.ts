@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { FacetError } from "@/lib/core/errors";
 import type { ExportCommandOptions } from "./commands/export";
+import type { StaticExportOptions } from "./commands/export-static";
 import type { ImportCommandOptions } from "./commands/import";
 
 const program = new Command("facet")
@@ -30,6 +31,16 @@ program
   .option("--out <path>", "a folder that is not there yet; for csv a file (default: standard output)")
   .option("--query <query>", 'csv only: the list as its page\'s address has it, "sort=-density&concept=object&q=lemon"')
   .action(async (refs: string[], options: ExportCommandOptions) => (await import("./commands/export")).exportCommand(refs, options));
+
+program
+  .command("export-static")
+  .description("write the catalogue with built pages as files for any host; npm run export:static builds the pages first")
+  .requiredOption("--out <folder>", "the folder to write; one that this command wrote before is replaced")
+  .option("--pages <folder>", "the built pages", "site/out")
+  .action(async (options: StaticExportOptions) => {
+    const { files, bytes } = await (await import("./commands/export-static")).exportStatic(options);
+    console.log(`  ${files.toLocaleString("en")} files of data, ${(bytes / 1e6).toFixed(1)} MB, in ${options.out}`);
+  });
 
 program
   .command("drop")

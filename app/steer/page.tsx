@@ -2,6 +2,7 @@ import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
 import { FlaskConicalOff } from "lucide-react";
 import type { Metadata } from "next";
 import { makeQueryClient } from "@/components/shell/query-client";
+import { readEntry, type SteerParams } from "@/components/steer/entry";
 import { Sandbox } from "@/components/steer/sandbox";
 import { featureQueryOptions } from "@/lib/api/feature";
 import { imageInfoQueryOptions } from "@/lib/api/images";
@@ -12,7 +13,7 @@ import { findImageInfo } from "@/lib/catalog/images";
 import { env } from "@/lib/env";
 import { MissingPage, missingHere } from "../missing-page";
 import { NoDictionary } from "../no-dictionary";
-import { readEntry, type SteerParams } from "./entry";
+import { inCatalogue } from "./entry";
 
 export const metadata: Metadata = {
   title: "Steer",
@@ -35,7 +36,7 @@ export default async function SteerPage({ searchParams }: { searchParams: Promis
     return <NoDictionary icon={<FlaskConicalOff />}>There is no dictionary to steer with</NoDictionary>;
   }
   const dictionaries: [typeof first, ...typeof others] = [first, ...others];
-  const entry = await readEntry(db, dictionaries, params);
+  const entry = await readEntry(inCatalogue(db), dictionaries, params);
   const client = makeQueryClient();
   const { dictionary, clamps, messages } = entry.link;
   // A request may name what this catalogue lacks: the page says so where it is shown.

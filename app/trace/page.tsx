@@ -2,6 +2,7 @@ import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
 import { MessageCircleQuestion } from "lucide-react";
 import type { Metadata } from "next";
 import { makeQueryClient } from "@/components/shell/query-client";
+import { readEntry, type SteerParams } from "@/components/steer/entry";
 import { TraceView } from "@/components/trace/trace-view";
 import { imageInfoQueryOptions } from "@/lib/api/images";
 import { getDatabase } from "@/lib/catalog/db";
@@ -11,7 +12,7 @@ import { readTraceView } from "@/lib/core/trace-link";
 import { env } from "@/lib/env";
 import { MissingPage, missingHere } from "../missing-page";
 import { NoDictionary } from "../no-dictionary";
-import { readEntry, type SteerParams } from "../steer/entry";
+import { inCatalogue } from "../steer/entry";
 
 export const metadata: Metadata = {
   title: "Trace",
@@ -35,7 +36,7 @@ export default async function TracePage({ searchParams }: { searchParams: Promis
     return <NoDictionary icon={<MessageCircleQuestion />}>There is no dictionary to trace with</NoDictionary>;
   }
   const dictionaries: [typeof first, ...typeof others] = [first, ...others];
-  const entry = await readEntry(db, dictionaries, params);
+  const entry = await readEntry(inCatalogue(db), dictionaries, params);
   const client = makeQueryClient();
   // A request may name a picture that this catalogue lacks: the page says so where it is shown.
   await Promise.allSettled(

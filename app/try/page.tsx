@@ -1,7 +1,6 @@
 import { ImageOff } from "lucide-react";
 import type { Metadata } from "next";
-import { OwnImageView } from "@/components/own-image/own-image-view";
-import { TryDictionary } from "@/components/own-image/try-dictionary";
+import { OwnImagePlace } from "@/components/own-image/own-image-place";
 import { EmptyState } from "@/components/ui/empty-state";
 import { LinkButton } from "@/components/ui/link-button";
 import { getDatabase } from "@/lib/catalog/db";
@@ -37,21 +36,5 @@ export default async function OwnImagePage({ searchParams }: { searchParams: Pro
       </EmptyState>
     );
   }
-  // Dictionaries of several models may be called the same.
-  const unique = new Set(dictionaries.map(({ id }) => id)).size === dictionaries.length;
-  const choices = dictionaries.map(({ ref, id }) => ({ ref, id: unique ? id : ref }));
-  return (
-    <div className="mx-auto flex w-full max-w-[100rem] flex-col gap-4 px-4 py-4 pb-16 sm:px-6">
-      <div className="flex flex-wrap items-end justify-between gap-x-6 gap-y-2">
-        <div>
-          <h1 className="font-semibold text-xl">Your picture</h1>
-          <p className="text-muted text-sm">
-            {chosen.model.name} · {chosen.id}
-          </p>
-        </div>
-        <TryDictionary current={chosen.ref} choices={choices} />
-      </div>
-      <OwnImageView dictionary={chosen} />
-    </div>
-  );
+  return <OwnImagePlace chosen={chosen} dictionaries={dictionaries} />;
 }

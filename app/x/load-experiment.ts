@@ -1,10 +1,9 @@
 import { cache } from "react";
-import type { Grid } from "@/components/experiment/request-view";
 import { getDatabase } from "@/lib/catalog/db";
 import { findDictionary } from "@/lib/catalog/dictionaries";
 import { findExperiment } from "@/lib/catalog/experiments";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
-import { describeClamp, type Experiment, picturesOf } from "@/lib/core/experiment";
+import { describeClamp, type Experiment } from "@/lib/core/experiment";
 import type { Dictionary } from "@/lib/core/records";
 
 /** Read once for a page and its metadata. */
@@ -24,15 +23,6 @@ export async function presentDictionary(ref: string): Promise<Dictionary | null>
     if (asFacetError(error).code === "dictionary_not_found") return null;
     throw error;
   }
-}
-
-/** The image grid: the dictionary's, or, where that is gone, the square that as many image tokens make. */
-export function gridOf({ request, events }: Experiment, dictionary: Dictionary | null): Grid | null {
-  if (dictionary?.model.grid) return dictionary.model.grid;
-  const meta = events.find((event) => event.type === "meta");
-  const pictures = picturesOf(request).length;
-  const side = meta?.type === "meta" && pictures > 0 ? Math.sqrt(meta.prompt.imageTokens / pictures) : 0;
-  return Number.isInteger(side) && side > 0 ? { rows: side, cols: side } : null;
 }
 
 /** What a link to it says where it is unfurled. */

@@ -9,6 +9,8 @@ import { root } from "../setup/paths.mjs";
  */
 export const arrows = {
   app: ["components", "lib"],
+  // The same pages without a server.
+  site: ["app", "components", "lib/core", "lib/api"],
   // The engine in the tab is the one part of an engine that a page starts.
   components: ["lib/core", "lib/api", "lib/engine/web"],
   "lib/core": [],
@@ -35,7 +37,7 @@ const under = (folders) => `^(${folders.join("|")})(/|\\.ts$)`;
 
 /** @returns {import("dependency-cruiser").IForbiddenRuleType[]} */
 export function rules() {
-  const ours = under(["app", "components", "lib", "cli", "e2e", "bench", "prisma", "demo", "worker"]);
+  const ours = under(["app", "site", "components", "lib", "cli", "e2e", "bench", "prisma", "demo", "worker"]);
   /** @type {import("dependency-cruiser").IForbiddenRuleType[]} */
   const directions = Object.entries(arrows).map(([folder, allowed]) => ({
     name: `${folder} imports only from ${allowed.length > 0 ? allowed.join(", ") : "itself"}`,
@@ -82,7 +84,7 @@ export function rules() {
  */
 export async function arrowProblems(base = root) {
   const { output } = await cruise(
-    ["app", "components", "lib", "cli", "proxy.ts"].filter((name) => existsSync(path.join(base, name))),
+    ["app", "site/app", "site/views", "components", "lib", "cli", "proxy.ts"].filter((name) => existsSync(path.join(base, name))),
     {
       validate: true,
       ruleSet: { forbidden: rules() },

@@ -70,3 +70,24 @@ export async function ensureBuild(say, env = {}) {
   writeStamp(stamp, wanted);
   return "built";
 }
+
+/**
+ * Builds the pages of a copy without a server (site/) where their sources or their place on the host changed. They are the same for every catalogue.
+ * @param {(what: string) => void} say
+ * @param {string} base
+ * @param {Record<string, string | undefined>} [env] further variables of the build
+ */
+export async function ensureSite(say, base, env = {}) {
+  const stamp = inRoot("site", ".next", "facet-build");
+  const files = [...sources, "site/app", "site/views", "site/next.config.ts", "site/instrumentation-client.ts", "site/tsconfig.json"];
+  const wanted = fingerprint(files, { extra: [process.versions.modules, process.platform, base], skip: notBuilt });
+  if (readStamp(stamp) === wanted && existsSync(inRoot("site", "out", "index.html"))) return "up to date";
+  say("next build site (about half a minute)");
+  rmSync(stamp, { force: true });
+  await run("next build site", process.execPath, [nextBin, "build", inRoot("site")], {
+    env: { ...nextEnv, ...env, NODE_ENV: "production", NEXT_PUBLIC_FACET_STATIC: "1", NEXT_PUBLIC_FACET_BASE: base },
+    fix: "The lines above say which file does not build.",
+  });
+  writeStamp(stamp, wanted);
+  return "built";
+}

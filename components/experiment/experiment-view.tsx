@@ -10,7 +10,7 @@ import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Term } from "@/components/ui/term";
 import type { Experiment } from "@/lib/core/experiment";
-import { routes } from "@/lib/core/routes";
+import { isStatic, routes } from "@/lib/core/routes";
 import { encodeSteerLink, linkFromRequest, steerHref } from "@/lib/core/steer-link";
 import { formatDate } from "./date";
 import { ReplayPanel } from "./replay-panel";
@@ -41,6 +41,8 @@ function presentWords({ hashes, request }: Experiment, present: Present | null):
     const [saved, now] = [hashes.dictionary.sha256.slice(0, 12), present.sha256.slice(0, 12)];
     return `The dictionary here is now another: hash ${now}, where this was saved with ${saved}. The same numbers may mean other features.`;
   }
+  if (isStatic && present.runnable)
+    return "This is a read-only copy: the experiment can be read, traced and forked, which runs in your browser, but not replayed.";
   return present.runnable ? null : "No engine here can run its model, so it can be read but not replayed.";
 }
 
@@ -75,7 +77,7 @@ export function ExperimentView({ experiment, present, grid }: ExperimentViewProp
           </p>
         </div>
         <div className="flex flex-wrap items-center gap-2">
-          {present?.runnable && (
+          {present?.runnable && !isStatic && (
             <Button variant={replay.running ? "secondary" : "primary"} onClick={replay.running ? replay.stop : replay.start}>
               {replay.running ? <Square aria-hidden /> : <Play aria-hidden />}
               {replay.running ? "Stop" : "Replay"}

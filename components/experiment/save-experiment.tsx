@@ -13,7 +13,7 @@ import { Term } from "@/components/ui/term";
 import { postExperiment } from "@/lib/api/experiments";
 import { asFacetError } from "@/lib/core/errors";
 import { type ExperimentSummary, experimentLimits } from "@/lib/core/experiment";
-import { routes } from "@/lib/core/routes";
+import { absolute, routes } from "@/lib/core/routes";
 
 interface SaveExperimentProps {
   run: Pick<RunState, "id" | "status" | "inTab">;
@@ -152,7 +152,7 @@ function Saved({ experiment }: { experiment: ExperimentSummary }) {
         </Link>
         .
       </p>
-      <CopyButton text={() => `${window.location.origin}${path}`} onFailure={setFallback}>
+      <CopyButton text={() => absolute(path)} onFailure={setFallback}>
         Copy link
       </CopyButton>
       {fallback !== null && <p className="select-all break-all font-mono text-xs">{fallback}</p>}

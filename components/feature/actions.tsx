@@ -4,7 +4,7 @@ import { embedCode } from "@/components/experiment/embed-code";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import type { FeatureDetail } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
+import { absolute, isStatic, noEngineHere, routes } from "@/lib/core/routes";
 import { CopyButton } from "./copy-button";
 import { summarise } from "./facts";
 
@@ -36,28 +36,30 @@ export function Actions({ detail, image }: { detail: FeatureDetail; image: strin
       <CopyButton text={() => address(true)} icon={<Pin aria-hidden />}>
         Copy pinned link
       </CopyButton>
-      <CopyButton
-        text={() => embedCode(`${window.location.origin}${routes.embed.feature(dictionary.ref, feature.index)}`, summarise(detail).title)}
-        icon={<Frame aria-hidden />}
-      >
-        Embed
-      </CopyButton>
-      <Button size="sm" asChild>
-        <a href={routes.api.featureCard(dictionary.ref, feature.index)} target="_blank" rel="noreferrer">
-          <ImageIcon aria-hidden />
-          PNG
-        </a>
-      </Button>
-      <Button size="sm" asChild>
-        <a href={routes.api.feature(dictionary.ref, feature.index, { v: version })} target="_blank" rel="noreferrer">
-          <Braces aria-hidden />
-          JSON
-        </a>
-      </Button>
+      {!isStatic && (
+        <>
+          <CopyButton
+            text={() => embedCode(absolute(routes.embed.feature(dictionary.ref, feature.index)), summarise(detail).title)}
+            icon={<Frame aria-hidden />}
+          >
+            Embed
+          </CopyButton>
+          <Button size="sm" asChild>
+            <a href={routes.api.featureCard(dictionary.ref, feature.index)} target="_blank" rel="noreferrer">
+              <ImageIcon aria-hidden />
+              PNG
+            </a>
+          </Button>
+          <Button size="sm" asChild>
+            <a href={routes.api.feature(dictionary.ref, feature.index, { v: version })} target="_blank" rel="noreferrer">
+              <Braces aria-hidden />
+              JSON
+            </a>
+          </Button>
+        </>
+      )}
       {dictionary.engine === "none" && (
-        <p className="w-full text-muted text-sm">
-          No engine on this server runs this dictionary: its features can be browsed, not steered with.
-        </p>
+        <p className="w-full text-muted text-sm">{noEngineHere}: its features can be browsed, not steered with.</p>
       )}
       {dictionary.engine === "unreachable" && (
         <p className="w-full text-muted text-sm">

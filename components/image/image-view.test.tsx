@@ -5,7 +5,8 @@ import { NuqsTestingAdapter } from "nuqs/adapters/testing";
 import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import type { Analysis } from "@/lib/core/records";
-import { type ImageDictionary, ImageView } from "./image-view";
+import type { ImageDictionary } from "./image-dictionary";
+import { ImageView } from "./image-view";
 
 vi.mock("next/navigation", () => ({ usePathname: () => "/i/x", useSearchParams: () => new URLSearchParams() }));
 

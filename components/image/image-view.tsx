@@ -17,22 +17,13 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { asFacetError } from "@/lib/core/errors";
 import { formatActivation, formatCount, formatIndex, formatNoun, inPrint } from "@/lib/core/format";
-import type { Analysis, Dictionary, ImageInfo } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
+import type { Analysis, ImageInfo } from "@/lib/core/records";
+import { isStatic, routes } from "@/lib/core/routes";
 import { DictionaryChoice } from "./dictionary-choice";
 import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
 import { FiringList } from "./firing-list";
 import { HeatLegend } from "./heat-legend";
-
-/** What the page needs to know of a dictionary. */
-export interface ImageDictionary {
-  ref: string;
-  id: string;
-  model: string;
-  numLatents: number;
-  engine: Dictionary["engine"];
-  grid: { rows: number; cols: number };
-}
+import type { ImageDictionary } from "./image-dictionary";
 
 interface ImageViewProps {
   info: ImageInfo;
@@ -276,8 +267,9 @@ function Summary({ analysis, failed, cell, count, onRelease }: SummaryProps) {
       </p>
       {analysis.source === "catalogue" && !failed && (
         <p role="note" className="rounded-md bg-sunken px-3 py-2">
-          No engine on this server runs this dictionary, so nothing can be steered on this picture, and the list holds only what the
-          catalogue stored for it; more features may fire.
+          {isStatic
+            ? "This is a copy without a server, and the list holds only what the catalogue stored for this picture; more features may fire. “Paint a region” has the model look at it in this tab."
+            : "No engine on this server runs this dictionary, so nothing can be steered on this picture, and the list holds only what the catalogue stored for it; more features may fire."}
         </p>
       )}
     </div>

@@ -21,7 +21,7 @@ export async function engineOf(client: QueryClient, ref: Dictionary["ref"], sign
     Promise.all([client.fetchQuery(enginePackageQueryOptions(ref)), client.fetchQuery(featureNamesQueryOptions(ref))]),
     signal,
   );
-  if (!pack) throw new FacetError("engine_unavailable", `This server has no model files for ${ref}.`);
+  if (!pack) throw new FacetError("engine_unavailable", `There are no model files for ${ref} here.`);
   if (pack.sha256 !== names.sha256) {
     throw new FacetError("version_mismatch", `This server's model files are of other weights than the catalogue's ${ref}.`, {
       fix: "Import the dictionary that belongs to the model, or name its export in FACET_ENGINE_DIR.",

@@ -4,6 +4,7 @@ import { HardDrive, X } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { bytesOf, type EnginePackage, filesToFetch } from "@/lib/core/engine-package";
+import { isStatic } from "@/lib/core/routes";
 import { memoryWarning } from "@/lib/engine/web/memory";
 import { freeAll, likelyProvider, loadInTab, stopLoading, useInTab } from "./in-tab";
 
@@ -51,7 +52,7 @@ export function TabPanel({ pack, children }: TabPanelProps) {
             left !== null &&
             (left > 0 ? (
               <>
-                <span className="num">{megabytes(left)}</span> will be fetched from this server first, once.
+                <span className="num">{megabytes(left)}</span> will be fetched from {isStatic ? "this site" : "this server"} first, once.
               </>
             ) : (
               "All of it is in this browser already."

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { enginePackageQueryOptions } from "@/lib/api/engine";
 import type { EnginePackage } from "@/lib/core/engine-package";
 import type { Dictionary } from "@/lib/core/records";
+import { isStatic } from "@/lib/core/routes";
 
 export type Where = "server" | "tab";
 
@@ -42,7 +43,7 @@ export function useWhere(dictionary: Dictionary | undefined): WhereChoice {
     setRead(true);
   }, []);
   const fits = pack !== null && pack.sha256 === dictionary?.sha256;
-  const server = dictionary !== undefined && dictionary.engine !== "none";
+  const server = !isStatic && dictionary !== undefined && dictionary.engine !== "none";
   return {
     where: fits && (wanted === "tab" || !server) ? "tab" : "server",
     pack: fits ? pack : null,

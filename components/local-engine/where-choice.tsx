@@ -1,5 +1,6 @@
 "use client";
 import { Segmented } from "@/components/ui/segmented";
+import { isStatic } from "@/lib/core/routes";
 import { TabPanel } from "./tab-panel";
 import type { WhereChoice as Choice, Where } from "./use-where";
 
@@ -24,9 +25,11 @@ export function WhereChoice({ choice }: { choice: Choice }) {
       )}
       {where === "tab" && pack && (
         <TabPanel pack={pack}>
-          {both ? "Requests run in this tab." : "The server runs no model, so requests run in this tab."} Neither their pictures of one’s
-          own nor their answers are sent. The request stands behind the # of this page’s address, which stays in the browser. It can be
-          shared as a link, not saved.
+          {both
+            ? "Requests run in this tab."
+            : `${isStatic ? "This copy has no server" : "The server runs no model"}, so requests run in this tab.`}{" "}
+          Neither their pictures of one’s own nor their answers are sent. The request stands behind the # of this page’s address, which
+          stays in the browser. It can be shared as a link, not saved.
         </TabPanel>
       )}
     </div>

@@ -10,6 +10,7 @@ import { WordsView } from "@/components/words/words-view";
 import { enginePackageQueryOptions } from "@/lib/api/engine";
 import { asFacetError } from "@/lib/core/errors";
 import type { Dictionary } from "@/lib/core/records";
+import { isStatic } from "@/lib/core/routes";
 import { LookView } from "./look-view";
 import { PicturePlace } from "./picture-place";
 import { type Mode, useTryAddress } from "./try-address";
@@ -39,8 +40,10 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
 
   if (pack.data === null || (pack.data && pack.data.sha256 !== dictionary.sha256)) {
     return (
-      <EmptyState title="This server has no model that a tab could run">
-        Point FACET_ENGINE_DIR at the model&rsquo;s export and restart, or choose another dictionary.
+      <EmptyState title={isStatic ? "This copy holds no model for this dictionary" : "This server has no model that a tab could run"}>
+        {isStatic
+          ? "Choose another dictionary."
+          : "Point FACET_ENGINE_DIR at the model’s export and restart, or choose another dictionary."}
       </EmptyState>
     );
   }

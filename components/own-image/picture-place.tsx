@@ -8,7 +8,10 @@ import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { Input } from "@/components/ui/input";
 import { asFacetError, FacetError } from "@/lib/core/errors";
+import { isStatic } from "@/lib/core/routes";
 import { cataloguePicture, ownPicture, type Picture } from "./use-picture";
+
+const addressName = `Address of a picture on this ${isStatic ? "site" : "server"}`;
 
 /** A picture at an address of this very server; others would be told of the visit. Throws `invalid_request`, `image_not_found`. */
 async function pictureAt(text: string): Promise<Picture> {
@@ -135,8 +138,8 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
             }}
           >
             <Input
-              aria-label="Address of a picture on this server"
-              placeholder="Address of a picture on this server"
+              aria-label={addressName}
+              placeholder={addressName}
               value={address}
               onChange={(event) => setAddress(event.target.value)}
               className="h-8 min-w-0 grow"

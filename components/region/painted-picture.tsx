@@ -6,6 +6,7 @@ import { HeatLegend } from "@/components/image/heat-legend";
 import { analyseQueryOptions } from "@/lib/api/analyse";
 import { limits } from "@/lib/core/protocol";
 import type { Analysis } from "@/lib/core/records";
+import { isStatic } from "@/lib/core/routes";
 import { InTabOffer } from "./in-tab-offer";
 import { RegionPainter } from "./region-painter";
 import { RegionResults } from "./region-results";
@@ -90,7 +91,8 @@ export function PaintedFeatures({ painted, dictionary, picture, ...list }: Paint
       {source === "catalogue" && (
         <>
           <p role="note" className="mb-3 rounded-md bg-sunken px-3 py-2 text-sm">
-            No engine on this server looked at this picture: the list holds only features that have it among their stored examples.
+            {isStatic ? "No engine has" : "No engine on this server"} looked at this picture: the list holds only features that have it
+            among their stored examples.
           </p>
           <InTabOffer dictionary={dictionary.ref} sha256={picture} onAnalysis={onAnalysis} />
         </>

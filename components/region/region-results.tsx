@@ -5,6 +5,7 @@ import { EmptyState } from "@/components/ui/empty-state";
 import { mostSought } from "@/lib/api/region-pictures";
 import { formatNoun, formatPercent } from "@/lib/core/format";
 import { rankByContrast } from "@/lib/core/region-contrast";
+import { isStatic } from "@/lib/core/routes";
 import { ContrastList, type ContrastRow } from "./contrast-list";
 import { FoundPictures } from "./found-pictures";
 import type { Painting } from "./use-region";
@@ -79,7 +80,9 @@ export function RegionResults({ painting, firings, dictionary, picture, discreet
         maximumOf={maximumOf}
         notice={
           discreet
-            ? `Sends the server the numbers of ${sought.length === 1 ? "this feature" : `these ${sought.length} features`} and the region's outline, and nothing of the picture.`
+            ? isStatic
+              ? "Reads the stored examples of these features out of this copy's files; nothing of the picture is sent."
+              : `Sends the server the numbers of ${sought.length === 1 ? "this feature" : `these ${sought.length} features`} and the region's outline, and nothing of the picture.`
             : undefined
         }
       />

@@ -5,7 +5,7 @@ import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { Term } from "@/components/ui/term";
 import { formatCount, formatPercent, formatShare } from "@/lib/core/format";
 import type { Dictionary } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
+import { noEngineHere, routes } from "@/lib/core/routes";
 
 interface Fact {
   name: string;
@@ -57,7 +57,7 @@ export function dictionaryFacts(dictionary: Omit<Dictionary, "examples">): Fact[
                 value: "not reachable",
               }
             : {
-                explain: "No engine on this server runs this dictionary. Its features can be browsed, not steered with.",
+                explain: `${noEngineHere}. Its features can be browsed, not steered with.`,
                 value: "none, browse only",
               }),
         },

@@ -27,6 +27,7 @@ import { Segmented } from "@/components/ui/segmented";
 import type { FeatureQuery } from "@/lib/core/feature-query";
 import { formatCount, formatNoun } from "@/lib/core/format";
 import { type MetricKey, type SortKey, sortKeys } from "@/lib/core/records";
+import { isStatic } from "@/lib/core/routes";
 import { quotedWords } from "./active-filters";
 import type { View } from "./list-url";
 import { metrics, sortNames } from "./metrics";
@@ -97,13 +98,15 @@ export function ListToolbar({
         <IconButton label={compact ? "Comfortable rows" : "Compact rows"} pressed={compact} onClick={onToggleCompact}>
           <Rows3 />
         </IconButton>
-        <IconButton
-          label={total === null ? "Download as CSV" : `Download ${total === 1 ? "the" : "all"} ${formatNoun(total, "row")} as CSV`}
-          disabled={!total}
-          onClick={onDownload}
-        >
-          <Download />
-        </IconButton>
+        {!isStatic && (
+          <IconButton
+            label={total === null ? "Download as CSV" : `Download ${total === 1 ? "the" : "all"} ${formatNoun(total, "row")} as CSV`}
+            disabled={!total}
+            onClick={onDownload}
+          >
+            <Download />
+          </IconButton>
+        )}
       </div>
     </div>
   );

@@ -7,7 +7,7 @@ import {
   parseFeatureQuery,
   type Sort,
 } from "@/lib/core/feature-query";
-import { routes } from "@/lib/core/routes";
+import { barAddress, isStatic, routes } from "@/lib/core/routes";
 import { withUsualSort } from "@/lib/core/usual-sort";
 
 export const views = ["grid", "table"] as const;
@@ -60,7 +60,10 @@ export function listKey(query: FeatureQuery): string {
 /** Whether an address is of this list; `usual` as in `parseListUrl`. */
 export function isAddressOf(key: string, address: { pathname: string; search: string }, usual?: Sort): boolean {
   const dictionary = key.slice(0, key.indexOf("?"));
-  if (address.pathname !== routes.dictionary(dictionary)) return false;
+  const [pathname] = routes.dictionary(dictionary).split("?");
+  if (address.pathname !== barAddress(pathname as string)) return false;
+  // A copy of files names the dictionary in the query.
+  if (isStatic && new URLSearchParams(address.search).get("dictionary") !== dictionary) return false;
   try {
     return listKey(parseListUrl(dictionary, Object.fromEntries(new URLSearchParams(address.search)), usual).query) === key;
   } catch {

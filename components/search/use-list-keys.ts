@@ -3,7 +3,7 @@ import { useRouter } from "next/navigation";
 import { type RefObject, useCallback, useRef, useState } from "react";
 import { useKeys } from "@/components/shell/use-keys";
 import type { Dictionary, FeatureCard } from "@/lib/core/records";
-import { routes } from "@/lib/core/routes";
+import { absolute, noEngineHere, routes } from "@/lib/core/routes";
 import { stickyHeight } from "./use-place";
 import { type RowGeometry, useBrowserLayoutEffect } from "./use-window-rows";
 
@@ -105,10 +105,10 @@ export function useListKeys(options: ListKeysOptions) {
     ArrowUp: inList(move(-columns)),
     s: withActive((card) => {
       if (dictionary.engine === "ready") router.push(routes.steer({ dictionary: dictionary.ref, feature: card.index }));
-      else onNotice("No engine on this server runs this dictionary");
+      else onNotice(noEngineHere);
     }),
     c: withActive((card) => {
-      const href = new URL(routes.feature(dictionary.ref, card.index, { v: version }), window.location.href).href;
+      const href = absolute(routes.feature(dictionary.ref, card.index, { v: version }));
       navigator.clipboard.writeText(href).then(
         () => onNotice("Link copied"),
         () => onNotice("The browser did not allow copying"),

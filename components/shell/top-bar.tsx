@@ -18,7 +18,7 @@ export function TopBar() {
   const { ref } = useCurrentDictionary();
   const steering = pathname === routes.steer();
   const tracing = pathname === routes.trace();
-  const saved = pathname === routes.experiments() || pathname.startsWith(routes.experiment(""));
+  const saved = pathname === routes.experiments() || pathname.startsWith(routes.experiment("").split("?")[0] as string);
   // The home page has the search box in its middle.
   const home = pathname === routes.home();
   useKeys({

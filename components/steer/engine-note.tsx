@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
 import type { Dictionary } from "@/lib/core/records";
+import { isStatic } from "@/lib/core/routes";
 import { Banner } from "./banner";
 
 /** How often a worker that is away is asked for. */
@@ -21,8 +22,10 @@ export function EngineNote({ dictionary, blocked }: { dictionary: Dictionary | u
   if (blocked !== null) {
     return (
       <Banner>
-        {blocked}, so this request can be set up and shared but not run. Point FACET_ENGINE_DIR at the exported model or FACET_WORKER_URL at
-        a worker that serves it and restart, or choose a dictionary whose model is here.
+        {blocked}, so this request can be set up and shared but not run.{" "}
+        {isStatic
+          ? "Choose a dictionary whose model is here."
+          : "Point FACET_ENGINE_DIR at the exported model or FACET_WORKER_URL at a worker that serves it and restart, or choose a dictionary whose model is here."}
       </Banner>
     );
   }

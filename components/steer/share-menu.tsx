@@ -5,6 +5,7 @@ import { Button } from "@/components/ui/button";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import type { GenerateRequest } from "@/lib/core/protocol";
+import { absolute, isStatic } from "@/lib/core/routes";
 import { maxLinkLength, steerHref } from "@/lib/core/steer-link";
 import { CopyButton } from "./copy-button";
 import { CopyFallback } from "./copy-fallback";
@@ -45,19 +46,23 @@ export function ShareMenu({ dictionary, link, unsent = false, hasUpload, request
       <PopoverContent align="end" aria-label="Share this request" className="flex w-80 flex-col gap-3">
         <div className="flex flex-wrap gap-2">
           {!tooLong && (
-            <CopyButton text={() => `${origin()}${steerHref(dictionary, link, unsent)}`} onFailure={setFallback}>
+            <CopyButton text={() => absolute(steerHref(dictionary, link, unsent))} onFailure={setFallback}>
               Copy link
             </CopyButton>
           )}
           <CopyButton text={() => requestJson(request())} {...failing}>
             JSON
           </CopyButton>
-          <CopyButton text={() => curlSnippet(request(), origin())} {...failing}>
-            curl
-          </CopyButton>
-          <CopyButton text={() => pythonSnippet(request(), origin())} {...failing}>
-            Python
-          </CopyButton>
+          {!isStatic && (
+            <>
+              <CopyButton text={() => curlSnippet(request(), origin())} {...failing}>
+                curl
+              </CopyButton>
+              <CopyButton text={() => pythonSnippet(request(), origin())} {...failing}>
+                Python
+              </CopyButton>
+            </>
+          )}
         </div>
         <p className="text-muted text-sm">
           {tooLong
@@ -67,7 +72,7 @@ export function ShareMenu({ dictionary, link, unsent = false, hasUpload, request
         {hasUpload && (
           <p className="text-sm text-warn">
             A link cannot carry the uploaded picture. It names it by its SHA-256, and the picture itself stays in this browser: elsewhere
-            the link asks for it again. JSON, curl and Python do carry it.
+            the link asks for it again. {isStatic ? "The JSON does carry it." : "JSON, curl and Python do carry it."}
           </p>
         )}
         {error && (

@@ -1,6 +1,7 @@
 "use client";
 import { useSearchParams } from "next/navigation";
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
+import { barAddress } from "@/lib/core/routes";
 import { linkInHash, maxLinkLength, steerHref } from "@/lib/core/steer-link";
 import { keepDraft } from "./kept";
 
@@ -58,7 +59,7 @@ export function useAddress({ dictionary, link, unsent, onRestore }: AddressOptio
     keepDraft(link);
     if (link === written.current) return;
     hidden.current = unsent !== false;
-    const href = steerHref(dictionary, link, hidden.current);
+    const href = barAddress(steerHref(dictionary, link, hidden.current));
     // The first address (`?feature=…`, or none) is completed in place: Back leaves the page, not half of it.
     if (step.current === "push" && written.current !== null) window.history.pushState(null, "", href);
     else window.history.replaceState(null, "", href);
@@ -90,7 +91,7 @@ export function useAddress({ dictionary, link, unsent, onRestore }: AddressOptio
       window.history.replaceState(null, "", `${url.pathname}${url.search}${url.hash}`);
     } else if (unsent === false && hidden.current && written.current !== null) {
       hidden.current = false;
-      window.history.replaceState(null, "", steerHref(latest.current.dictionary, written.current));
+      window.history.replaceState(null, "", barAddress(steerHref(latest.current.dictionary, written.current)));
     }
   }, [unsent, inAddress]);
 
@@ -101,7 +102,7 @@ export function useAddress({ dictionary, link, unsent, onRestore }: AddressOptio
       // A link to the bare page while it is open: the request stays, so its address comes back.
       if (written.current === link && link.length <= maxLinkLength) {
         hidden.current = unsent !== false;
-        window.history.replaceState(null, "", steerHref(dictionary, link, hidden.current));
+        window.history.replaceState(null, "", barAddress(steerHref(dictionary, link, hidden.current)));
       }
       return;
     }

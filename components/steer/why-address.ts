@@ -1,5 +1,6 @@
 /** From a token of the sandbox's answers to the page that explains it. */
 import { type Arm, limits, type Mode } from "@/lib/core/protocol";
+import { isStatic } from "@/lib/core/routes";
 import { activeClamps, encodeSteerLink, type LinkedClamp, maxLinkLength, type SteerLink } from "@/lib/core/steer-link";
 import { type TraceControl, traceHref } from "@/lib/core/trace-link";
 
@@ -46,7 +47,7 @@ function madeBy(link: SteerLink, arm: Arm): Made | null {
  * The trace page's address for the token at `place` of an arm's answer, with what made it; null where the request is too long for any. `unsent`: the
  * request ran in this tab, and is told to no server.
  */
-export function whyAddress(link: SteerLink, arm: Arm, place: number, unsent = false): string | null {
+export function whyAddress(link: SteerLink, arm: Arm, place: number, unsent = isStatic): string | null {
   const made = madeBy(link, arm);
   if (!made) return null;
   const { clamps, mode, control } = made;

@@ -5,6 +5,7 @@ import { CopyButton } from "@/components/steer/copy-button";
 import { CopyFallback } from "@/components/steer/copy-fallback";
 import { Button } from "@/components/ui/button";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
+import { absolute } from "@/lib/core/routes";
 import { maxLinkLength } from "@/lib/core/steer-link";
 import { type TraceView, traceHref } from "@/lib/core/trace-link";
 
@@ -29,7 +30,7 @@ export function TraceShare({ dictionary, link, view, hasUpload }: TraceShareProp
       </PopoverTrigger>
       <PopoverContent align="end" aria-label="Share this trace" className="flex w-80 flex-col gap-3">
         {!tooLong && (
-          <CopyButton text={() => `${window.location.origin}${traceHref(dictionary, link, view)}`} onFailure={setFallback}>
+          <CopyButton text={() => absolute(traceHref(dictionary, link, view))} onFailure={setFallback}>
             Copy link
           </CopyButton>
         )}

@@ -2,6 +2,7 @@
 import { useSearchParams } from "next/navigation";
 import { useCallback, useEffect, useRef } from "react";
 import { useLinkInAddress } from "@/components/steer/use-address";
+import { barAddress } from "@/lib/core/routes";
 import { maxLinkLength } from "@/lib/core/steer-link";
 import { readTraceView, type TraceView, traceHref } from "@/lib/core/trace-link";
 
@@ -44,8 +45,8 @@ export function useTraceAddress({ dictionary, link, view, unsent, onRestore }: A
     const timer = setTimeout(
       () => {
         // The first address (`?image=…`, or none) is completed in place: Back leaves the page, not half of it.
-        if (push.current && written.current !== null && says !== written.current) window.history.pushState(null, "", href);
-        else window.history.replaceState(null, "", href);
+        if (push.current && written.current !== null && says !== written.current) window.history.pushState(null, "", barAddress(href));
+        else window.history.replaceState(null, "", barAddress(href));
         written.current = says;
         hidden.current = href.includes("#");
         push.current = false;

@@ -1,7 +1,13 @@
 /** `GET` and `POST /api/experiments`, and `GET /api/experiments/<id>`. */
-import { infiniteQueryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
-import { experimentIdSchema, experimentLimits, experimentSummarySchema, type saveExperimentSchema } from "@/lib/core/experiment";
+import {
+  experimentIdSchema,
+  experimentLimits,
+  experimentSchema,
+  experimentSummarySchema,
+  type saveExperimentSchema,
+} from "@/lib/core/experiment";
 import { routes } from "@/lib/core/routes";
 import { fetchJson } from "./fetch-json";
 
@@ -35,6 +41,14 @@ export function experimentsInfiniteOptions(q: string) {
     queryFn: ({ pageParam, signal }) => fetchExperiments({ q, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page: ExperimentPage) => page.next,
+  });
+}
+
+/** One experiment, with what the engine streamed; fails with `experiment_not_found`. */
+export function experimentQueryOptions(id: string) {
+  return queryOptions({
+    queryKey: ["experiment", id],
+    queryFn: ({ signal }) => fetchJson(experimentSchema, routes.api.experiment(id), { signal }),
   });
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { errorCodes, FacetError } from "@/lib/core/errors";
+import { isStatic } from "@/lib/core/routes";
 
 /** How every route answers a failure. */
 export const errorBodySchema = z.strictObject({
@@ -18,6 +19,7 @@ export async function errorFromResponse(response: Response): Promise<FacetError>
  * `catalogue_unreachable` when no answer came, `internal` when it is not what the schema says. An abort is passed on as it is.
  */
 export async function fetchJson<S extends z.ZodType>(schema: S, url: string, init: RequestInit = {}): Promise<z.infer<S>> {
+  if (isStatic) return fromFiles(schema, url, init);
   let response: Response;
   try {
     response = await fetch(url, init);
@@ -38,4 +40,11 @@ export async function fetchJson<S extends z.ZodType>(schema: S, url: string, ini
       cause,
     });
   }
+}
+
+/** The same in a copy of files: answered in this tab. Loaded here and by name, so that the server's pages ship none of it. */
+async function fromFiles<S extends z.ZodType>(schema: S, url: string, init: RequestInit): Promise<z.infer<S>> {
+  const { answer } = await import("@/lib/static/answer");
+  const body = typeof init.body === "string" ? init.body : undefined;
+  return schema.parse(await answer(url, { signal: init.signal ?? undefined, method: init.method, body }));
 }

@@ -21,7 +21,7 @@ import {
   sha256Schema,
   sweepSchema,
 } from "./protocol";
-import { routes } from "./routes";
+import { isStatic, routes } from "./routes";
 
 export interface LinkedImage {
   sha256: string;
@@ -66,8 +66,8 @@ export const maxSentLength = 6_000;
 /** Longest address that every browser keeps whole, about; a request beyond it is in no link. */
 export const maxLinkLength = 500_000;
 
-/** The sandbox's address for a request's link text; without it where it is too long for any. `unsent`: behind the `#` however short it is. */
-export function steerHref(dictionary: string, link: string, unsent = false): string {
+/** The sandbox's address for a request's link text; without it where it is too long for any. `unsent`: behind the `#` however short it is, as always in a copy. */
+export function steerHref(dictionary: string, link: string, unsent = isStatic): string {
   if (link.length <= maxSentLength && !unsent) return routes.steer({ dictionary, r: link });
   const bare = routes.steer({ dictionary });
   return link.length <= maxLinkLength ? `${bare}#r=${link}` : bare;

@@ -4,7 +4,7 @@
  * traces stand in saved experiments (docs/trace.md lists them).
  */
 import { attributionLimits } from "./attribution";
-import { routes } from "./routes";
+import { isStatic, routes } from "./routes";
 import { maxLinkLength, maxSentLength } from "./steer-link";
 
 /**
@@ -129,7 +129,7 @@ export function traceViewParams(view: TraceView): Record<string, string | number
  * The page's address for a request's link text (see `encodeSteerLink`) and a view. A long request stands behind the `#`, as the sandbox's does; one too
  * long for any address is left out. `unsent`: it stands there however short it is, and what was typed to mend it is left out.
  */
-export function traceHref(dictionary: string, link: string, view: Partial<TraceView> = {}, unsent = false): string {
+export function traceHref(dictionary: string, link: string, view: Partial<TraceView> = {}, unsent = isStatic): string {
   const params = traceViewParams({ ...usualView, ...view, ...(unsent && { right: "", asks: "" }) });
   if (link.length <= maxSentLength && !unsent) return routes.trace({ dictionary, r: link, ...params });
   const bare = routes.trace({ dictionary, ...params });

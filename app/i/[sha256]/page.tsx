@@ -2,7 +2,8 @@ import { dehydrate, HydrationBoundary } from "@tanstack/react-query";
 import type { Metadata } from "next";
 import { notFound } from "next/navigation";
 import { cache } from "react";
-import { type ImageDictionary, ImageView } from "@/components/image/image-view";
+import { imageDictionary } from "@/components/image/image-dictionary";
+import { ImageView } from "@/components/image/image-view";
 import { makeQueryClient } from "@/components/shell/query-client";
 import { EmptyState } from "@/components/ui/empty-state";
 import { ErrorState } from "@/components/ui/error-state";
@@ -15,7 +16,7 @@ import { findImageInfo } from "@/lib/catalog/images";
 import { asFacetError, type FacetError } from "@/lib/core/errors";
 import { inPrint } from "@/lib/core/format";
 import { sha256Schema } from "@/lib/core/protocol";
-import type { Dictionary, ImageInfo } from "@/lib/core/records";
+import type { ImageInfo } from "@/lib/core/records";
 import { routes } from "@/lib/core/routes";
 import { MissingPage, missingHere, missingTitle } from "../../missing-page";
 import { requestOrigin } from "../../request-origin";
@@ -55,11 +56,6 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
   };
 }
 
-function choice(dictionary: Dictionary): ImageDictionary {
-  const { ref, id, model, numLatents, engine } = dictionary;
-  return { ref, id, model: model.name, numLatents, engine, grid: model.grid ?? { rows: 0, cols: 0 } };
-}
-
 export default async function ImagePage({ params, searchParams }: PageProps) {
   const missing = await missingHere();
   if (missing) return <MissingPage missing={missing} />;
@@ -91,8 +87,8 @@ export default async function ImagePage({ params, searchParams }: PageProps) {
         key={`${sha256}/${chosen.ref}`}
         info={loaded.info}
         stored={stored}
-        dictionary={choice(chosen)}
-        dictionaries={dictionaries.filter((one) => one.model.id === chosen.model.id).map(choice)}
+        dictionary={imageDictionary(chosen)}
+        dictionaries={dictionaries.filter((one) => one.model.id === chosen.model.id).map(imageDictionary)}
       />
     </HydrationBoundary>
   );

@@ -1,13 +1,14 @@
 import type { Metadata } from "next";
 import { notFound } from "next/navigation";
 import { ExperimentView } from "@/components/experiment/experiment-view";
+import { gridOf } from "@/components/experiment/grid-of";
 import { ErrorState } from "@/components/ui/error-state";
 import { LinkButton } from "@/components/ui/link-button";
 import { cardSize } from "@/lib/core/card";
 import { routes } from "@/lib/core/routes";
 import { MissingPage, missingHere } from "../../missing-page";
 import { requestOrigin } from "../../request-origin";
-import { describeExperiment, gridOf, loadExperiment, presentDictionary } from "../load-experiment";
+import { describeExperiment, loadExperiment, presentDictionary } from "../load-experiment";
 
 interface PageProps {
   params: Promise<{ id: string }>;

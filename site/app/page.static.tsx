@@ -1,0 +1,3 @@
+import { HomePage } from "@/site/views/home";
+
+export default HomePage;

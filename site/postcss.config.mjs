@@ -1,0 +1,3 @@
+import config from "../postcss.config.mjs";
+
+export default config;
