@@ -3,7 +3,7 @@
  * mistakes on held-out questions (demo/mistakes.py has how they are drawn), searched by the same code as the page's "Mend it".
  *
  *   npx tsx bench/mistakes.ts [--emotion 500] [--presence 3000] [--absent 3000] [--hook model.layers.1]
- *     [--each 40,60,40] [--minutes 60] [--work FILE] [--out bench/results/mistakes.json]
+ *     [--each 350,80,139] [--minutes 60] [--work FILE] [--out bench/results/mistakes.json]
  *
  * Every mistake is attributed. Of each group (wrong feelings, hallucinations, denials) the first `--each`, in the order of their seeds, are mended: from the
  * twenty features of the largest contributions, and from twenty others that are active on the same prompt, by the same search. FILE keeps what is done, a
@@ -25,7 +25,7 @@ const { values: args } = parseArgs({
     presence: { type: "string", default: "3000" },
     absent: { type: "string", default: "3000" },
     hook: { type: "string", default: "model.layers.1" },
-    each: { type: "string", default: "40,60,40" },
+    each: { type: "string", default: "350,80,139" },
     from: { type: "string", default: "0,0,0" },
     minutes: { type: "string", default: "60" },
     work: { type: "string", default: ".facet/mistakes.ndjson" },
