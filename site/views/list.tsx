@@ -14,7 +14,7 @@ const usual = readPreferences(() => undefined);
 export function ListPage() {
   const { ref } = useCurrentDictionary();
   const query = useQuery({ ...dictionaryQueryOptions(ref ?? ""), enabled: ref !== null });
-  useTitle(ref);
+  useTitle(query.data?.ref);
   if (ref === null) return <Failed error={new FacetError("dictionary_not_found", "The address names no dictionary.")} />;
   return (
     <Shown query={query} waiting={<GridSkeleton />}>
