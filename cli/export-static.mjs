@@ -44,6 +44,7 @@ await runMain(async () => {
       fix: "Nothing was written. The lines above say why.",
     },
   );
-  console.log(`\nTo look at it: python3 -m http.server --directory ${values.out} 8000 → http://localhost:8000${base}/`);
+  const look = `python3 -m http.server --directory ${values.out} 8000`;
+  console.log(base ? `\nIt is for a host that serves it under ${base}.` : `\nTo look at it: ${look} → http://localhost:8000/`);
   return 0;
 });
