@@ -126,14 +126,14 @@ function SortMenu({ query, setQuery }: Pick<ListToolbarProps, "query" | "setQuer
       <DropdownMenuTrigger asChild>
         <Button
           variant="ghost"
-          className="px-2 font-normal sm:px-3"
+          className="min-w-0 shrink px-2 font-normal sm:px-3"
           aria-label={`Sort: ${sortNames[query.sort]}, ${ascending ? "ascending" : "descending"}`}
           title={
             metric ? `${metric.explain} From the ${ascending ? "smallest" : "greatest"}; features without a value come last.` : undefined
           }
         >
           <Arrow aria-hidden className="text-muted" />
-          <span>{sortNames[query.sort]}</span>
+          <span className="truncate">{sortNames[query.sort]}</span>
           <ChevronDown aria-hidden className="text-muted" />
         </Button>
       </DropdownMenuTrigger>
