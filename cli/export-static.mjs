@@ -41,6 +41,7 @@ await runMain(async () => {
     ["--import", "tsx", inRoot("cli", "facet.ts"), "export-static", "--out", path.resolve(values.out)],
     {
       show: true,
+      terminal: true,
       fix: "Nothing was written. The lines above say why.",
     },
   );

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { exportStatic, withPolicy } from "./export-static";
+import { exportStatic, isAsked, withPolicy } from "./export-static";
 
 it("gives a page a policy that its own inline scripts pass, before anything else in it, and no other script", () => {
   const page = withPolicy(
@@ -24,4 +24,10 @@ it("refuses a folder that holds something else, and leaves it as it is", async (
   });
   expect(await readdir(out)).toEqual(["thesis.txt"]);
   expect(await readFile(path.join(out, "thesis.txt"), "utf8")).toBe("mine");
+});
+
+it("leaves out the source of the tab's worker, which no page asks for, and nothing else", () => {
+  expect(isAsked("site/out/_next/static/media/tab-worker.1q05cxtri0swz.ts")).toBe(false);
+  expect(isAsked("site/out/_next/static/media/ort.wasm.min.3-4fz0f8fhhu1.mjs")).toBe(true);
+  expect(isAsked("site/out/_next/static/chunks/1uarp8g7vfgxo.js")).toBe(true);
 });

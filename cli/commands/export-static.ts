@@ -5,6 +5,7 @@ import path from "node:path";
 import { openDatabase } from "@/lib/catalog/db";
 import { FacetError } from "@/lib/core/errors";
 import { writeStaticData } from "@/lib/static/write";
+import { progressPrinter } from "./progress";
 
 export interface StaticExportOptions {
   /** The pages as Next.js built them (site/out). */
@@ -40,6 +41,9 @@ custom_headers:
 A read-only copy of a Facet catalogue: features of sparse autoencoders inside a multimodal model. Files alone; pictures of one's own and steering run in
 the visitor's browser.
 `;
+
+/** Beside the worker that Turbopack builds it leaves the worker's source as a file, whose address is in no program. */
+export const isAsked = (file: string): boolean => !/[\\/]static[\\/]media[\\/][^\\/]+\.ts$/.test(file);
 
 const inlineScript = /<script(?![^>]*\bsrc=)[^>]*>([\s\S]*?)<\/script>/g;
 
@@ -90,6 +94,7 @@ export async function exportStatic({ pages, out }: StaticExportOptions): Promise
   const staging = `${target}.writing-${process.pid}`;
   const old = `${target}.old-${process.pid}`;
   const db = await openDatabase();
+  const progress = progressPrinter();
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt);
@@ -97,8 +102,9 @@ export async function exportStatic({ pages, out }: StaticExportOptions): Promise
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true });
-    const written = await writeStaticData({ db, dir: staging, say: (what) => console.log(`  ${what}`), signal: stop.signal });
-    await cp(pages, staging, { recursive: true });
+    const written = await writeStaticData({ db, dir: staging, say: progress.show, signal: stop.signal });
+    progress.show({ stage: "pages", done: 0, total: 0 });
+    await cp(pages, staging, { recursive: true, filter: isAsked });
     for (const page of await pagesUnder(staging)) await writeFile(page, withPolicy(await readFile(page, "utf8")));
     await copyFile("app/icon.svg", path.join(staging, "icon.svg"));
     await cp("public", staging, { recursive: true });
@@ -112,6 +118,7 @@ export async function exportStatic({ pages, out }: StaticExportOptions): Promise
     await rm(old, { recursive: true, force: true });
     return written;
   } finally {
+    progress.end();
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
     await rm(staging, { recursive: true, force: true });

@@ -2,8 +2,11 @@ import type { ImportProgress } from "@/lib/catalog/import-progress";
 
 const number = new Intl.NumberFormat("en");
 
+/** What is told of a long command: rows or files done of how many, 0 of 0 where nothing counts them. */
+export type Progress = Pick<ImportProgress, "stage" | "done" | "total"> & Partial<ImportProgress>;
+
 /** One line that rewrites itself on a terminal; elsewhere a line a stage, and one every ten seconds of a long one. */
-export function progressPrinter(): { show(progress: ImportProgress): void; end(): void } {
+export function progressPrinter(): { show(progress: Progress): void; end(): void } {
   const live = process.stdout.isTTY;
   let stage = "";
   let shown = 0;

@@ -35,10 +35,11 @@ export function start(command, args, options = {}) {
   return child;
 }
 
-/** @typedef {{ env?: Record<string, string | undefined>, cwd?: string, show?: boolean, shell?: boolean }} RunOptions */
+/** @typedef {{ env?: Record<string, string | undefined>, cwd?: string, show?: boolean, terminal?: boolean, shell?: boolean }} RunOptions */
 
 /**
- * Runs a command to its end and answers with its exit code and its output (stdout and stderr together). `show` also prints it live.
+ * Runs a command to its end and answers with its exit code and its output (stdout and stderr together). `show` also prints it live;
+ * `terminal` gives the command this process's own standard output, so that it can rewrite a line of a terminal, and leaves it out of the answer.
  * @param {string} command
  * @param {string[]} args
  * @param {RunOptions} [options]
@@ -49,7 +50,7 @@ export function capture(command, args, options = {}) {
     const child = start(command, args, {
       cwd: options.cwd ?? root,
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", options.terminal ? "inherit" : "pipe", "pipe"],
       shell: options.shell ?? false,
     });
     /** @type {Buffer[]} */

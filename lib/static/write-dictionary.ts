@@ -75,6 +75,7 @@ export async function writeDictionary(
   await writer.json(files.engine(ref), pack);
   let done = 0;
   const of = cards.length + images.length;
+  say(done, of);
   await forEach(cards, atOnce, async ({ index, text }) => {
     const { dictionary, ...detail } = await featureDetail(db, found, index);
     await writer.json(files.feature(ref, index), detail satisfies FeatureFile);

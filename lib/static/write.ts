@@ -22,8 +22,8 @@ export interface WriteOptions {
   db: Database;
   /** An empty folder. */
   dir: string;
-  /** Told what is being written, and how far it is. */
-  say?: (what: string) => void;
+  /** Told what is being written, and how many files' worth of it is there; 0 of 0 where that is not counted. */
+  say?: (progress: { stage: string; done: number; total: number }) => void;
   signal?: AbortSignal;
 }
 
@@ -114,19 +114,19 @@ export async function writeStaticData({ db, dir, say, signal }: WriteOptions): P
   const dictionaries = await listDictionaries(db);
   const packages = new Map<string, EnginePackage | null>();
   for (const { ref } of dictionaries) packages.set(ref, await enginePackage(ref));
-  say?.("experiments and pictures");
+  say?.({ stage: "experiments and pictures", done: 0, total: 0 });
   const experiments = await writeExperiments(db, writer);
   const images = await writeImages(db, writer, experiments);
   const hashes = images.items.map(({ sha256 }) => sha256);
   const stored: ImagesFile["stored"] = {};
   await writer.json(files.stories(), { items: await listStories(db) });
   for (const { ref } of dictionaries) {
-    stored[ref] = await writeDictionary(db, writer, ref, packages.get(ref) ?? null, hashes, (done, of) => {
-      if (done === of || done % 200 === 0) say?.(`${ref}: ${done} of ${of}`);
-    });
+    stored[ref] = await writeDictionary(db, writer, ref, packages.get(ref) ?? null, hashes, (done, total) =>
+      say?.({ stage: ref, done, total }),
+    );
   }
   await writer.json(files.images(), { ...images, stored } satisfies ImagesFile);
-  say?.("the model's files");
+  say?.({ stage: "the model's files", done: 0, total: 0 });
   await writeEngine(
     writer,
     [...packages.values()].filter((pack) => pack !== null),
