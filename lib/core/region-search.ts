@@ -35,7 +35,7 @@ export interface RankedPicture<E> {
 }
 
 /** The region on each grid that occurs: usually one. */
-function covers(region: Region): (rows: number, cols: number) => Float32Array {
+export function covers(region: Region): (rows: number, cols: number) => Float32Array {
   const known = new Map<string, Float32Array>();
   return (rows, cols) => {
     const key = `${rows}x${cols}`;
@@ -44,6 +44,36 @@ function covers(region: Region): (rows: number, cols: number) => Float32Array {
     return cover;
   };
 }
+
+export interface Sought {
+  /** How many features were asked for. */
+  count: number;
+  /** Each feature's maximum, in raw activation. */
+  maxima: ReadonlyMap<number, number>;
+  coverOn: (rows: number, cols: number) => Float32Array;
+}
+
+/** One picture by its maps of the features, one each; null where none has activation in the region. */
+export function scorePicture<E extends RegionExample>(
+  image: number,
+  examples: readonly E[],
+  { count, maxima, coverOn }: Sought,
+): RankedPicture<E> | null {
+  const found = examples.flatMap((example): FoundOnPicture<E>[] => {
+    const means = regionMeans(example.map, coverOn(example.rows, example.cols));
+    if (means.inside <= 0) return [];
+    return [{ example, ...means, share: Math.min(1, means.inside / Math.max(maxima.get(example.index) ?? 0, example.peak)) }];
+  });
+  if (found.length === 0) return null;
+  return {
+    image,
+    score: found.reduce((sum, { share }) => sum + share, 0) / count,
+    found: found.toSorted((a, b) => b.share - a.share || a.example.index - b.example.index),
+  };
+}
+
+/** The best first; equal ones in the order of import. */
+export const byScore = (a: RankedPicture<unknown>, b: RankedPicture<unknown>): number => b.score - a.score || a.image - b.image;
 
 /**
  * The pictures with activation in the region, best first.
@@ -56,27 +86,18 @@ export function rankPictures<E extends RegionExample>(
   sought: number,
   maxima: ReadonlyMap<number, number>,
 ): { ranked: RankedPicture<E>[]; examples: number; pictures: number } {
-  const coverOn = covers(region);
   const seen = new Set<string>();
-  const pictures = new Set<number>();
-  const found = new Map<number, FoundOnPicture<E>[]>();
+  const pictures = new Map<number, E[]>();
   for (const example of examples) {
-    pictures.add(example.image);
+    const on = pictures.get(example.image) ?? [];
+    pictures.set(example.image, on);
     // A picture may be an example in two bands.
     const key = `${example.index}/${example.image}`;
     if (seen.has(key)) continue;
     seen.add(key);
-    const means = regionMeans(example.map, coverOn(example.rows, example.cols));
-    if (means.inside <= 0) continue;
-    const share = Math.min(1, means.inside / Math.max(maxima.get(example.index) ?? 0, example.peak));
-    found.set(example.image, [...(found.get(example.image) ?? []), { example, ...means, share }]);
+    on.push(example);
   }
-  const ranked = [...found]
-    .map(([image, on]) => ({
-      image,
-      score: on.reduce((sum, { share }) => sum + share, 0) / sought,
-      found: on.toSorted((a, b) => b.share - a.share || a.example.index - b.example.index),
-    }))
-    .sort((a, b) => b.score - a.score || a.image - b.image);
+  const question = { count: sought, maxima, coverOn: covers(region) };
+  const ranked = [...pictures].flatMap(([image, on]) => scorePicture(image, on, question) ?? []).sort(byScore);
   return { ranked, examples: seen.size, pictures: pictures.size };
 }
