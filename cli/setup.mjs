@@ -5,9 +5,10 @@
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
+import { ensureExtras, withoutExtras } from "./setup/extras.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
 import { ensurePython } from "./setup/python.mjs";
-import { assertNode, runMain, step } from "./setup/step.mjs";
+import { assertNode, FetchError, runMain, step } from "./setup/step.mjs";
 
 await runMain(async () => {
   assertNode();
@@ -18,6 +19,12 @@ await runMain(async () => {
     await step("Build", ensureBuild);
   } else {
     await step("Python", ensurePython);
+    await step("Extras", (say) =>
+      ensureExtras(say).catch((error) => {
+        if (!(error instanceof FetchError)) throw error;
+        return `${error.message}\n${error.fix}\n${withoutExtras}`;
+      }),
+    );
     await step("Browser", ensureChromium);
   }
   return 0;

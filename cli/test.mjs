@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient, nextBin, nextEnv } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
+import { ensureExtras, withoutExtras } from "./setup/extras.mjs";
 import { playwrightFailures, pytestFailures, vitestFailures } from "./setup/failures.mjs";
 import { clearGuardLog, guardedEnv, guardLog } from "./setup/guard.mjs";
 import { ensurePackages } from "./setup/packages.mjs";
@@ -150,6 +151,7 @@ const groups = {
   },
   async worker() {
     if (!(await prepared("Python", ensurePython))) return;
+    await prepared("Extras", ensureExtras, withoutExtras);
     await suite("ruff: Python lint", venvPython, ["-m", "ruff", "check", "worker", "demo"]);
     await suite("ruff: Python format", venvPython, ["-m", "ruff", "format", "--check", "worker", "demo"]);
     await suite("mypy: Python types", venvPython, ["-m", "mypy"]);

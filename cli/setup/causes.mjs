@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { SetupError } from "./step.mjs";
 
-/** @type {{ shows: RegExp, fix: (from: string) => string, unreachable?: true }[]} likeliest first where one line shows two */
+/** @type {{ shows: RegExp, fix: (from: string) => string, unreachable?: true, missing?: true }[]} likeliest first where one line shows two */
 const causes = [
   { shows: /ENOSPC|No space left on device|os error 28\b/i, fix: () => "The disk is full: make room and run the command again." },
   {
@@ -21,7 +21,7 @@ const causes = [
       `There is no way to ${from} from here: check the network connection (and the proxy, if there is one) and run the command again.`,
   },
   {
-    shows: /EINTEGRITY|DO NOT MATCH THE HASHES/i,
+    shows: /EINTEGRITY|DO NOT MATCH THE HASHES|Hash mismatch for/i,
     fix: (from) =>
       `What ${from} sent is not what the lock names: run the command again, and if that repeats, ask whoever runs that registry.`,
   },
@@ -31,6 +31,7 @@ const causes = [
       "This account may not write there: mend the folder's owner (an earlier run as root leaves such folders) and run the command again.",
   },
   {
+    missing: true,
     shows: /\bE404\b|404 Not Found|No matching distribution found|No solution found when resolving/i,
     fix: (from) => `${from} does not have a package that the lock names: the lines above say which.`,
   },
@@ -52,6 +53,14 @@ export function installerFix(output, from) {
  */
 export function isUnreachable(output) {
   return causes.find(({ shows }) => shows.test(output))?.unreachable ?? false;
+}
+
+/**
+ * Whether an installer failed because a package is not there, or not for this platform, by what it printed.
+ * @param {string} output
+ */
+export function isMissing(output) {
+  return causes.find(({ shows }) => shows.test(output))?.missing ?? false;
 }
 
 /** @param {number} bytes */

