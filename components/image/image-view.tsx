@@ -3,8 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Brush, FlaskConical, X } from "lucide-react";
 import { parseAsInteger, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo, useState } from "react";
-import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
-import { PaintedFeatures, PaintedPicture, usePainted } from "@/components/region/painted-picture";
+import { type CellState, noCell } from "@/components/feature/cell-picture";
+import { PaintedFeatures, usePainted } from "@/components/region/painted-picture";
 import { Breadcrumbs } from "@/components/shell/breadcrumbs";
 import { useKeys } from "@/components/shell/use-keys";
 import { Button } from "@/components/ui/button";
@@ -20,8 +20,9 @@ import { formatActivation, formatCount, formatIndex, formatNoun, inPrint } from 
 import type { Analysis, ImageInfo } from "@/lib/core/records";
 import { isStatic, routes } from "@/lib/core/routes";
 import { DictionaryChoice } from "./dictionary-choice";
-import { decodeAnalysis, type Firing, firingScale, groupFirings } from "./firing";
+import { decodeAnalysis, type Firing, groupFirings } from "./firing";
 import { FiringList } from "./firing-list";
+import { FiringPicture } from "./firing-picture";
 import { HeatLegend } from "./heat-legend";
 import type { ImageDictionary } from "./image-dictionary";
 
@@ -57,7 +58,6 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
   const heldCell = held.cell !== null && held.cell >= 0 && held.cell < rows * cols ? held.cell : null;
   const cell: CellState = heldCell !== null ? { cell: heldCell, held: true } : { cell: hovered, held: false };
   const groups = useMemo(() => groupFirings(firings, cell.cell), [firings, cell.cell]);
-  const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
 
   const setCell = (next: CellState) => {
     setHovered(next.cell);
@@ -80,8 +80,6 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
     onCode: (region) => void setHeld({ region }),
   });
   const shown = (painted.on ? painted.firings : firings).find((firing) => firing.index === (looked ?? held.feature)) ?? null;
-  const alt = caption ? `Picture: ${caption}` : "Picture";
-  const pictureSize = "w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-16rem)))]";
 
   return (
     <div className="mx-auto w-full max-w-[100rem] px-4 pb-16 sm:px-6">
@@ -98,33 +96,18 @@ export function ImageView({ info, stored, dictionary, dictionaries }: ImageViewP
         {/* Beside the list it stays; above the list, on a phone held upright, too. */}
         <div className="z-10 bg-surface lg:sticky lg:top-16 lg:self-start lg:pt-2 max-lg:[@media(min-height:40rem)]:sticky max-lg:[@media(min-height:40rem)]:top-14 max-lg:-mx-4 max-lg:px-4 max-lg:py-2">
           <div className="flex flex-col items-center gap-x-6 gap-y-3 sm:max-lg:flex-row lg:items-start">
-            {painted.on ? (
-              <PaintedPicture
-                src={routes.api.image(info.sha256)}
-                alt={alt}
-                painting={painted.painting}
-                shown={shown}
-                className={pictureSize}
-              />
-            ) : (
-              <CellPicture
-                src={routes.api.image(info.sha256)}
-                alt={alt}
-                dense={shown?.dense ?? nothing}
-                rows={rows}
-                cols={cols}
-                max={shown ? firingScale(shown) : 1}
-                state={cell}
-                onState={setCell}
-                startCell={0}
-                describeCell={(at) => cellWords(firings, at)}
-                holdHint="Enter holds one and keeps the list to it"
-                size={640}
-                loading="eager"
-                immediate
-                className={pictureSize}
-              />
-            )}
+            <FiringPicture
+              src={routes.api.image(info.sha256)}
+              alt={caption ? `Picture: ${caption}` : "Picture"}
+              rows={rows}
+              cols={cols}
+              shown={shown}
+              painting={painted.on ? painted.painting : null}
+              cell={cell}
+              onCell={setCell}
+              describeCell={(at) => cellWords(firings, at)}
+              className="w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-16rem)))]"
+            />
             {!painted.on && (
               // Holds its place whether or not a feature is looked at.
               <HeatLegend shown={shown} cell={cell.cell} className="min-h-20 w-full min-w-0 text-sm lg:max-w-96">

@@ -1,10 +1,10 @@
 "use client";
 import { useCallback, useMemo, useState } from "react";
-import { CellPicture, type CellState, noCell } from "@/components/feature/cell-picture";
-import { decodeAnalysis, firingScale } from "@/components/image/firing";
+import { type CellState, noCell } from "@/components/feature/cell-picture";
+import { decodeAnalysis } from "@/components/image/firing";
 import { FiringList } from "@/components/image/firing-list";
+import { FiringPicture } from "@/components/image/firing-picture";
 import { HeatLegend } from "@/components/image/heat-legend";
-import { PaintedPicture } from "@/components/region/painted-picture";
 import { RegionResults } from "@/components/region/region-results";
 import { useRegion } from "@/components/region/use-region";
 import { useKeys } from "@/components/shell/use-keys";
@@ -18,7 +18,7 @@ import { type Ranking, rankFirings, rankingNames, rankings, rankingWords } from 
 import { SeenPicture } from "./seen-picture";
 import type { Looked, Picture } from "./use-picture";
 
-/** Features that are listed; more are looked for, since one that is weak over the picture may be strong in a painted region. */
+/** Features of a group that are listed. All that were found are ranked: one that is weak over the picture may be strong in a cell. */
 const listed = 200;
 
 /** A picture that was looked at, as it is shown. */
@@ -47,11 +47,9 @@ export function LookView({ looked, dictionary, paints, region, onRegion, ranking
   const [held, setHeld] = useState<number | null>(null);
   const [glanced, setGlanced] = useState<number | null>(null);
   const firings = useMemo(() => decodeAnalysis(analysis), [analysis]);
-  const groups = useMemo(() => rankFirings(firings.slice(0, listed), ranking, cell.cell), [firings, ranking, cell.cell]);
+  const groups = useMemo(() => rankFirings(firings, ranking, cell.cell, listed), [firings, ranking, cell.cell]);
   const painting = useRegion({ rows, cols, start: region ?? "", onCode: onRegion, enabled: paints });
   const shown = firings.find(({ index }) => index === (glanced ?? held)) ?? null;
-  const nothing = useMemo(() => new Float32Array(rows * cols), [rows, cols]);
-  const pictureSize = "w-[min(100%,max(18rem,calc(100dvh-20rem)))]";
   const alt = picture.kind === "own" ? `Your picture ${name}` : `Picture: ${name}`;
   const hrefOf = useCallback((index: number) => routes.feature(dictionary.ref, index), [dictionary.ref]);
   const release = () => {
@@ -63,27 +61,18 @@ export function LookView({ looked, dictionary, paints, region, onRegion, ranking
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-4 lg:grid-cols-[minmax(0,1fr)_minmax(24rem,1fr)]">
       <div className="flex flex-col gap-3 lg:sticky lg:top-16 lg:self-start">
-        {paints ? (
-          <PaintedPicture src={src} alt={alt} painting={painting} shown={shown} className={pictureSize} />
-        ) : (
-          <CellPicture
-            src={src}
-            alt={alt}
-            dense={shown?.dense ?? nothing}
-            rows={rows}
-            cols={cols}
-            max={shown ? firingScale(shown) : 1}
-            state={cell}
-            onState={setCell}
-            startCell={0}
-            describeCell={(at) => `${formatNoun(firings.filter(({ dense }) => (dense[at] ?? 0) > 0).length, "feature")}`}
-            holdHint="Enter holds one and keeps the list to it"
-            size={640}
-            loading="eager"
-            immediate
-            className={pictureSize}
-          />
-        )}
+        <FiringPicture
+          src={src}
+          alt={alt}
+          rows={rows}
+          cols={cols}
+          shown={shown}
+          painting={paints ? painting : null}
+          cell={cell}
+          onCell={setCell}
+          describeCell={(at) => formatNoun(firings.filter(({ dense }) => (dense[at] ?? 0) > 0).length, "feature")}
+          className="w-[min(100%,max(18rem,calc(100dvh-20rem)))]"
+        />
         {!paints && (
           <div className="flex min-h-16 flex-wrap items-start gap-4 text-sm">
             <SeenPicture seen={seen} />
@@ -106,7 +95,7 @@ export function LookView({ looked, dictionary, paints, region, onRegion, ranking
           )}
           <p className="num text-muted text-sm">
             {formatNoun(analysis.total, "feature")} fire{analysis.total === 1 ? "s" : ""} · found in {formatActivation(milliseconds / 1000)}{" "}
-            s
+            s{groups.some(({ items }) => items.length === listed) && ` · the first ${listed} listed`}
           </p>
         </div>
         {paints ? (

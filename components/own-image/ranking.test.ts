@@ -39,6 +39,11 @@ it("ranks by mean, by the strongest cell and by rarity, each in its own order, w
     ["always_on", [9]],
   ]);
   expect(rankFirings(firings, "rarity", null)[0]?.items[0]?.value).toBeCloseTo(6.91, 2);
+  // What is weak over the whole picture may be the first by another order: all are ranked, then cut.
+  expect(order(rankFirings(firings, "rarity", null, 1))).toEqual([
+    ["low", [3]],
+    ["always_on", [9]],
+  ]);
   expect(order(rankFirings(firings, "rarity", 1))).toEqual([
     ["low", [1, 3]],
     ["always_on", [9]],

@@ -23,16 +23,25 @@ export function rankValue(firing: Pick<Firing, "mean" | "peak" | "density">, ran
   return ranking === "max" ? firing.peak : firing.mean * rarity(firing.density);
 }
 
-/** Two groups: what tells something about the picture, then what fires nearly everywhere. With `cell`, what fires there, by its activation there. */
-export function rankFirings(firings: readonly Firing[], ranking: Ranking, cell: number | null): FiringGroup[] {
+/**
+ * Two groups, of each the first `most` in its order: what tells something about the picture, then what fires nearly everywhere. With `cell`, what
+ * fires there, by its activation there.
+ */
+export function rankFirings(
+  firings: readonly Firing[],
+  ranking: Ranking,
+  cell: number | null,
+  most = Number.POSITIVE_INFINITY,
+): FiringGroup[] {
   const items = firings
     .map((feature): FiringItem => ({ feature, value: cell === null ? rankValue(feature, ranking) : (feature.dense[cell] ?? 0) }))
     .filter(({ feature, value }) => (cell === null ? feature.peak > 0 : value > 0))
     .sort((a, b) => b.value - a.value || a.feature.index - b.feature.index);
   const everywhere = ({ feature }: FiringItem) => feature.alwaysOn || feature.sink;
+  const telling = items.filter((item) => !everywhere(item));
   const groups: FiringGroup[] = [
-    { key: "low", name: cell === null ? "On this picture" : "In this cell", items: items.filter((item) => !everywhere(item)) },
-    { key: "always_on", name: "Always on", items: items.filter(everywhere) },
+    { key: "low", name: cell === null ? "On this picture" : "In this cell", items: telling.slice(0, most) },
+    { key: "always_on", name: "Always on", items: items.filter(everywhere).slice(0, most) },
   ];
   return groups.filter((group) => group.items.length > 0);
 }
