@@ -2,14 +2,14 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "@playwright/test";
 import type { AttributionResult } from "../lib/core/attribution";
-import { generateRequestSchema } from "../lib/core/protocol";
+import { type GenerateRequestInput, generateRequestSchema } from "../lib/core/protocol";
 import { routes } from "../lib/core/routes";
 import { encodeSteerLink, linkFromRequest, steerHref } from "../lib/core/steer-link";
 import { traceHref } from "../lib/core/trace-link";
 import { type Catalogue, drawnShare, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
 
-/** The trace of the first word about the card's picture. */
-function traced({ dictionary, card }: Catalogue, view: Parameters<typeof traceHref>[2] = { token: 0 }) {
+/** A question about the card's picture, as addresses carry it. */
+function asked({ dictionary, card }: Catalogue, more: Partial<GenerateRequestInput>): string {
   const request = generateRequestSchema.parse({
     dictionary: dictionary.ref,
     messages: [
@@ -21,9 +21,14 @@ function traced({ dictionary, card }: Catalogue, view: Parameters<typeof traceHr
         ],
       },
     ],
-    controls: [],
+    ...more,
   });
-  return traceHref(dictionary.ref, encodeSteerLink(linkFromRequest(request)), view);
+  return encodeSteerLink(linkFromRequest(request));
+}
+
+/** The trace of the first word of its answer. */
+function traced(catalogue: Catalogue, view: Parameters<typeof traceHref>[2] = { token: 0 }) {
+  return traceHref(catalogue.dictionary.ref, asked(catalogue, { controls: [] }), view);
 }
 
 const bars = (page: Page) => page.getByRole("list", { name: "Features by contribution" }).locator("> li");
@@ -138,22 +143,12 @@ test("leads from a word in the sandbox to its trace, by key", async ({ page, cat
 
 test("explains a control's word in that control's states, and leads to the steered answer", async ({ page, catalogue }) => {
   const { dictionary, card } = catalogue;
-  const request = generateRequestSchema.parse({
-    dictionary: dictionary.ref,
-    messages: [
-      {
-        role: "user",
-        content: [
-          { type: "image", image: { sha256: card.top[0]?.image } },
-          { type: "text", text: "What do you see?" },
-        ],
-      },
-    ],
+  const link = asked(catalogue, {
     interventions: [{ feature: card.index, op: "set", value: 4 }],
     sampling: { seed: 2 },
     controls: ["reconstruction", "negated", "random"],
   });
-  await open(page, steerHref(dictionary.ref, encodeSteerLink(linkFromRequest(request))));
+  await open(page, steerHref(dictionary.ref, link));
   await page.getByRole("main").getByRole("button", { name: "Run", exact: true }).first().click();
   const answer = page.getByRole("region", { name: "Random feature answer" });
   await expect(answer.getByText("Receipt").first()).toBeVisible({ timeout: 60_000 });

@@ -5,6 +5,7 @@ import { parseFeatureQuery } from "@/lib/core/feature-query";
 import { type FeatureCard, type MetricKey, metricKeys } from "@/lib/core/records";
 import { encodeBytes } from "@/lib/core/sparse-map";
 import { listFeatures } from "./list-features";
+import { addDetection, writtenTexts } from "./test-texts";
 
 const ref = "test-model/model.layers.1";
 let catalog: TestCatalog;
@@ -15,20 +16,11 @@ beforeAll(async () => {
     features: 120,
     images: 60,
     edit: ({ explanations = [], scores = [] }) => {
-      // As delphi scores: of every fourth feature, with many equal values.
-      for (const row of [...scores]) {
-        if (row.metric !== "steer" || (row.index as number) % 4) continue;
-        scores.push({ ...row, metric: "detection", value: ((row.index as number) % 3) / 2, failure: null });
+      addDetection(scores);
+      for (const row of explanations) {
+        const [label, text] = writtenTexts[row.index as number] ?? [];
+        if (label && row.preferred) Object.assign(row, { label, text });
       }
-      const say = (index: number, label: string, text: string) => {
-        for (const row of explanations) if (row.index === index && row.preferred) Object.assign(row, { label, text });
-      };
-      say(0, "elephant", "A grey elephant, often beside trees; 100 % sure.");
-      say(1, "黄色い果物", "バナナやレモンのような黄色い果物に反応する。");
-      say(2, "собака", "Реагирует на собак разных пород.");
-      say(3, "party face 🥳", "Fires on 🥳 and other parties' faces.");
-      say(4, "yellow fruit", "Bananas and lemons: fruit that is yellow.");
-      say(5, "puppies", "Young dogs at play, C++ code, and the word café.");
     },
   });
 }, 120_000);

@@ -8,6 +8,7 @@ import { openTestCatalog, type TestCatalog } from "@/lib/catalog/test-catalog";
 import { testRun } from "@/lib/catalog/test-run";
 import { isRecorded, type RecordedEvent } from "@/lib/core/experiment";
 import { generateRequestSchema } from "@/lib/core/protocol";
+import { addDetection, writtenTexts } from "@/lib/search/test-texts";
 import { answerFrom } from "./answer";
 import { writeStaticData } from "./write";
 
@@ -16,12 +17,7 @@ export const ref = "test-model/model.layers.1";
 
 /** As people write explanations: words again, beside each other or not, in label and text, with compounds, numbers and other scripts. */
 export const said: [label: string, text: string][] = [
-  ["elephant", "A grey elephant, often beside trees; 100 % sure."],
-  ["黄色い果物", "バナナやレモンのような黄色い果物に反応する。"],
-  ["собака", "Реагирует на собак разных пород."],
-  ["party face 🥳", "Fires on 🥳 and other parties' faces."],
-  ["yellow fruit", "Bananas and lemons: fruit that is yellow."],
-  ["puppies", "Young dogs at play, C++ code, and the word café."],
+  ...writtenTexts,
   ["yellow-green leaves", "Leaves that are yellow-green, or green and yellow; mostly on the left. Green leaves, rarely green fruit."],
   ["round wooden table", "A table made of wood. The wooden table is round, and on it lies a lemon or some other yellow fruit."],
   ["fruit on a table", "Any fruit which lies on a table: an apple, a banana, a yellow lemon. Not the table itself."],
@@ -46,10 +42,7 @@ export async function openTestCopy(): Promise<TestCopy> {
     features: 120,
     images: 60,
     edit: ({ explanations = [], scores = [] }) => {
-      for (const row of [...scores]) {
-        if (row.metric !== "steer" || (row.index as number) % 4) continue;
-        scores.push({ ...row, metric: "detection", value: ((row.index as number) % 3) / 2, failure: null });
-      }
+      addDetection(scores);
       for (const row of explanations) {
         const index = row.index as number;
         const [label, text] = (index < said.length ? said[index] : index % 5 === 0 ? said[index % said.length] : null) ?? [];
