@@ -8,6 +8,7 @@ import { featureQueryOptions } from "@/lib/api/feature";
 import { fetchImages, imageInfoQueryOptions } from "@/lib/api/images";
 import { FacetError } from "@/lib/core/errors";
 import type { Dictionary } from "@/lib/core/records";
+import { linkInHash } from "@/lib/core/steer-link";
 import { Shown } from "./shown";
 
 export interface Begun {
@@ -49,7 +50,9 @@ export function EntryPage({ keys, waiting, children }: EntryPageProps) {
         image: (sha256) => client.ensureQueryData(imageInfoQueryOptions(sha256)),
         feature: async (ref, index) => (await client.ensureQueryData(featureQueryOptions(ref, index))).feature,
       };
-      const entry = await readEntry(source, [one, ...others], first);
+      // The copy's own links have the request behind the `#`. Read here, since a link's address is in the bar only once its page is drawn.
+      const r = first.r ?? linkInHash(location.hash) ?? undefined;
+      const entry = await readEntry(source, [one, ...others], { ...first, r });
       return { entry, dictionaries: [one, ...others], key: JSON.stringify(first) };
     },
     gcTime: 0,
