@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
@@ -138,6 +139,25 @@ class Catalogue:
         self.folder = folder / str(self.entry["folder"])
         self.sha256 = str(self.entry["sha256"])
         self.pictures = Pictures(folder / "images.parquet")
+
+    @property
+    def content_sha256(self) -> str:
+        """Of everything that explaining and scoring read here: pictures, maps and statistics, not what was said of them. Throws `bundle_invalid`."""
+        name = self.entry["folder"]
+        try:
+            files = [
+                self.manifest["files"][path]["sha256"]
+                for path in ("images.parquet", f"{name}/features.parquet", f"{name}/activations.parquet")
+            ]
+        except (KeyError, TypeError) as error:
+            raise _broken("The bundle's manifest does not name every file with its hash.") from error
+        return hashlib.sha256(" ".join(map(str, files)).encode()).hexdigest()
+
+    @property
+    def model_sha256(self) -> str | None:
+        """Of the weights of the model that the catalogue is of, where the bundle says it."""
+        found = self.manifest["model"].get("sha256")
+        return None if found is None else str(found)
 
     @property
     def num_latents(self) -> int:

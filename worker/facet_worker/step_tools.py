@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,22 @@ def catalogues(context: Context, bundle: str | None, wanted: Sequence[str] | Non
     return [Catalogue(folder, name) for name in wanted or names]
 
 
+def inputs_of(found: Sequence[Catalogue]) -> dict[str, str]:
+    """SHA-256 of what the steps read, by name: the model's weights, each dictionary's, and what is known of each dictionary's features."""
+    of: dict[str, str] = {}
+    for one in found:
+        of |= {one.dictionary: one.sha256, f"{one.dictionary}/catalogue": one.content_sha256}
+        if one.model_sha256 is not None:
+            of["model"] = one.model_sha256
+    return of
+
+
+def never_fired(catalogue: Catalogue, wanted: Collection[int] | None) -> int:
+    """How many of the wanted features (all, where None) there is nothing to explain or score of, because they never fire."""
+    every = range(catalogue.num_latents) if wanted is None else wanted
+    return len(set(every)) - len(catalogue.indices(wanted))
+
+
 class Models:
     """The studied model with all its dictionaries, loaded once and only where it is asked."""
 
@@ -43,11 +59,18 @@ class Models:
         self._engine: TorchEngine | None = None
 
     def studied(self, catalogue: Catalogue) -> StudiedModel:
-        """With the catalogue's dictionary. Throws what loading throws, and `version_mismatch` where it is another one than that of the catalogue."""
+        """With the catalogue's dictionary. Throws what loading throws, and `version_mismatch` where model or dictionary are others than those of the catalogue."""
         settings = self.context.settings
         if self._engine is None:
             self._engine = load_engine(settings)
         ref = f"{self._engine.model_id}/{catalogue.dictionary}"
+        model = self._engine.info()["model"]["sha256"]
+        if catalogue.model_sha256 not in (None, model):
+            raise FacetError(
+                f"The catalogue of {catalogue.dictionary} is of other weights of the model than those that are to run.",
+                "version_mismatch",
+                fix="Name the model that the catalogue was made with.",
+            )
         found = self._engine.info(ref)["dictionary"]["sha256"]
         if found != catalogue.sha256:
             raise FacetError(

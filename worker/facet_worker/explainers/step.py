@@ -17,7 +17,7 @@ from facet_worker.pipeline.files import write_json
 from facet_worker.pipeline.progress import Progress
 from facet_worker.pipeline.run_folder import Step
 from facet_worker.pipeline.steps import Context
-from facet_worker.step_tools import Models, catalogues, write_rows
+from facet_worker.step_tools import Models, catalogues, inputs_of, never_fired, write_rows
 
 STEP = "explain"
 
@@ -29,7 +29,8 @@ def explain(context: Context, section: ExplainSection) -> dict[str, Any]:
     configuration["explainer"] = section.endpoint.model if section.endpoint else None
     vocabulary = Vocabulary.load(context.settings.path(section.vocabulary)) if section.vocabulary else None
     configuration["vocabulary"] = vocabulary.sha256 if vocabulary else None
-    step = context.run.step(STEP, configuration, {c.dictionary: c.sha256 for c in found}, context.settings.shared.seed)
+    configuration["dtype"] = context.settings.shared.model.dtype
+    step = context.run.step(STEP, configuration, inputs_of(found), context.settings.shared.seed)
     models = Models(context, section.answer_tokens, section.batch)
     reports, files = {}, []
     for catalogue in found:
@@ -38,6 +39,9 @@ def explain(context: Context, section: ExplainSection) -> dict[str, Any]:
         files.append(write_rows("explanations", rows, step.folder / catalogue.dictionary / "explanations.parquet"))
         write_json(step.folder / catalogue.dictionary / "report.json", report.to_json())
         _tell(step, report, catalogue.dictionary)
+        step.troubles.add(
+            f"{catalogue.dictionary}: no explanation, the feature never fires", times=never_fired(catalogue, _wanted(section))
+        )
         if report.stopped is not None:
             left = ", ".join(f"{count} by {method}" for method, count in report.left.items())
             fix = "Raise cost_limit and run the same command again: what was answered is kept."
@@ -59,7 +63,7 @@ def _one(
             models.side() if studied else ExplainSettings.side, section.refine, section.refiner,
             vocabulary, tuple(section.also), section.wordings, looks, section.grey,
         )  # fmt: skip
-        wanted = None if section.features is None else frozenset(section.features)
+        wanted = _wanted(section)
         total = len(catalogue.indices(wanted))
         bar: Progress | None = None
         run = ExplainRun(catalogue, settings, store, asker, studied, lambda: bar.advance() if bar else None)
@@ -73,6 +77,10 @@ def _one(
         if asker is not None:
             asker.close()
         store.close()
+
+
+def _wanted(section: ExplainSection) -> frozenset[int] | None:
+    return None if section.features is None else frozenset(section.features)
 
 
 def _tell(step: Step, report: ExplainReport, name: str) -> None:

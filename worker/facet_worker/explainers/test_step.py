@@ -51,8 +51,11 @@ def test_explains_and_scores_by_an_endpoint_and_stores_no_key(tmp_path: Path, mo
         assert main(["score", file]) == 0
         asked = len(endpoint.bodies)
         assert set(endpoint.keys) == {"Bearer sk-secret-3"}
+        # A second time nothing is asked, and the manifests keep telling of the run that did the work.
+        before = [(tmp_path / "run" / step / "manifest.json").read_bytes() for step in ("explain", "score")]
         assert main(["run", file]) == 0
         assert len(endpoint.bodies) == asked
+        assert [(tmp_path / "run" / step / "manifest.json").read_bytes() for step in ("explain", "score")] == before
     table = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet")
     assert table.schema.equals(SCHEMAS["explanations"])
     assert table.column("label").to_pylist() == ["red things"] * 3 + [None]
@@ -62,11 +65,14 @@ def test_explains_and_scores_by_an_endpoint_and_stores_no_key(tmp_path: Path, mo
     manifest = json.loads((tmp_path / "run/explain/manifest.json").read_text())
     assert manifest["report"][HOOK]["methods"] == {"top-images": {"explained": 3, "failed": {"no_images": 1}, "left": 0}}
     assert manifest["troubles"] == [
-        {"cause": f"{HOOK}: no explanation by top-images, no picture lights the feature up", "count": 1, "examples": []}
+        {"cause": f"{HOOK}: no explanation by top-images, no picture lights the feature up", "count": 1, "examples": []},
+        {"cause": f"{HOOK}: no explanation, the feature never fires", "count": 1, "examples": []},
     ]
     assert set(manifest["files"]) == {f"{HOOK}/explanations.parquet"}
     said = capfd.readouterr()
     assert "explain: done" in said.err
+    assert "1 × model.layers.1: no explanation, the feature never fires." in said.err
+    assert "  model.layers.1: features 4, top-images explained 3, top-images failed no_images 1, " in said.err
     assert "sk-secret-3" not in said.err + said.out
     assert all(b"sk-secret-3" not in path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
 

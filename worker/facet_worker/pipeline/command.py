@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from facet_worker.errors import FacetError
 from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.pipeline.settings import read_settings
-from facet_worker.pipeline.steps import HELP, MODULES, Context, run_step, sections
+from facet_worker.pipeline.steps import HELP, MODULES, NEEDS, Context, run_step, sections
 from facet_worker.pipeline.troubles import Troubles
 
 RETRIES = ("explain", "score")
@@ -22,12 +23,22 @@ CAUSES_TOLD = 20
 def add_commands(commands: Any) -> None:
     """Subcommands into an argparse `add_subparsers()`."""
     for name in MODULES:
-        parser: argparse.ArgumentParser = commands.add_parser(name, help=HELP[name])
-        parser.add_argument("pipeline", type=Path, help="the pipeline's TOML file; docs/pipeline.md lists its settings")
+        parser = _parser(commands, name, HELP[name], f"Needs {NEEDS[name]}.", f" What it makes lies in the run folder, under {name}/.")
         if name in RETRIES:
-            parser.add_argument("--retry-failed", action="store_true", help="ask and measure again what failed before")
-    parser = commands.add_parser("run", help="every step that the pipeline's file has a section of, in order")
-    parser.add_argument("pipeline", type=Path)
+            parser.add_argument("--retry-failed", action="store_true", help="ask and measure again what failed before, and nothing else")
+    every = "do every step that the pipeline's file has a section of, in order"
+    _parser(commands, "run", every, "What is done already is not done again. worker/examples/pipeline.toml is a whole file to begin with.")
+
+
+def _parser(commands: Any, name: str, does: str, more: str, end: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}. {more}",
+        epilog=f"Stopped in any way, the same command goes on where it was.{end}",
+    )
+    parser.add_argument("pipeline", type=Path, help="the pipeline's TOML file; docs/pipeline.md lists its settings")
+    return parser
 
 
 def _say(line: str) -> None:
@@ -41,9 +52,30 @@ def _told(name: str, manifest: dict[str, Any], anew: bool) -> None:
         _say(f"  {line}")
     if len(lines) > CAUSES_TOLD:
         _say(f"  {len(lines) - CAUSES_TOLD:,} further causes are in {name}/manifest.json.")
-    for key, value in manifest["report"].items():
-        if not isinstance(value, (dict, list)):
-            _say(f"  {key}: {value:,}" if isinstance(value, int) else f"  {key}: {value}")
+    for line in _found(manifest["report"]):
+        _say(f"  {line}")
+
+
+def _found(report: Mapping[str, Any]) -> list[str]:
+    """A report for people: its own numbers one a line, and of each dictionary one line with all of its numbers."""
+
+    def shown(value: Any) -> str:
+        return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    def flat(part: Mapping[str, Any], at: str = "") -> list[str]:
+        found = []
+        for name, value in part.items():
+            if isinstance(value, Mapping):
+                found += flat(value, at if name in ("methods", "metrics") else f"{at}{name} ")
+            elif value is not None and not isinstance(value, list):
+                found.append(f"{at}{name} {shown(value)}")
+        return found
+
+    return [
+        f"{name}: {', '.join(flat(value)) or 'nothing'}" if isinstance(value, Mapping) else f"{name}: {shown(value)}"
+        for name, value in report.items()
+        if value is not None and not isinstance(value, list)
+    ]
 
 
 def run(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,5 +105,9 @@ def sweep(folder: Path) -> int:
     """Removes what killed processes left half-written; answers how many. For the holder of the folder's lock only."""
     left = list(folder.rglob(f".*{PART}"))
     for path in left:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            # A bundle is a folder until it is whole.
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(left)

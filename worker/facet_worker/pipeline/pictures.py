@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image
 
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
 from facet_worker.pipeline.settings import ImagesSection
 from facet_worker.pipeline.troubles import Troubles
+from facet_worker.upright import rgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
@@ -47,11 +48,7 @@ def upright(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-                turned = ImageOps.exif_transpose(opened)
-                if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-                    above = turned.convert("RGBA")
-                    turned = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
-                return turned.convert("RGB")
+                return rgb(opened)
     except Image.DecompressionBombError:
         raise FacetError(f"{HUGE}.", "too_large", fix="Save it smaller.") from None
     except MemoryError:

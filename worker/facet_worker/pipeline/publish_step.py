@@ -173,7 +173,7 @@ def run(context: Context) -> dict[str, Any]:
     inputs = {name: folder.fingerprint(name) for name in ("cache", *steps)}
     if trained:
         inputs["train"] = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
-    step = folder.step(NAME, section.compared(), inputs, context.settings.shared.seed, anew=True)
+    step = folder.step(NAME, section.compared(), inputs, context.settings.shared.seed, renewed=("train", "cache", "explain", "score"))
     part, target, old = (step.folder / name for name in (".bundle.part", "bundle", ".bundle.old"))
     _recovered(target, old)
     if step.finished and _stands(step, target):

@@ -184,6 +184,9 @@ class Step:
             total.take(Troubles.of_json(record["troubles"]))
         worked = sum(float(record["seconds"]) for record in self._made.values())
         hashes = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
+        if self.finished and (hashes, total.to_json()) == (self.manifest["files"], self.manifest["troubles"]):
+            # Nothing came of it that was not there: the manifest keeps telling of the run that made it.
+            return self.manifest
         self.manifest |= {
             "finished": _now(), "seconds": round(seconds, 3), "seconds_in_shards": round(worked, 3), "shards": len(self._made), "files": hashes,
             "troubles": total.to_json(), "report": dict(report or {}),
@@ -220,24 +223,24 @@ class RunFolder:
                     fix="Wait until it has ended, or give this run another folder.",
                 ) from None
         try:
-            (folder / ".holder").write_text(f"{os.getpid()}\n")
+            # Removing what was left comes first: it may be what fills the disk.
             sweep(folder)
+            with disk_errors(folder / ".holder"):
+                (folder / ".holder").write_text(f"{os.getpid()}\n")
             yield cls(folder)
         finally:
             (folder / ".holder").unlink(missing_ok=True)
             lock.release()
 
-    def step(
-        self, name: str, configuration: Json, inputs: Json, seed: int = 0, *, anew: bool = False, renewed: Collection[str] = ()
-    ) -> Step:
+    def step(self, name: str, configuration: Json, inputs: Json, seed: int = 0, *, renewed: Collection[str] = ()) -> Step:
         """Begins a step, or goes on with it.
 
         Parameters
         ----------
         configuration : every setting that the result depends on; leave out where things lie and which device works
         inputs : SHA-256 of everything that is read, by name
-        anew : begin again where it was made otherwise; what is there stays, and its manifest too, until the step is finished
-        renewed : names of inputs that may be others than they were, because the step knows by itself what of its work they undo; as with `anew`
+        renewed : names of inputs that may be others than they were, because the step knows by itself what of its work they undo; what is there stays, and
+            its manifest too, until the step is finished
 
         Raises
         ------
@@ -259,7 +262,7 @@ class RunFolder:
             )
         before = {key: made[key] for key in asked}
         changed = differences(before, asked)
-        if changed and (anew or not differences(_but(before, renewed), _but(asked, renewed))):
+        if changed and not differences(_but(before, renewed), _but(asked, renewed)):
             return Step(folder, name, {"format": FORMAT, "step": name, **asked, "versions": versions(), "begun": _now()})
         if changed:
             raise FacetError(

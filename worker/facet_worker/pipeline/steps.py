@@ -22,12 +22,20 @@ MODULES: dict[str, str] = {
     "publish": "facet_worker.pipeline.publish_step",
 }
 HELP: dict[str, str] = {
-    "train": "train dictionaries on an image set's activations",
+    "train": "train dictionaries on a model's activations as they stream by",
     "cache": "find what lights each feature up, in one pass over an image set",
-    "explain": "have a model explain features",
-    "score": "score the explanations",
+    "explain": "have a model say what each feature stands for",
+    "score": "score the explanations, each beside the same measurement at random",
     "publish": "write the bundle that `facet import`, pandas and DuckDB read",
 }
+NEEDS: dict[str, str] = {
+    "train": "[model], [images] and [train] with `hooks`, `latents` and `k`",
+    "cache": "[model], [images], and [[dictionaries]] or what `train` made in the same run folder",
+    "explain": "[explain] with `explainers`, what `cache` found or a `bundle`, and [explain.endpoint] or the studied model as [model]",
+    "score": "[score] with `metrics`, explanations, and what the metrics ask: checkpoints, [score.endpoint], the studied model",
+    "publish": "what `cache` found; it takes explanations and scores along where there are some",
+}
+"""Of the pipeline's file, and of the run folder."""
 
 
 @dataclass(frozen=True)

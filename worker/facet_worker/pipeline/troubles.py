@@ -23,7 +23,9 @@ class Troubles:
         return sum(self.counts.values())
 
     def add(self, cause: str, what: str | None = None, times: int = 1) -> None:
-        """`what`: the input's name, kept for the first few in order of their names."""
+        """`what`: the input's name, kept for the first few in order of their names. Nothing is noted of what came no times."""
+        if not times:
+            return
         self.counts[cause] = self.counts.get(cause, 0) + times
         if what is not None:
             self.examples[cause] = sorted({*self.examples.get(cause, []), what})[:SHOWN]

@@ -62,7 +62,7 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class Tools:
-    """What there is to score with; a metric without its tool is left out. `names` says which, for provenance, by metric."""
+    """What there is to score with; a metric without its tool is left out. `names` says which, for provenance, by metric; `weights` SHA-256 of their checkpoints, by metric."""
 
     clip: Embeds | None = None
     finds: FindsLabel | None = None
@@ -71,6 +71,7 @@ class Tools:
     studied: StudiedModel | None = None
     asker: EndpointAsker | None = None
     embedder: Embeds | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def embeds(self) -> Embeds | None:
@@ -175,7 +176,8 @@ class ScoreRun:
         identity = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(s).items() if key != "metrics"}
         self.store.agree("score", {"dictionary": self.catalogue.sha256, **identity})
         for metric in s.metrics:
-            self.store.agree(f"score:{metric}", {"method": self._methods[metric]})
+            weights = self.tools.weights.get(metric)
+            self.store.agree(f"score:{metric}", {"method": self._methods[metric]} | ({"weights": weights} if weights else {}))
             if retry_failed:
                 self.store.forget_failures(metric)
         if STEER in s.metrics:

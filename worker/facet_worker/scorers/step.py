@@ -20,7 +20,7 @@ from facet_worker.scorers.judges import EndpointJudge, Judge, StudiedJudge
 from facet_worker.scorers.run import CLIP, CONSISTENCY, DETECTION, IOU, MONOSEMANTICITY, STEER, ScoreReport, ScoreRun, ScoreSettings, Tools
 from facet_worker.scorers.section import ScoreSection
 from facet_worker.scorers.vision import Clip, Grounder
-from facet_worker.step_tools import Models, catalogues, read_explanations, write_rows
+from facet_worker.step_tools import Models, catalogues, inputs_of, read_explanations, write_rows
 
 STEP = "score"
 
@@ -29,14 +29,17 @@ def score(context: Context, section: ScoreSection) -> dict[str, Any]:
     """Scores every dictionary's explanations. Throws `FacetError`, at a cost limit too; what was measured until then is kept."""
     found = catalogues(context, section.bundle, section.dictionaries)
     places = {c.dictionary: _explanations_of(context, c) for c in found}
-    configuration = {**section.compared("endpoint", "bundle", "batch", "metrics", "dictionaries", "features", "device")}
+    tools = ("clip", "detector", "segmenter")
+    configuration = {**section.compared("endpoint", "bundle", "batch", "metrics", "dictionaries", "features", "device", *tools)}
     work = _Work(context, section)
     configuration["vocabulary"] = work.vocabulary.sha256 if work.vocabulary else None
     configuration["judge_model"] = section.endpoint.model if section.endpoint else None
-    inputs = {f"{c.dictionary}/explanations": file_sha256(places[c.dictionary]) for c in found}
-    # Scores of explanations that are not there any more are of no use, and the others are found again by what they are of.
-    every = {**{c.dictionary: c.sha256 for c in found}, **inputs}
-    step = context.run.step(STEP, configuration, every, context.settings.shared.seed, renewed=inputs)
+    configuration["dtype"] = context.settings.shared.model.dtype
+    said = {f"{c.dictionary}/explanations": file_sha256(places[c.dictionary]) for c in found}
+    # Scores of explanations that are not there any more are of no use, and the others are found again by what they are of. A tool belongs to its
+    # metrics, whose records are of one alone; metrics may be added later.
+    every = {**inputs_of(found), **work.weights, **said}
+    step = context.run.step(STEP, configuration, every, context.settings.shared.seed, renewed=[*said, *tools])
     reports, files = {}, []
     for catalogue in found:
         report, rows = work.one(step, catalogue, read_explanations(places[catalogue.dictionary]))
@@ -81,10 +84,19 @@ class _Work:
         if IOU in wants:
             detector, segmenter = self._named("detector", section.detector), self._named("segmenter", section.segmenter)
             self.grounder = Grounder(path(detector), path(segmenter), section.device, section.threshold)
+        self.weights = {"clip": self.clip.sha256} if self.clip else {}
+        if self.grounder:
+            self.weights |= self.grounder.sha256
         self.judged = bool(wants & {CONSISTENCY, DETECTION})
         if self.judged and section.judge == "endpoint" and section.endpoint is None:
             raise FacetError("[score] has no judge.", "invalid_request", fix='Add [score.endpoint], or set judge = "studied".')
         self.studies = STEER in wants or (self.judged and section.judge == "studied")
+
+    def _weights(self) -> dict[str, str]:
+        """By metric what its tools' weights are."""
+        of = {metric: self.weights["clip"] for metric in (CLIP, MONOSEMANTICITY) if "clip" in self.weights}
+        found = "".join(self.weights[name] for name in ("detector", "segmenter") if name in self.weights)
+        return {**of, IOU: found} if found else of
 
     def _named(self, name: str, value: str | None) -> str:
         if value is None:
@@ -108,7 +120,7 @@ class _Work:
                 judge = EndpointJudge(asker)
             finder = self.grounder
             tools = Tools(
-                self.clip, (lambda _, picture, label: finder.mask(picture, label)) if finder else None, finder.name if finder else "", judge, studied, asker
+                self.clip, (lambda _, picture, label: finder.mask(picture, label)) if finder else None, finder.name if finder else "", judge, studied, asker, weights=self._weights(),
             )  # fmt: skip
             settings = ScoreSettings(
                 tuple(s.metrics), s.pictures, s.shown, s.on, s.off, s.trials, s.strength, s.question,

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor, CLIPModel, SamModel
 
 from facet_worker.errors import FacetError
+from facet_worker.loading import weights_sha256
 
 BATCH = 32
 
@@ -42,6 +43,7 @@ class Clip:
         """Throws `not_found` or `file_invalid`."""
         self.name, self.device = folder.name, device
         self.model, self.processor = _load(CLIPModel, folder, device)
+        self.sha256 = weights_sha256(folder)
         self._texts: dict[str, npt.NDArray[np.float32]] = {}
 
     @torch.inference_mode()
@@ -73,6 +75,7 @@ class Grounder:
         self.detector, self.detect_inputs = _load(AutoModelForZeroShotObjectDetection, detector, device)
         self.segmenter, self.segment_inputs = _load(SamModel, segmenter, device)
         self.name = f"{detector.name} + {segmenter.name}"
+        self.sha256 = {"detector": weights_sha256(detector), "segmenter": weights_sha256(segmenter)}
 
     @torch.inference_mode()
     def boxes(self, picture: Image.Image, label: str) -> npt.NDArray[np.float32]:

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
+from facet_worker.upright import rgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
@@ -49,11 +50,7 @@ class Picture:
         """[height, width, 3]: turned as its EXIF says, transparency laid on white. Throws `unreadable_image` for what is not whole."""
         try:
             with self._open() as opened:
-                turned = ImageOps.exif_transpose(opened)
-                if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-                    above = turned.convert("RGBA")
-                    turned = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
-                return np.asarray(turned.convert("RGB"))
+                return np.asarray(rgb(opened))
         except FacetError:
             raise
         except MemoryError:

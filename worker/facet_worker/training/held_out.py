@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -57,12 +58,12 @@ def _losses(source: ModelSource, inputs: dict[str, Any], words: Tensor, hook: in
 
 def held_out(
     source: ModelSource, dictionaries: Sequence[Dictionary], examples: Sequence[Example], together: int = 8
-) -> list[dict[str, float]]:
+) -> list[dict[str, float | None]]:
     """For the dictionary of each of the source's hooks: `fvu`, `explained_variance`, `l0`, `silent_share` (of latents, on these tokens), `tokens`; and
 
     `loss_clean`, `loss_reconstructed`, `loss_ablated`, in nats a word of the examples' texts, where the hooked states of every position are as they are,
-    are the dictionary's reconstruction, or are their mean over these examples; `loss_recovered` = (ablated − reconstructed) / (ablated − clean); and
-    `loss_words`, over how many words. Without texts there are none of these. Examples whose states hold a number out of range are left out and counted.
+    are the dictionary's reconstruction, or are their mean over these examples; `loss_recovered` = (ablated − reconstructed) / (ablated − clean), None where
+    ablating changes nothing; and `loss_words`, over how many words. Without texts there are none of these. Examples whose states hold a number out of range are left out and counted.
     """
     explained = [_Explained(dictionary) for dictionary in dictionaries]
     prompts = source.prompts_of(examples)
@@ -102,11 +103,12 @@ def held_out(
     if count:
         for report, row in zip(reports, losses / count, strict=True):
             clean, reconstructed, ablated = row.tolist()
+            recovered = (ablated - reconstructed) / (ablated - clean) if ablated != clean else math.nan
             report |= {
-                "loss_clean": clean, "loss_reconstructed": reconstructed, "loss_ablated": ablated,
-                "loss_recovered": (ablated - reconstructed) / (ablated - clean), "loss_words": count,
+                "loss_clean": clean, "loss_reconstructed": reconstructed, "loss_ablated": ablated, "loss_recovered": recovered, "loss_words": count,
             }  # fmt: skip
-    return reports
+    # What is out of range or undefined is no number, and keeps no report from being written.
+    return [{name: value if math.isfinite(value) else None for name, value in report.items()} for report in reports]
 
 
 def _by_words(prompts: Sequence[Any], group: Sequence[int]) -> list[tuple[Tensor, list[int]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,8 @@ from facet_worker.training.settings import TrainSettings
 from facet_worker.training.trainer import Progress, Trainer, processes
 
 NAME = "train"
+LEARNED = "learned.json"
+"""Beside the checkpoints: what only the processes that learned know."""
 
 
 def _pixels(picture: Picture) -> Pixels:
@@ -90,6 +91,8 @@ def _learn(file: str, folder: str, device: str | None) -> None:
                 bar.close()
         write_json(Path(folder) / f"causes-{rank}.json", dict(source.causes))
         if rank == 0:
+            dead = {hook: learner.dead_share for hook, learner in zip(section.hooks, trainer.learners, strict=True)}
+            write_json(Path(folder) / LEARNED, {"seconds": round(trainer.seconds, 1), "dead_share": dead})
             for hook, learner in zip(section.hooks, trainer.learners, strict=True):
                 dictionaries = Path(folder).parent / "dictionaries"
                 with disk_errors(dictionaries / hook):
@@ -153,11 +156,11 @@ def train(context: Context, section: TrainSection) -> dict[str, Any]:
     }
     inputs = {"model": loaded.sha256, "images": set_sha256(learned), "held_out": set_sha256(kept)}
     step = context.run.step(NAME, configuration, inputs, settings.shared.seed)
+    checkpoints = step.folder / "checkpoints"
     if step.finished:
+        _forget(checkpoints)
         return step.manifest
     step.troubles.take(troubles)
-    begun = time.monotonic()
-    checkpoints = step.folder / "checkpoints"
     _launch(settings, checkpoints)
     for file in sorted(checkpoints.glob("causes-*.json")):
         for cause, times in json.loads(file.read_text()).items():
@@ -165,21 +168,30 @@ def train(context: Context, section: TrainSection) -> dict[str, Any]:
     report, unread = _measured(loaded, settings, section, step.folder / "dictionaries", kept)
     for cause, times in unread.items():
         step.troubles.add(cause.removesuffix("."), times=times)
+    learned_of = json.loads((checkpoints / LEARNED).read_text())
+    for hook, share in learned_of["dead_share"].items():
+        report[hook]["dead_share"] = share
     report["tokens"] = numbers.steps * numbers.batch
-    report["seconds_learning"] = round(time.monotonic() - begun, 1)
+    report["seconds_learning"] = learned_of["seconds"]
     files = sorted(file for file in (step.folder / "dictionaries").rglob("*") if file.is_file())
     manifest = step.finish(report, files)
-    # They are several times the dictionaries' size, and nothing goes on from them.
-    for file in checkpoints.iterdir():
-        file.unlink()
+    _forget(checkpoints)
     return manifest
+
+
+def _forget(checkpoints: Path) -> None:
+    """They are several times the dictionaries' size, and nothing goes on from them."""
+    for file in checkpoints.iterdir() if checkpoints.is_dir() else ():
+        file.unlink()
 
 
 def _measured(
     loaded: LoadedModel, settings: Settings, section: TrainSection, folder: Path, kept: list[Picture]
 ) -> tuple[dict[str, Any], Mapping[str, int]]:
-    """Each hook's numbers, and what kept pictures from being read."""
+    """Each hook's numbers, and what kept pictures from being read. Where the file's first device is: a large model takes hours for it on a processor."""
+    device = (settings.shared.model.devices or ["cuda" if torch.cuda.is_available() else "cpu"])[0]
+    loaded.model.to(device)
     source = ModelSource(loaded.model, loaded.processor, section.hooks, _examples(kept), section.tokens, settings.shared.seed)
-    dictionaries = [load_dictionary(folder / f"model.layers.{layer_of(hook)}") for hook in section.hooks]
+    dictionaries = [load_dictionary(folder / f"model.layers.{layer_of(hook)}").to(device, torch.float32) for hook in section.hooks]
     measured = held_out(source, dictionaries, source.examples, section.together)
     return dict(zip(section.hooks, measured, strict=True)), source.causes

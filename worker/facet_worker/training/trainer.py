@@ -68,6 +68,10 @@ class Trainer:
     ----------
     hooks : names of the source's hooks, in the order of its states
     folder : where checkpoints lie, one file a process; a run goes on from them
+
+    Attributes
+    ----------
+    seconds : spent learning until the last checkpoint, over all runs that went on from one another
     """
 
     def __init__(self, settings: TrainSettings, source: Source, hooks: Sequence[str], folder: Path, rank: int = 0, world: int = 1) -> None:
@@ -77,7 +81,7 @@ class Trainer:
         self.stream = Stream(source, max(settings.buffer // world, 2 * settings.batch // world), settings.seed, rank, world)
         sample = self._sample()
         self.learners = [Learner(settings, sample[:, hook]) for hook in range(len(self.hooks))]
-        self.step = 0
+        self.step, self.seconds = 0, 0.0
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -116,7 +120,7 @@ class Trainer:
         if not last:
             return
         state = by_step[last]
-        self.step = last
+        self.step, self.seconds = last, float(state.get("seconds", 0))
         self.stream.restore(state["stream"])
         for learner, part in zip(self.learners, state["learners"], strict=True):
             learner.restore(part)
@@ -134,7 +138,7 @@ class Trainer:
         """Writes a checkpoint of this process, whole or not at all. Throws `disk_full`. Every process writes its own; the weights are the same in all."""
         told = {name: _plain(value) for name, value in {**asdict(self.settings), "hooks": self.hooks}.items()}
         learners = [learner.state() for learner in self.learners]
-        state = {"settings": told, "step": self.step, "stream": self.stream.state(), "learners": learners}
+        state = {"settings": told, "step": self.step, "seconds": self.seconds, "stream": self.stream.state(), "learners": learners}
         if self.world > 1 and self._file.exists():
             self._file.replace(self._previous)
         with written(self._file) as part:
@@ -146,12 +150,13 @@ class Trainer:
     def run(self, save_every: int = 500, tell: Callable[[Progress], None] = lambda _: None, tell_every: int = 50) -> None:
         """All steps that are left. Throws `engine_failed` on a loss that is no number; the last checkpoint is from before it."""
         s = self.settings
-        begun, first = time.monotonic(), self.step
+        begun, first, before = time.monotonic(), self.step, self.seconds
         while self.step < s.steps:
             batch = self.stream.batch(s.batch // self.world)
             found = [learner.step(batch[:, hook], self.step, s.batch) for hook, learner in enumerate(self.learners)]
             self.step += 1
             if self.step % save_every == 0 or self.step == s.steps:
+                self.seconds = before + time.monotonic() - begun
                 self.save()
             if self.step % tell_every == 0 or self.step == s.steps:
                 rate = (self.step - first) * s.batch / max(time.monotonic() - begun, 1e-9)
