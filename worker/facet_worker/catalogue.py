@@ -8,6 +8,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def _open(path: Path) -> pq.ParquetFile:
         raise _broken(f"{path} is missing or is no Parquet file.") from error
 
 
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Throws `bundle_invalid` where a part of the file is not as it was written."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise _broken(f"{path} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}.") from error
+
+
 class Pictures:
     """Pictures by the SHA-256 of their files; safe for several threads."""
 
@@ -78,8 +88,9 @@ class Pictures:
         self._file = _open(path)
         self._where: dict[str, tuple[int, int]] = {}
         for group in range(self._file.num_row_groups):
-            for row, sha in enumerate(self._file.read_row_group(group, ["sha256"]).column(0).to_pylist()):
-                self._where[sha] = (group, row)
+            with _whole(path):
+                hashes = self._file.read_row_group(group, ["sha256"]).column(0).to_pylist()
+            self._where |= {sha: (group, row) for row, sha in enumerate(hashes)}
         self.hashes = list(self._where)
         self._held: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         self._seen: OrderedDict[str, Image.Image] = OrderedDict()
@@ -101,7 +112,10 @@ class Pictures:
                 self._seen.move_to_end(sha)
                 return self._seen[sha].copy()
             if group not in self._held:
-                self._held[group] = self._file.read_row_group(group, ["bytes"]).column(0)
+                try:
+                    self._held[group] = self._file.read_row_group(group, ["bytes"]).column(0)
+                except (OSError, pa.ArrowException) as error:
+                    raise FacetError(f"The part of images.parquet with the picture {sha[:12]}… is damaged.", "unreadable_image") from error
                 if len(self._held) > GROUPS_HELD:
                     self._held.popitem(last=False)
             self._held.move_to_end(group)
@@ -170,7 +184,9 @@ class Catalogue:
     def _alive(self, wanted: Collection[int] | None) -> dict[int, tuple[float, int | None, bool]]:
         chosen = None if wanted is None else frozenset(wanted)
         columns = ["index", "max_activation", "images", "dead", "always_on"]
-        numbers = _open(self.folder / "features.parquet").read(columns).to_pydict()
+        path = self.folder / "features.parquet"
+        with _whole(path):
+            numbers = _open(path).read(columns).to_pydict()
         return {
             index: (float(most or 0), images, bool(always))
             for index, most, images, dead, always in zip(*(numbers[name] for name in columns), strict=True)
@@ -198,7 +214,7 @@ class Catalogue:
         current: int | None = None
         own: dict[str, list[ActivationMap]] = {}
         indices, bands = pa.array(sorted(alive), pa.int32()), pa.array(BANDS)
-        for batch in _open(self.folder / "activations.parquet").iter_batches(8192, columns=columns):
+        for batch in self._batches(columns):
             mine = pc.and_(pc.is_in(batch["index"].cast(pa.int32()), indices), pc.is_in(batch["band"].cast(pa.string()), bands))
             for row in batch.filter(mine).to_pylist():
                 if row["index"] != current:
@@ -208,6 +224,11 @@ class Catalogue:
                 own.setdefault(row["band"], []).append(self._map(row))
         if current is not None:
             yield current, _ranked(own)
+
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        path = self.folder / "activations.parquet"
+        with _whole(path):
+            yield from _open(path).iter_batches(8192, columns=columns)
 
     def _map(self, row: dict[str, Any]) -> ActivationMap:
         positions, values = np.frombuffer(row["positions"], "<u2"), np.frombuffer(row["values"], "<f2")

@@ -31,6 +31,32 @@ def test_reads_features_with_their_maps_and_pictures(tmp_path: Path) -> None:
     assert found.pictures.load(hashes[2]).getpixel((0, 0)) == (0, 0, 255)
 
 
+def _spoil(path: Path, column: str) -> None:
+    """Overwrites the column's first page of the first row group."""
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    found = next(part for i in range(group.num_columns) if (part := group.column(i)).path_in_schema == column)
+    data = bytearray(path.read_bytes())
+    begin = found.dictionary_page_offset or found.data_page_offset
+    data[begin : begin + 24] = b"\xff" * 24
+    path.write_bytes(data)
+
+
+def test_a_damaged_part_is_named_and_costs_only_the_pictures_in_it(tmp_path: Path) -> None:
+    hashes = write_small_bundle(tmp_path)
+    whole = Catalogue(tmp_path)
+    _spoil(tmp_path / "images.parquet", "bytes")
+    found = Catalogue(tmp_path)
+    with pytest.raises(FacetError, match="is damaged") as caught:
+        found.pictures.load(hashes[0])
+    assert caught.value.code == "unreadable_image"
+    assert [f.index for f in found.features()] == [f.index for f in whole.features()]
+    for name, column in (("activations", "values"), ("features", "max_activation")):
+        _spoil(tmp_path / HOOK / f"{name}.parquet", column)
+        with pytest.raises(FacetError, match=rf"{name}\.parquet is damaged") as caught:
+            list(Catalogue(tmp_path).features())
+        assert caught.value.code == "bundle_invalid"
+
+
 def test_refuses_what_is_no_bundle_or_is_broken(tmp_path: Path) -> None:
     with pytest.raises(FacetError, match=r"no manifest\.json"):
         Catalogue(tmp_path)

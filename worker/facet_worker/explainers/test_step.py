@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +16,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from facet_worker.__main__ import main
 from facet_worker.bundle import SCHEMAS
 from facet_worker.endpoint.false_endpoint import question, serving
+from facet_worker.explain import Explanation
 from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.scorers.tiny_vision import write_clip, write_detector, write_segmenter
 from facet_worker.small_bundle import HOOK, write_small_bundle
@@ -164,6 +168,58 @@ def test_what_is_explained_anew_is_scored_anew_in_the_same_folder(tmp_path: Path
         capfd.readouterr()
         assert main(["score", str(file)]) == 2
     assert "configuration.on was 5 and is 3" in capfd.readouterr().err
+
+
+def test_a_run_folder_of_another_configuration_or_catalogue_is_refused(tmp_path: Path, capfd: Any) -> None:
+    write_small_bundle(tmp_path / "bundle")
+    with serving(answer) as endpoint:
+        file = pipeline(tmp_path, endpoint.url)
+        assert main(["explain", str(file)]) == 0
+        assert main(["score", str(file)]) == 0
+        usual, asked = file.read_text(), len(endpoint.bodies)
+        for step, changed, said in (
+            ("explain", usual.replace("[explain]", "[explain]\npictures = 3"), "configuration.pictures was 5 and is 3"),
+            ("explain", usual.replace('"explainer"', '"another"', 1), "configuration.explainer was explainer and is another"),
+            ("explain", f"seed = 1\n{usual}", "seed was 0 and is 1"),
+            ("score", usual.replace("[score]", "[score]\noff = 4"), "configuration.off was 5 and is 4"),
+        ):
+            file.write_text(changed)
+            assert main([step, str(file)]) == 2
+            assert said in capfd.readouterr().err
+        # A catalogue of other pictures: what is known of its features was not what was explained.
+        file.write_text(usual)
+        shutil.rmtree(tmp_path / "bundle")
+        write_small_bundle(tmp_path / "bundle", broken=[7])
+        for step in ("explain", "score"):
+            assert main([step, str(file)]) == 2
+            assert f"inputs.{HOOK}/catalogue was " in capfd.readouterr().err
+        assert len(endpoint.bodies) == asked
+    inputs = json.loads((tmp_path / "run/score/manifest.json").read_text())["inputs"]
+    assert inputs.keys() == {"model", HOOK, f"{HOOK}/catalogue", f"{HOOK}/explanations"}
+
+
+def test_scores_by_another_checkpoint_are_refused(tmp_path: Path, capfd: Any) -> None:
+    torch.set_num_threads(1)
+    explanation = Explanation(0, "causal", "m", "Red things.", "red", "colour", None, None, "2026-01-01T00:00:00+00:00", True)
+    write_small_bundle(tmp_path / "bundle", [explanation])
+    write_clip(tmp_path / "first" / "clip")
+    file = tmp_path / "pipeline.toml"
+    text = 'run = "run"\n[model]\npath = "nowhere"\n[score]\nmetrics = ["clip"]\nbundle = "bundle"\nclip = "first/clip"\n'
+    file.write_text(text)
+    assert main(["score", str(file)]) == 0
+    weights = tmp_path / "first/clip/model.safetensors"
+    manifest = json.loads((tmp_path / "run/score/manifest.json").read_text())
+    assert manifest["inputs"]["clip"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    # Where it lies may change, what it is may not.
+    (tmp_path / "first").rename(tmp_path / "second")
+    file.write_text(text.replace("first", "second"))
+    assert main(["score", str(file)]) == 0
+    assert json.loads((tmp_path / "run/score/manifest.json").read_text()) == manifest
+    tensors = {name: tensor + 1 for name, tensor in load_file(tmp_path / "second/clip/model.safetensors").items()}
+    save_file(tensors, tmp_path / "second/clip/model.safetensors", {"format": "pt"})
+    capfd.readouterr()
+    assert main(["score", str(file)]) == 2
+    assert "another configuration: weights differ" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

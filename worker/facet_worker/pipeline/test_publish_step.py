@@ -104,6 +104,20 @@ def _no_room(*_: object) -> str:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_another_configuration_is_refused_and_changes_nothing(published: Path) -> None:
+    base = published.parents[2]
+    before = (published / "README.md").read_bytes()
+    text = (base / "pipeline.toml").read_text().replace("Features of noise", "Features of something else")
+    (base / "other.toml").write_text(text)
+    settings = read_settings(base / "other.toml", {"publish": SECTION, "cache": CacheSection})
+    with (
+        RunFolder.open(base / "run") as folder,
+        pytest.raises(FacetError, match=r"title was Features of noise and is Features of something else"),
+    ):
+        run(Context(settings, folder))
+    assert (published / "README.md").read_bytes() == before
+
+
 def test_explanations_come_in_anew_and_the_cache_stays_as_it_was(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = published.parents[2]
     before = (base / "run/cache/bundle" / HOOK / "explanations.parquet").read_bytes()

@@ -33,7 +33,7 @@ steps = {steps}
 batch = 128
 lr = 3e-3
 warmup = 10
-dead_after = 100000
+dead_after = {dead_after}
 buffer = 512
 held_out = 8
 save_every = 50
@@ -56,7 +56,7 @@ def pictures(tmp_path: Path) -> None:
 
 def pipeline(tmp_path: Path, model: Path, kind: str = "topk", steps: int = 60, devices: str = '["cpu"]') -> Path:
     file = tmp_path / "pipeline.toml"
-    file.write_text(PIPELINE.format(model=model, kind=kind, steps=steps, devices=devices))
+    file.write_text(PIPELINE.format(model=model, kind=kind, steps=steps, devices=devices, dead_after=4000))
     return file
 
 
@@ -66,7 +66,7 @@ def train(file: Path) -> dict[str, object]:
         return run_step("train", Context(settings, folder))
 
 
-@pytest.mark.parametrize("kind", ["topk", "jumprelu"])
+@pytest.mark.parametrize("kind", ["topk", "jumprelu", "batchtopk", "matryoshka"])
 def test_trains_and_measures(kind: str, tmp_path: Path, tiny_folder: Path, pictures: None) -> None:
     torch.set_num_threads(1)
     file = pipeline(tmp_path, tiny_folder, kind)
@@ -77,8 +77,15 @@ def test_trains_and_measures(kind: str, tmp_path: Path, tiny_folder: Path, pictu
         assert 1 < report[hook]["l0"] < 8
         assert report[hook]["loss_words"] > 0
         assert report[hook]["tokens"] > 0
+        assert report[hook]["explained_variance"] + report[hook]["fvu"] == pytest.approx(1)
+        clean, reconstructed, ablated = (report[hook][f"loss_{of}"] for of in ("clean", "reconstructed", "ablated"))
+        assert len({clean, reconstructed, ablated}) == 3
+        assert report[hook]["loss_recovered"] == pytest.approx((ablated - reconstructed) / (ablated - clean))
+        # The few held-out tokens leave more latents silent than the last 4,000 of training.
+        assert 0 <= report[hook]["dead_share"] < report[hook]["silent_share"] < 1
         dictionary = load_dictionary(tmp_path / "run" / "train" / "dictionaries" / hook)
-        assert (dictionary.num_latents, dictionary.width, dictionary.activation) == (96, 32, kind)
+        assert (dictionary.num_latents, dictionary.width, dictionary.activation) == (96, 32, "batchtopk" if kind == "matryoshka" else kind)
+    assert report["seconds_learning"] > 0
     assert "The file is no whole picture" in str(manifest["troubles"])
     # Its dictionaries are those that the steps after it work with, and nothing is done again.
     assert list(read_settings(file, sections()).dictionaries()) == ["model.layers.0", "model.layers.1"]

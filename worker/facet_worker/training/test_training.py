@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from facet_worker.dictionaries import Dictionary
 from facet_worker.errors import FacetError
 from facet_worker.harvest import Item, collect
 from facet_worker.prompting import Prompt
+from facet_worker.training import held_out as held_out_module
 from facet_worker.training.held_out import held_out
 from facet_worker.training.learner import Learner, largest_of_batch
 from facet_worker.training.model_source import Example, ModelSource
@@ -70,6 +72,20 @@ def test_finds_planted_directions(kind: str, tmp_path: Path) -> None:
     _, values = dictionary.encode(states)
     assert 2.5 < float((values > 0).sum() / len(states)) < 3.5
     torch.testing.assert_close(dictionary.w_dec.norm(dim=1), torch.ones(64), atol=1e-5, rtol=0)
+
+
+def test_nested_dictionaries_reconstruct_alone_and_others_do_not(tmp_path: Path) -> None:
+    found = {}
+    for kind in ("matryoshka", "batchtopk"):
+        trainer = Trainer(KINDS[kind], Planted(), ["model.layers.0"], tmp_path / kind)
+        trainer.run()
+        whole = trainer.learners[0].dictionary()
+        # The first quarter of the latents, of which a quarter of the directions can be known.
+        part = Dictionary(whole.w_enc[:16], whole.b_enc[:16], whole.w_dec[:16], whole.b_dec, "batchtopk", 3, threshold=whole.threshold)
+        states = Planted().piece(10_000)[:, 0]
+        found[kind] = _fvu(part, states), _fvu(whole, states)
+    assert found["matryoshka"][0] < 0.9 * found["batchtopk"][0], found
+    assert max(whole for _, whole in found.values()) < 0.15
 
 
 def _fvu(dictionary: Dictionary, states: Tensor) -> float:
@@ -279,6 +295,17 @@ def test_states_are_the_models_own(tiny: Checkpoint, pictures: np.ndarray) -> No
         assert not torch.allclose(images, states[:, 1 - hook].reshape(4, 21, 32)[:, :16].reshape(-1, 32))
 
 
+def test_learns_from_image_tokens_text_tokens_or_both(tiny: Checkpoint, pictures: np.ndarray) -> None:
+    examples = [Example("one", partial(shown, pictures, 0), "what is a dog ?"), Example("two", partial(shown, pictures, 1))]
+    found = {
+        tokens: ModelSource(tiny.model, tiny.processor, ["model.layers.1"], examples, tokens, 0, together=2).piece(0)
+        for tokens in ("image", "text", "both")
+    }
+    assert {tokens: len(states) for tokens, states in found.items()} == {"image": 32, "text": 5, "both": 37}
+    every = {tuple(state.flatten().tolist()) for state in found["both"]}
+    assert every == {tuple(state.flatten().tolist()) for tokens in ("image", "text") for state in found[tokens]}
+
+
 def test_holds_states_in_the_models_own_dtype(tiny: Checkpoint, pictures: np.ndarray) -> None:
     model = copy.deepcopy(tiny.model).bfloat16()
     source = ModelSource(model, tiny.processor, ["model.layers.1"], [Example("one", partial(shown, pictures, 0))], "image", 0)
@@ -308,7 +335,9 @@ def test_counts_what_cannot_be_read(tiny: Checkpoint, pictures: np.ndarray) -> N
         Stream(only, 100, 0).batch(10)
 
 
-def test_a_perfect_dictionary_keeps_the_loss_and_none_loses_it(tiny: Checkpoint, pictures: np.ndarray) -> None:
+def test_a_perfect_dictionary_keeps_the_loss_and_none_loses_it(
+    tiny: Checkpoint, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     eye = torch.eye(32)
     perfect = Dictionary(torch.cat([eye, -eye]), torch.zeros(64), torch.cat([eye, -eye]), torch.zeros(32), "relu")
     silent = Dictionary(torch.zeros(64, 32), torch.zeros(64), torch.cat([eye, -eye]), torch.zeros(32), "relu")
@@ -321,6 +350,12 @@ def test_a_perfect_dictionary_keeps_the_loss_and_none_loses_it(tiny: Checkpoint,
     assert bad["loss_reconstructed"] != pytest.approx(bad["loss_clean"], abs=1e-3)
     assert bad["l0"] == 0
     assert bad["silent_share"] == 1
+    # Where nothing that is said depends on the states, there is no loss to recover, and the report can be written all the same.
+    with monkeypatch.context() as blind:
+        blind.setattr(held_out_module, "_losses", lambda source, inputs, words, hook, change: torch.zeros(len(words)))
+        undefined = held_out(source, [perfect, silent], examples)
+    assert [row["loss_recovered"] for row in undefined] == [None, None]
+    assert json.dumps(undefined, allow_nan=False)
 
 
 def test_a_held_out_picture_out_of_range_costs_itself_alone(
