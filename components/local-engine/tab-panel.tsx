@@ -1,12 +1,13 @@
 "use client";
 import { useQuery } from "@tanstack/react-query";
 import { HardDrive, X } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { bytesOf, type EnginePackage, filesToFetch } from "@/lib/core/engine-package";
 import { isStatic } from "@/lib/core/routes";
 import { memoryWarning } from "@/lib/engine/web/memory";
 import { freeAll, likelyProvider, loadInTab, stopLoading, useInTab } from "./in-tab";
+import { useBackground } from "./use-background";
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
@@ -119,17 +120,4 @@ export function TabPanel({ pack, children }: TabPanelProps) {
       )}
     </section>
   );
-}
-
-/** Whether the tab is in the background, how often it came back, and whether it was away while it was at work: nobody reads what only a hidden tab says. */
-function useBackground(works: boolean) {
-  const [now, setNow] = useState({ hidden: false, shown: 0 });
-  const [slowed, setSlowed] = useState(false);
-  useEffect(() => {
-    const look = () => setNow(({ shown }) => ({ hidden: document.hidden, shown: document.hidden ? shown : shown + 1 }));
-    document.addEventListener("visibilitychange", look);
-    return () => document.removeEventListener("visibilitychange", look);
-  }, []);
-  if (slowed !== (works && (slowed || now.hidden))) setSlowed(!slowed);
-  return { ...now, slowed };
 }

@@ -102,7 +102,14 @@ export function PaintedFeatures({ painted, dictionary, picture, ...list }: Paint
           Looking for weaker features…
         </p>
       )}
-      <RegionResults painting={painting} firings={firings} dictionary={dictionary} picture={picture} {...list} />
+      <RegionResults
+        painting={painting}
+        firings={firings}
+        dictionary={dictionary}
+        picture={picture}
+        panelled={source === "catalogue"}
+        {...list}
+      />
     </>
   );
 }

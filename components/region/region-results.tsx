@@ -6,6 +6,7 @@ import { mostSought } from "@/lib/api/region-pictures";
 import { formatNoun, formatPercent } from "@/lib/core/format";
 import { rankByContrast } from "@/lib/core/region-contrast";
 import { isStatic } from "@/lib/core/routes";
+import { AllPictures } from "./all-pictures";
 import { ContrastList, type ContrastRow } from "./contrast-list";
 import { FoundPictures } from "./found-pictures";
 import type { Painting } from "./use-region";
@@ -24,8 +25,10 @@ interface RegionResultsProps {
   onLook: (index: number | null) => void;
   /** A catalogue picture's hash, which is left out of what is found. */
   picture?: string;
-  /** Nothing is asked of the server before somebody says so. */
+  /** Nothing is asked of the server before somebody says so, and the page says how the model in this tab is. */
   discreet?: boolean;
+  /** The page says already how the model in this tab is. */
+  panelled?: boolean;
 }
 
 /** The features whose pictures are sought at first: the strongest contrasts of those that do not fire everywhere. */
@@ -35,20 +38,38 @@ export function usuallySought(rows: readonly ContrastRow[]): number[] {
 }
 
 /** What is inside the region and not outside, and other pictures that have it there. */
-export function RegionResults({ painting, firings, dictionary, picture, discreet, held, onHold, onLook, hrefOf }: RegionResultsProps) {
-  const { cover, empty, code } = painting;
+export function RegionResults(props: RegionResultsProps) {
+  const { painting, firings, dictionary, picture, discreet, panelled, held, onHold, onLook, hrefOf } = props;
+  const { region, cover, empty, code } = painting;
   const rows = useMemo(() => (empty ? [] : rankByContrast(firings, cover)), [firings, cover, empty]);
   /** Chosen for one region; another one starts anew. */
   const [chosen, setChosen] = useState<{ for: string; sought: readonly number[] } | null>(null);
   const sought = useMemo(() => (chosen?.for === code ? chosen.sought : usuallySought(rows)), [chosen, code, rows]);
   const maxima = useMemo(() => new Map(firings.map(({ index, maxActivation }) => [index, maxActivation])), [firings]);
   const maximumOf = useCallback((index: number) => maxima.get(index) ?? null, [maxima]);
+  const ordered = useMemo(() => sought.toSorted((a, b) => a - b), [sought]);
+  // What looks through all pictures goes on while another region is painted.
+  const all = (
+    <AllPictures
+      dictionary={dictionary.ref}
+      region={empty ? null : region}
+      code={code}
+      features={ordered}
+      maximumOf={maximumOf}
+      without={picture}
+      discreet={discreet}
+      panelled={panelled || discreet}
+    />
+  );
   if (empty) {
     return (
-      <EmptyState title="Paint over a part of the picture">
-        What fires inside it and not outside is listed here. Drag with the brush, a box or the lasso; by keyboard, arrow keys move over the
-        cells and Space paints.
-      </EmptyState>
+      <>
+        <EmptyState title="Paint over a part of the picture">
+          What fires inside it and not outside is listed here. Drag with the brush, a box or the lasso; by keyboard, arrow keys move over
+          the cells and Space paints.
+        </EmptyState>
+        {all}
+      </>
     );
   }
   const covered = cover.reduce((sum, share) => sum + share, 0);
@@ -76,7 +97,7 @@ export function RegionResults({ painting, firings, dictionary, picture, discreet
         <EmptyState title="Nothing listed fires more inside than outside">Paint another part.</EmptyState>
       )}
       <FoundPictures
-        question={{ dictionary: dictionary.ref, features: sought.toSorted((a, b) => a - b), region: code, without: picture }}
+        question={{ dictionary: dictionary.ref, features: ordered, region: code, without: picture }}
         maximumOf={maximumOf}
         notice={
           discreet
@@ -86,6 +107,7 @@ export function RegionResults({ painting, firings, dictionary, picture, discreet
             : undefined
         }
       />
+      {all}
     </>
   );
 }

@@ -17,7 +17,7 @@ export const imageParamsSchema = z.strictObject({ sha256: sha256Schema });
 /** Query of `/api/images`. `q` filters by words of the caption. */
 export const imagesQuerySchema = z.strictObject({
   q: z.string().max(200, "at most 200 characters").default(""),
-  limit: z.coerce.number().int().min(1).max(100).default(40),
+  limit: z.coerce.number().int().min(1).max(1000).default(40),
   cursor: z.string().max(100).nullable().default(null),
 });
 export type ImagesQuery = z.infer<typeof imagesQuerySchema>;
@@ -34,6 +34,24 @@ export function imagesInfiniteOptions({ q = "", limit = 40 }: { q?: string; limi
     queryFn: ({ pageParam, signal }) => fetchImages({ q, limit, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page: ImagePage) => page.next,
+    staleTime: 300_000,
+  });
+}
+
+/** Every picture of the catalogue, in the order of import. */
+export function allImagesQueryOptions() {
+  return queryOptions({
+    queryKey: ["images", "all"],
+    queryFn: async ({ signal }) => {
+      const all: ImageInfo[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: ImagePage = await fetchImages({ limit: 1000, cursor }, signal);
+        all.push(...page.items);
+        cursor = page.next;
+      } while (cursor !== null);
+      return all;
+    },
     staleTime: 300_000,
   });
 }
