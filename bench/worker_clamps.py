@@ -11,7 +11,8 @@ they are those that fire on most of the tokens. Clamps cover the prompt and ever
 - `median`: over all tokens, of no clamps' time by the case's, by the clock and by the processor's time, with the middle 90 % of 2,000 resamplings;
 - `total`: no clamps' time for the whole answer by the case's, of each token the least of the rounds, so that the few tokens that take long count in full.
 
-`--out FILE` writes the numbers as JSON.
+`--out FILE` writes the numbers as JSON. `--narrow` shrinks the random models and their dictionaries until a processor runs them in seconds: to see that
+the command works where there is no GPU, not to measure.
 """
 
 from __future__ import annotations
@@ -60,8 +61,13 @@ def tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=made, **names, extra_special_tokens={"image_token": "<image>"})
 
 
-def random_model(size: str, device: str) -> tuple[Any, Any, Dictionary, int]:
-    """A model, its processor, a dictionary, and the block that it is for."""
+NARROW: dict[str, Any] = {
+    "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512, "num_hidden_layers": 3,
+}  # fmt: skip
+
+
+def random_model(size: str, device: str, narrow: bool = False) -> tuple[Any, Any, Dictionary, int]:
+    """A model, its processor, a dictionary, and the block that it is for; `narrow`: the same with as many image tokens, and little else."""
     from transformers import (
         CLIPVisionConfig,
         LlamaConfig,
@@ -77,14 +83,16 @@ def random_model(size: str, device: str) -> tuple[Any, Any, Dictionary, int]:
 
     common: dict[str, Any] = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0, "max_position_embeddings": 8192}
     dtype = torch.bfloat16 if size == "8b" else torch.float32
+    less = NARROW if narrow else {}
     if size == "8b":
-        text = LlamaConfig(
-            vocab_size=128_320, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8,
-            rope_theta=500_000.0, **common,
-        )  # fmt: skip
-        vision = CLIPVisionConfig(
-            hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336, patch_size=14, projection_dim=768
-        )  # fmt: skip
+        text = LlamaConfig(**{
+            "vocab_size": 128_320, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "rope_theta": 500_000.0, **common, **less,
+        })  # fmt: skip
+        tower = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "projection_dim": 768}
+        if narrow:
+            tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2, "projection_dim": 32}
+        vision = CLIPVisionConfig(image_size=336, patch_size=14, **tower)
         pinpoints = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
         config: Any = LlavaNextConfig(vision_config=vision, text_config=text, image_token_index=4, image_grid_pinpoints=pinpoints)
         kind: Any = LlavaNextForConditionalGeneration
@@ -99,9 +107,10 @@ def random_model(size: str, device: str) -> tuple[Any, Any, Dictionary, int]:
         )
         latents, layer, k = 131_072, 24, 256
     else:
-        text = LlamaConfig(
-            vocab_size=32_000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32, num_key_value_heads=4, **common
-        )  # fmt: skip
+        text = LlamaConfig(**{
+            "vocab_size": 32_000, "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
+            "num_key_value_heads": 4, **common, **less,
+        })  # fmt: skip
         vision = CLIPVisionConfig(
             hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=8, projection_dim=64
         )  # fmt: skip
@@ -118,6 +127,8 @@ def random_model(size: str, device: str) -> tuple[Any, Any, Dictionary, int]:
             chat_template=TEMPLATE,
         )
         latents, layer, k = 32_768, 15, 64
+    if narrow:
+        latents, layer, k = 2048, 1, 16
     torch.manual_seed(0)
     model = filled(kind, config, device, dtype)
     w = torch.randn(latents, text.hidden_size, device=device, dtype=dtype)
@@ -148,10 +159,10 @@ def filled(kind: Any, config: Any, device: str, dtype: torch.dtype) -> Any:
     return model
 
 
-def open_engine(size: str, device: str) -> TorchEngine:
+def open_engine(size: str, device: str, narrow: bool = False) -> TorchEngine:
     if size == "demo":
         return TorchEngine.load(ROOT / "demo/model", [ROOT / "demo/dictionaries/model.layers.1"], device=device, model_id="demo")
-    model, processor, sae, layer = random_model(size, device)
+    model, processor, sae, layer = random_model(size, device, narrow)
     return TorchEngine(model, processor, {f"model.layers.{layer}": sae}, size, "0" * 64)
 
 
@@ -265,13 +276,14 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--streams", type=int, nargs="*", default=None, help="1 and 8 on a GPU, 1 elsewhere")
+    parser.add_argument("--narrow", action="store_true")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     cuda = args.device.startswith("cuda")
-    engine = open_engine(args.size, args.device)
+    engine = open_engine(args.size, args.device, args.narrow)
     found: dict[str, Any] = {
         "model": args.size,
         "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
