@@ -95,6 +95,38 @@ def test_a_state_is_what_counting_plainly_gives() -> None:
             assert e.mean == pytest.approx(means[e.item], rel=1e-12)
 
 
+def test_flags_tell_features_of_fixed_places_and_those_that_always_fire() -> None:
+    """Twelve images of 16 cells: feature 0 fires in the whole of each, 1 in one cell of each, 2 in random cells, 3 hardest before the image, 4 on every word, 5 never."""
+    rng, dense = np.random.default_rng(2), np.zeros((12, 16, L), np.float32)
+    dense[:, :, 0] = 1
+    dense[:, 4, 1] = 3
+    for image in dense:
+        image[rng.choice(16, 2, replace=False), 2] = 1
+    dense[:4, 0, 3] = 0.5
+
+    def coded(values: npt.NDArray[np.float32]) -> Codes:
+        return np.broadcast_to(np.arange(L), values.shape).copy(), values
+
+    lead, words = np.zeros((2, L), np.float32), np.zeros((4, L), np.float32)
+    lead[0, 3] = 10
+    words[:, 4] = 1
+    state = FeatureState(L, KEEP)
+    state.add_images(np.arange(12), (4, 4), *coded(dense))
+    state.add_lead(*coded(lead), times=12)
+    state.add_text(0, coded(lead), *coded(words))
+    stats = finished(state).stats
+    assert np.flatnonzero(stats.always_on).tolist() == [0, 4]
+    assert np.flatnonzero(stats.sink).tolist() == [1, 3]
+    assert np.flatnonzero(~stats.dead).tolist() == [0, 1, 2, 3, 4]
+    assert stats.image_share[[0, 1, 2, 4]].tolist() == [1, 1, 1, 0]
+    assert stats.density[:5].tolist() == pytest.approx([1, 1 / 16, 1 / 8, 4 / 192, 0])
+    assert stats.text_density[4] == 1
+    # One image fewer than a place is told by.
+    few = FeatureState(L, KEEP)
+    few.add_images(np.arange(9), (4, 4), *coded(dense[:9]))
+    assert not finished(few).stats.sink.any()
+
+
 def test_memory_does_not_grow_with_the_images() -> None:
     """Of 4,096 features that all fire on every image: what is held after 1,500 images is what was held after 150, and so is the peak on the way."""
     rng, latents, k = np.random.default_rng(0), 4096, 64

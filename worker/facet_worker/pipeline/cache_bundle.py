@@ -25,6 +25,7 @@ from facet_worker.feature_state import FeatureState
 from facet_worker.neighbours import coactive_of_draw, nearest_decoder
 from facet_worker.pipeline.files import disk_errors
 from facet_worker.pipeline.pictures import Picture, upright
+from facet_worker.pipeline.progress import Progress
 from facet_worker.pipeline.run_folder import versions
 from facet_worker.torch_engine import TorchEngine
 
@@ -88,9 +89,10 @@ class CacheBundle:
         codec, ids = self.engine.prompter.codec, self.texts[number]
         return Text([codec.markers.get(token) or codec.added(ids[:i], token) for i, token in enumerate(ids)], number)
 
-    def _images(self, numbers: list[int]) -> Iterator[BundleImage]:
+    def _images(self, numbers: list[int], progress: Progress) -> Iterator[BundleImage]:
         """Pictures become copies one by one."""
         for number in numbers:
+            progress.advance()
             picture = self.pictures[number]
             data, width, height = webp(picture.read(), self.side, self.quality)
             yield BundleImage(hashlib.sha256(data).hexdigest(), data, "image/webp", width, height, picture.name, picture.text or None)
@@ -126,9 +128,13 @@ class CacheBundle:
         parts = [DictionaryPart(self._about(one), one.cache, [], [], one.neighbours, one.tokens) for one in found]
         texts = {number: self._text(number) for number in self.texts if number in set(numbers)}
         about = {**made, "versions": versions(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
-        with disk_errors(folder):
-            write_bundle(part, described, self.attribution, self._images(numbers), texts, parts, about, numbers)
-            part.replace(folder)
+        progress = Progress("cache bundle", " pictures", len(numbers))
+        try:
+            with disk_errors(folder):
+                write_bundle(part, described, self.attribution, self._images(numbers, progress), texts, parts, about, numbers)
+                part.replace(folder)
+        finally:
+            progress.close()
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

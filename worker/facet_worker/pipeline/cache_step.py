@@ -166,13 +166,15 @@ def _aside(engine: TorchEngine) -> Iterator[None]:
             served.sae.to(*places[hook])
 
 
-def merged(step: Step, hook: str, shards: int) -> FeatureState:
+def merged(step: Step, hook: str, shards: int, progress: Progress) -> FeatureState:
     """The states of all shards of a hook added up; two are in memory at a time."""
     from facet_worker.pipeline.cache_shards import load_state
 
     total = load_state(step.shard_file(0, f"{hook}.safetensors"))
     for number in range(1, shards):
+        progress.advance()
         total.merge(load_state(step.shard_file(number, f"{hook}.safetensors")))
+    progress.advance()
     return total
 
 
@@ -211,13 +213,15 @@ def run(context: Context) -> dict[str, Any]:
         texts |= load_texts(step.shard_file(number, "texts.jsonl"))
     report: dict[str, Any] = {"pictures": read}
     found: dict[str, Found] = {}
+    adding = Progress("cache states", " shards", len(ranges) * len(engine.served))
     for hook, served in engine.served.items():
-        state = merged(step, served.hook, len(ranges))
+        state = merged(step, served.hook, len(ranges), adding)
         cache = finished(state)
         alive = ~cache.stats.dead
         tokens = token_table(engine.hooked.model, engine.prompter.codec, served.sae, alive)
         found[hook] = Found(served, cache, neighbours(state, served.sae, alive), tokens)
         report[served.hook] = _report(cache, read)
+    adding.close()
     bundle = CacheBundle(engine, settings.images.attribution, pictures, texts, section.side, section.quality)
     command = {"command": f"facet-worker cache {settings.file.name}", "seed": settings.shared.seed}
     files = bundle.write(step.folder / "bundle", list(found.values()), command)

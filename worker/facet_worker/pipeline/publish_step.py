@@ -12,6 +12,7 @@ from typing import Any
 from facet_worker.errors import FacetError
 from facet_worker.hashing import file_sha256
 from facet_worker.pipeline.files import disk_errors, read_json, write_json
+from facet_worker.pipeline.progress import Progress
 from facet_worker.pipeline.run_folder import RunFolder, Step
 from facet_worker.pipeline.settings import Section
 from facet_worker.pipeline.steps import Context
@@ -174,14 +175,35 @@ def run(context: Context) -> dict[str, Any]:
     if trained:
         inputs["train"] = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
     step = folder.step(NAME, section.compared(), inputs, context.settings.shared.seed, renewed=("train", "cache", "explain", "score"))
-    part, target, old = (step.folder / name for name in (".bundle.part", "bundle", ".bundle.old"))
+    part, target, old = _places(step)
     _recovered(target, old)
     if step.finished and _stands(step, target):
         return step.manifest
     shutil.rmtree(part, ignore_errors=True)
+    # Every file is taken and read once, and two are written.
+    bar = Progress("publish", " files", 2 * len(manifest["files"]) + 2)
+    try:
+        return _publish(context, section, step, manifest, steps, trained, bar)
+    finally:
+        bar.close()
+
+
+def _publish(
+    context: Context,
+    section: PublishSection,
+    step: Step,
+    manifest: dict[str, Any],
+    steps: dict[str, Any],
+    trained: dict[str, Any],
+    bar: Progress,
+) -> dict[str, Any]:
+    folder = context.run
+    source = folder.made("cache").folder / "bundle"
+    part, target, old = _places(step)
     with disk_errors(target):
         for path in manifest["files"]:
             _link(source / path, part / path)
+            bar.advance()
         for name, table in (("explain", "explanations"), ("score", "scores")):
             for entry in manifest["dictionaries"]:
                 made = folder.folder / name / entry["id"] / f"{table}.parquet"
@@ -196,4 +218,9 @@ def run(context: Context) -> dict[str, Any]:
         _swap(part, target, old)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     report = {"bundle": str(target.relative_to(folder.folder)), "bytes": sum(path.stat().st_size for path in files)}
-    return step.finish(report, files)
+    return step.finish(report, files, bar.advance)
+
+
+def _places(step: Step) -> tuple[Path, Path, Path]:
+    """Of the bundle that is being made, of the finished one, and of the one before it."""
+    return step.folder / ".bundle.part", step.folder / "bundle", step.folder / ".bundle.old"

@@ -170,20 +170,23 @@ class Step:
                 progress(number + 1, total)
         return [done[number] for number in range(total)]
 
-    def finish(self, report: Json | None = None, files: Sequence[Path] = ()) -> dict[str, Any]:
+    def finish(self, report: Json | None = None, files: Sequence[Path] = (), tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
         """Writes the end into the manifest: report, files by hash, troubles of all shards, wall time. Answers the manifest.
 
         Parameters
         ----------
         report : what the step found, as JSON
-        files : what the step made beside its shards
+        files : what the step made beside its shards; tick : called for each, once it is read
         """
         total, seconds = Troubles(), time.monotonic() - self._begun
         total.take(self.troubles)
         for record in self._made.values():
             total.take(Troubles.of_json(record["troubles"]))
         worked = sum(float(record["seconds"]) for record in self._made.values())
-        hashes = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
+        hashes: dict[str, str] = {}
+        for path in files:
+            hashes[path.relative_to(self.folder).as_posix()] = file_sha256(path)
+            tick()
         if self.finished and (hashes, total.to_json()) == (self.manifest["files"], self.manifest["troubles"]):
             # Nothing came of it that was not there: the manifest keeps telling of the run that made it.
             return self.manifest

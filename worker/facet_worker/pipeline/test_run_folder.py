@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -186,6 +187,27 @@ def test_a_full_disk_is_a_typed_error_and_the_run_goes_on_afterwards(tmp_path: P
     assert parts == "0"
     assert start(tmp_path / "whole", 12).wait() == 0
     assert contents(tmp_path / "after") == contents(tmp_path / "whole")
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_told_and_lets_go_of_the_folder(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(FacetError) as refused, RunFolder.open(tmp_path / "run"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.code == "disk_full"
+    with RunFolder.open(tmp_path / "run") as folder:
+        assert folder.folder.is_dir()
+
+
+def test_a_folder_that_was_under_way_is_swept_as_files_are(tmp_path: Path) -> None:
+    part = tmp_path / "run" / "cache" / ".bundle.part"
+    part.mkdir(parents=True)
+    (part / "images.parquet").write_text("half")
+    with RunFolder.open(tmp_path / "run"):
+        assert not part.exists()
 
 
 def test_troubles_are_the_same_in_any_order() -> None:
