@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { HardDrive, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Button } from "@/components/ui/button";
+import { ProgressBar } from "@/components/ui/progress-bar";
 import { bytesOf, type EnginePackage, filesToFetch } from "@/lib/core/engine-package";
 import { isStatic } from "@/lib/core/routes";
 import { memoryWarning } from "@/lib/engine/web/memory";
@@ -92,12 +93,7 @@ export function TabPanel({ pack, children }: TabPanelProps) {
       </div>
       {state.status === "loading" && (
         <div className="mt-2 flex items-center gap-3">
-          <progress
-            className="h-1.5 grow accent-accent"
-            aria-label="Fetched"
-            value={state.starting ? undefined : state.loaded}
-            max={state.total}
-          />
+          <ProgressBar label="Fetched" value={state.starting ? undefined : state.loaded} max={state.total} className="grow" />
           <span className="num text-muted">
             {megabytes(state.loaded)} of {megabytes(state.total)}
           </span>

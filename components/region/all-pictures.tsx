@@ -6,6 +6,7 @@ import { TabPanel } from "@/components/local-engine/tab-panel";
 import { useBackground } from "@/components/local-engine/use-background";
 import type { Where } from "@/components/local-engine/use-where";
 import { Button } from "@/components/ui/button";
+import { ProgressBar } from "@/components/ui/progress-bar";
 import { Segmented } from "@/components/ui/segmented";
 import { dictionariesQueryOptions } from "@/lib/api/dictionaries";
 import { enginePackageQueryOptions } from "@/lib/api/engine";
@@ -116,7 +117,7 @@ function Offer({ region, code, features, maximumOf, without, record, pack, onSer
           </Button>
         ) : (
           (open > 0 || total === null) && (
-            <Button size="sm" variant={begun ? "secondary" : "primary"} onClick={start}>
+            <Button size="sm" onClick={start}>
               <Play aria-hidden />
               {!begun
                 ? `Look through all ${total === null ? "pictures" : formatNoun(total, "picture")}`
@@ -131,11 +132,7 @@ function Offer({ region, code, features, maximumOf, without, record, pack, onSer
       <Notes state={state} works={works} />
       {state.found && region && (
         <>
-          <p className="num mt-3 text-muted text-sm">
-            {state.found.total === 0
-              ? "On none of those looked through do these features fire there."
-              : `${formatNoun(state.found.total, "picture")}${state.found.total > state.found.top.length ? `, the best ${state.found.top.length} shown` : ""}, by how strongly all of them fire there.`}
-          </p>
+          <p className="num mt-3 text-muted text-sm">{foundWords(state.found, features.length)}</p>
           <Ranked top={state.found.top} dictionary={dictionary} count={features.length} region={region} code={code} maximumOf={maximumOf} />
         </>
       )}
@@ -144,13 +141,22 @@ function Offer({ region, code, features, maximumOf, without, record, pack, onSer
   );
 }
 
+/** `count`: how many features were asked for. */
+function foundWords({ total, top }: NonNullable<ScanState["found"]>, count: number): string {
+  if (total === 0)
+    return count === 1 ? "On none of them does the feature fire there." : "On none of them does any of the features fire there.";
+  const one = `On ${formatCount(total)} of them ${count === 1 ? "the feature" : "at least one of the features"} fires there`;
+  const cut = total > top.length ? `; the best ${top.length} shown` : "";
+  return `${one}${cut}, by how strongly ${count === 1 ? "it fires" : "all of them fire"}.`;
+}
+
 const formatMegabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 function Progress({ state, total }: { state: ScanState; total: number }) {
   const { looked, failed, rate, secondsLeft } = state;
   return (
     <>
-      <progress className="h-1.5 min-w-24 grow basis-24 accent-accent" aria-label="Pictures looked through" value={looked} max={total} />
+      <ProgressBar label="Pictures looked through" value={looked} max={total} className="min-w-24 grow basis-24" />
       <p className="num basis-full text-muted">
         {formatCount(looked)} of {formatNoun(total, "picture")} looked through
         {rate !== null && ` · ${rate < 9.95 ? rate.toFixed(1) : Math.round(rate)} a second`}
