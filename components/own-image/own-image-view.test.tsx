@@ -220,6 +220,55 @@ it("does not say of examples that did not arrive that there are none", async () 
   expect(screen.getByRole("link", { name: "Open feature #3" })).toBeTruthy();
 });
 
+it("takes a picture that is dropped or pasted, a second one into the free place, and no file of another server", async () => {
+  const first = vi.fn();
+  const second = vi.fn();
+  const pages = (taken: Parameters<typeof PicturePlace>[0]["picture"]) => (
+    <>
+      <PicturePlace label="Your picture" picture={null} name={null} onPicture={first}>
+        Drop one
+      </PicturePlace>
+      <PicturePlace label="The second picture" picture={taken} name="b.png" onPicture={second} second>
+        Drop one
+      </PicturePlace>
+    </>
+  );
+  const { rerender } = render(pages(null));
+  const [note, picture] = [new File(["x"], "notes.txt", { type: "text/plain" }), ownFile()];
+  const drop = (name: string) => {
+    const place = screen.getByRole("region", { name });
+    const dataTransfer = { types: ["Files"], files: [note, picture] };
+    expect(fireEvent.dragOver(place, { dataTransfer }), "the browser would open the file").toBe(false);
+    fireEvent.drop(place, { dataTransfer });
+  };
+  const paste = () => fireEvent.paste(document.body, { clipboardData: { files: [picture] } });
+  const taken = (place: typeof first) => place.mock.calls.map(([one]) => one.file?.name);
+  const wanted = (one: number, other: number) => waitFor(() => expect([taken(first).length, taken(second).length]).toEqual([one, other]));
+  drop("Your picture");
+  await wanted(1, 0);
+  paste();
+  await wanted(1, 1);
+  drop("The second picture");
+  await wanted(1, 2);
+  rerender(pages({ kind: "catalogue", id: two }));
+  // Once the second place is full, what is pasted is the first.
+  paste();
+  await wanted(2, 2);
+  expect([...taken(first), ...taken(second)]).toEqual(Array(4).fill("own.png"));
+
+  serve(() => new Response(bytes, { status: 200 }));
+  const go = (address: string) => {
+    fireEvent.change(screen.getByRole("textbox"), { target: { value: address } });
+    fireEvent.click(screen.getByRole("button", { name: "Look" }));
+  };
+  go("https://elsewhere.example/x.png");
+  await waitFor(() => expect(screen.getByRole("alert").textContent).toMatch(/^The address is of another server.*choose the file\.$/));
+  expect(asked).toEqual([]);
+  go(`${location.origin}/pictures/x.png`);
+  await waitFor(() => expect(taken(first)).toEqual(["own.png", "own.png", "x.png"]));
+  expect(asked).toEqual([`${location.origin}/pictures/x.png`]);
+});
+
 it("says in a sentence that a picture's body broke off, and knows an address of the catalogue's", async () => {
   const body = new ReadableStream({ start: (controller) => controller.error(new TypeError("network")) });
   serve(() => new Response(body, { status: 200 }));

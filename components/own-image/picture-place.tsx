@@ -9,12 +9,13 @@ import { cn } from "@/components/ui/cn";
 import { Input } from "@/components/ui/input";
 import { asFacetError, FacetError } from "@/lib/core/errors";
 import { isStatic } from "@/lib/core/routes";
+import { uprightWebp } from "@/lib/engine/web/upright-webp";
 import { cataloguePicture, ownPicture, type Picture } from "./use-picture";
 
 const addressName = `Address of a picture on this ${isStatic ? "site" : "server"}`;
 
 /** A picture at an address of this very server; others would be told of the visit. Throws `invalid_request`, `image_not_found`. */
-async function pictureAt(text: string): Promise<Picture> {
+async function pictureAt(text: string): Promise<Picture | File> {
   const url = URL.canParse(text, location.href) ? new URL(text, location.href) : null;
   if (url?.origin !== location.origin) {
     throw new FacetError("invalid_request", "The address is of another server, which this page asks nothing.", {
@@ -27,7 +28,7 @@ async function pictureAt(text: string): Promise<Picture> {
   if (!answer?.ok) throw new FacetError("image_not_found", "There is no picture at this address.", { fix: "Check the address." });
   const blob = await answer.blob().catch(() => null);
   if (!blob) throw new FacetError("image_not_found", "The picture did not arrive whole.", { fix: "Try again." });
-  return ownPicture(new File([blob], url.pathname.split("/").at(-1) || "picture"));
+  return new File([blob], url.pathname.split("/").at(-1) || "picture");
 }
 
 interface PicturePlaceProps {
@@ -57,7 +58,14 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
     setError(null);
     onPicture(next);
   };
-  const take = ([first]: readonly File[]) => first && put(ownPicture(first));
+  const takes = useRef(0);
+  const take = async ([first]: readonly File[]) => {
+    if (!first) return;
+    const mine = ++takes.current;
+    const turned = await uprightWebp(first);
+    // Another one may have come meanwhile.
+    if (mine === takes.current) put(ownPicture(turned ? new File([turned], first.name, { type: turned.type }) : first));
+  };
   const latest = useRef(take);
   latest.current = take;
   const listens = !second || picture === null;
@@ -67,7 +75,7 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
       const pictures = picturesIn(event.clipboardData);
       if (pictures.length === 0 || event.defaultPrevented) return;
       event.preventDefault();
-      latest.current(pictures);
+      void latest.current(pictures);
     };
     // A second place hears of it before the first.
     document.addEventListener("paste", paste, second);
@@ -85,7 +93,7 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
       onDrop={(event) => {
         event.preventDefault();
         setOver(false);
-        take(picturesIn(event.dataTransfer));
+        void take(picturesIn(event.dataTransfer));
       }}
       className={cn(
         "flex flex-wrap items-center gap-x-3 gap-y-2 rounded-lg border border-line border-dashed text-sm",
@@ -114,7 +122,7 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
         className="hidden"
         tabIndex={-1}
         onChange={(event) => {
-          take([...(event.target.files ?? [])]);
+          void take([...(event.target.files ?? [])]);
           event.target.value = "";
         }}
       />
@@ -129,12 +137,15 @@ export function PicturePlace({ label, picture, name, onPicture, onRemove, childr
       )}
       {!second && (
         <>
-          <Camera onPicture={(taken) => take([taken])} />
+          <Camera onPicture={(taken) => void take([taken])} />
           <form
             className="flex min-w-0 grow basis-72 items-center gap-2"
             onSubmit={(event) => {
               event.preventDefault();
-              pictureAt(address).then(put, (thrown: unknown) => setError(asFacetError(thrown)));
+              pictureAt(address).then(
+                (found) => (found instanceof File ? take([found]) : put(found)),
+                (thrown: unknown) => setError(asFacetError(thrown)),
+              );
             }}
           >
             <Input

@@ -1,6 +1,7 @@
 /** From a file that a person chose, pasted or dropped to a picture that can be sent: checked, turned upright and, where large, reduced. */
 import { FacetError } from "@/lib/core/errors";
 import { sha256 } from "@/lib/core/sha256";
+import { uprightWebp } from "@/lib/engine/web/upright-webp";
 import type { Upload } from "./upload-store";
 
 /** Files beyond this are refused unread. */
@@ -25,8 +26,9 @@ function toDataUrl(blob: Blob): Promise<string> {
 }
 
 /** Throws `too_large`, `unsupported_image` or `unreadable_image` with a sentence. */
-export async function prepareUpload(file: Blob & { name?: string }): Promise<PreparedUpload> {
-  const name = file.name || "pasted picture";
+export async function prepareUpload(given: Blob & { name?: string }): Promise<PreparedUpload> {
+  const name = given.name || "pasted picture";
+  let file: Blob = given;
   if (file.size > largestFile) {
     throw new FacetError("too_large", `“${name}” is ${Math.round(file.size / 1024 / 1024)} MB; pictures up to 60 MB can be read.`, {
       fix: "Choose a smaller picture.",
@@ -35,6 +37,7 @@ export async function prepareUpload(file: Blob & { name?: string }): Promise<Pre
   if (file.type && !file.type.startsWith("image/")) {
     throw new FacetError("unsupported_image", `“${name}” is not a picture.`);
   }
+  file = (await uprightWebp(file)) ?? file;
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file);

@@ -1,6 +1,6 @@
 /**
- * Pictures in a tab → pixels as the server's engine is given them: turned as EXIF says, transparency laid on white, in sRGB with 8 bits a channel, an
- * animation's first frame. The browser's own decoder reads the file.
+ * Pictures in a tab → pixels as the server's engine is given them: turned as EXIF says, transparency laid on white, RGB with 8 bits a channel, an
+ * animation's first frame. The browser's own decoder reads the file; a WebP's EXIF was heeded before (upright-webp.ts).
  */
 import { FacetError } from "@/lib/core/errors";
 import type { RgbImage } from "@/lib/core/preprocess";
@@ -27,6 +27,19 @@ function tooLarge(width: number, height: number): FacetError {
   });
 }
 
+/**
+ * Turned as EXIF says, and without colour management, as Pillow reads what models are trained on. Both are asked for by name; browsers that know no
+ * such name refuse it as a wrong type.
+ */
+async function upright(blob: Blob): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(blob, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  } catch (error) {
+    if (error instanceof TypeError) return await createImageBitmap(blob);
+    throw error;
+  }
+}
+
 /** Throws `unsupported_image`, `unreadable_image` or `too_large`. */
 export async function decodeInTab(bytes: Uint8Array<ArrayBuffer>): Promise<RgbImage> {
   const type = sniff(bytes.subarray(0, 16));
@@ -36,7 +49,7 @@ export async function decodeInTab(bytes: Uint8Array<ArrayBuffer>): Promise<RgbIm
   if (told && told.width * told.height > maxPixels) throw tooLarge(told.width, told.height);
   let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(new Blob([bytes], { type }), { imageOrientation: "from-image" });
+    bitmap = await upright(new Blob([bytes], { type }));
   } catch (cause) {
     throw new FacetError(
       "unreadable_image",

@@ -1,5 +1,9 @@
+import { readdir, readFile } from "node:fs/promises";
+import path from "node:path";
 import { deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { resizeBilinear } from "@/lib/core/preprocess";
+import { env } from "@/lib/env";
 import { sharp } from "@/lib/sharp";
 import { decodePicture, storePicture } from "./picture";
 
@@ -29,6 +33,22 @@ async function shown(bytes: Uint8Array) {
   const metadata = await sharp(stored.bytes).metadata();
   return { stored, metadata, channels: info.channels, data, width: info.width, height: info.height };
 }
+
+it("reads every way in which pictures are stored within 1/255 of the Python processor", async () => {
+  const folder = path.join(env.root, "e2e", "fixtures", "pictures");
+  const files = (await readdir(folder)).filter((name) => !name.endsWith(".seen.png"));
+  expect(files.length).toBeGreaterThan(10);
+  for (const file of files) {
+    const found = resizeBilinear(await decodePicture(await readFile(path.join(folder, file))), 96, 96).data;
+    const wanted = await sharp(path.join(folder, `${file}.seen.png`))
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw()
+      .toBuffer();
+    const worst = found.reduce((most, value, i) => Math.max(most, Math.abs(value - (wanted[i] as number))), 0);
+    expect(worst, `${file}: the pixel that is farthest off, of 255`).toBeLessThanOrEqual(1);
+  }
+});
 
 describe("a picture is stored as the model saw it", () => {
   it("turned upright for every EXIF orientation, so that a heatmap's rows are the viewer's rows", async () => {

@@ -1,6 +1,7 @@
 /**
  * Picture files as people have them → pixels as the model is given them, the same for uploads and for imports: turned as EXIF says,
- * transparency laid on white, in sRGB with 8 bits a channel, an animation's first frame.
+ * transparency laid on white, RGB with 8 bits a channel, an animation's first frame. Colours are not managed, as Pillow does not, by which models are
+ * trained: a profile in the file is not applied.
  */
 import { FacetError } from "@/lib/core/errors";
 import type { RgbImage } from "@/lib/core/preprocess";
@@ -37,7 +38,7 @@ export interface OpenedPicture {
   /** What was done to it, in words; empty where the file is shown as it is. */
   changes: string[];
   /** The pixels as the model is given them, to be written in whatever form. */
-  pixels(): ReturnType<typeof sharp>;
+  pixels(): Promise<ReturnType<typeof sharp>>;
 }
 
 function tooManyPixels(width?: number, height?: number): FacetError {
@@ -56,6 +57,7 @@ function damaged(kind: Kind, cause: unknown): FacetError {
 interface Header extends Omit<OpenedPicture, "pixels"> {
   /** As the file has them, before it is turned. */
   stored: { width: number; height: number; orientation: number };
+  cmyk: boolean;
   /** Whether a row can be had without the rest: a plain PNG or JPEG. */
   rowByRow: boolean;
 }
@@ -80,7 +82,8 @@ async function readHeader(bytes: Uint8Array): Promise<Header> {
   const changes: string[] = [];
   if ((metadata.orientation ?? 1) > 1) changes.push("turned as its EXIF says");
   if ((metadata.pages ?? 1) > 1) changes.push(`the first of ${metadata.pages} frames`);
-  if (metadata.space === "cmyk") changes.push("from CMYK to sRGB");
+  const cmyk = metadata.space === "cmyk";
+  if (cmyk) changes.push("from CMYK to sRGB");
   if (metadata.depth !== "uchar") changes.push("from 16 bits a channel to 8");
   if (metadata.hasAlpha) changes.push("transparency laid on white");
   return {
@@ -88,17 +91,30 @@ async function readHeader(bytes: Uint8Array): Promise<Header> {
     width,
     height,
     changes,
+    cmyk,
     stored: { width: metadata.width, height: metadata.height, orientation: metadata.orientation ?? 1 },
     rowByRow: (kind === "PNG" || kind === "JPEG") && metadata.isProgressive !== true,
   };
 }
 
-const likeModel = (picture: ReturnType<typeof sharp>) => picture.flatten({ background: "#fff" }).toColourspace("srgb");
+/** RGB on white; of inks the light that they leave, (255 − C)·(255 − K) / 255, as Pillow and browsers have it without a profile. */
+async function likeModel(picture: ReturnType<typeof sharp>, cmyk: boolean): Promise<ReturnType<typeof sharp>> {
+  if (!cmyk) return picture.flatten({ background: "#fff" }).toColourspace("srgb");
+  const inks = picture.pipelineColourspace("cmyk").toColourspace("cmyk").raw();
+  const { data, info } = await inks.toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const rgb = Buffer.alloc(width * height * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4) {
+    const light = 255 - (data[from + 3] as number);
+    for (let channel = 0; channel < 3; channel++) rgb[to++] = Math.round(((255 - (data[from + channel] as number)) * light) / 255);
+  }
+  return sharp(rgb, { raw: { width, height, channels: 3 } });
+}
 
-function opened(bytes: Uint8Array, { kind, width, height, changes }: Header): OpenedPicture {
+function opened(bytes: Uint8Array, { kind, width, height, changes, cmyk }: Header): OpenedPicture {
   if (width * height > maxPixels) throw tooManyPixels(width, height);
-  const picture = sharp(bytes, { failOn: "error", limitInputPixels: maxPixels, autoOrient: true, sequentialRead: true });
-  return { kind, width, height, changes, pixels: () => likeModel(picture.clone()) };
+  const picture = sharp(bytes, { failOn: "error", limitInputPixels: maxPixels, ignoreIcc: true, autoOrient: true, sequentialRead: true });
+  return { kind, width, height, changes, pixels: () => likeModel(picture.clone(), cmyk) };
 }
 
 /** Opens a picture whose pixels fit in memory. Throws `unsupported_image`, `unreadable_image` or `too_large`. */
@@ -110,7 +126,7 @@ export async function openPicture(bytes: Uint8Array): Promise<OpenedPicture> {
 export async function decodePicture(bytes: Uint8Array): Promise<RgbImage> {
   const picture = await openPicture(bytes);
   try {
-    const { data, info } = await picture.pixels().raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await (await picture.pixels()).raw().toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`sharp gave ${info.channels} channels`);
     return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
   } catch (cause) {
@@ -128,12 +144,12 @@ export interface StoredPicture {
 }
 
 /** A picture of more pixels than memory is given, shrunk while it is read row by row. */
-async function shrinkPicture(bytes: Uint8Array, { kind, width, height, changes, stored }: Header): Promise<StoredPicture> {
+async function shrinkPicture(bytes: Uint8Array, { kind, width, height, changes, cmyk, stored }: Header): Promise<StoredPicture> {
   const scale = shrunkSide / Math.max(width, height);
   const side = (length: number) => Math.max(1, Math.round(length * scale));
-  const rows = sharp(bytes, { failOn: "error", limitInputPixels: maxShrunkPixels, sequentialRead: true });
+  const rows = sharp(bytes, { failOn: "error", limitInputPixels: maxShrunkPixels, ignoreIcc: true, sequentialRead: true });
   // Turned when it is small: a turned picture's first row is the last of each.
-  const small = await likeModel(rows.resize(side(stored.width), side(stored.height), { fit: "fill" }))
+  const small = await (await likeModel(rows.resize(side(stored.width), side(stored.height), { fit: "fill" }), cmyk))
     .withMetadata({ orientation: stored.orientation })
     .png({ compressionLevel: 1 })
     .toBuffer();
@@ -164,10 +180,10 @@ export async function storePicture(bytes: Uint8Array): Promise<StoredPicture> {
     const picture = opened(bytes, header);
     if (kind !== "GIF" && changes.length === 0) {
       // Streams through the whole file, row by row.
-      await picture.pixels().resize(1, 1, { fit: "fill", fastShrinkOnLoad: false }).raw().toBuffer();
+      await (await picture.pixels()).resize(1, 1, { fit: "fill", fastShrinkOnLoad: false }).raw().toBuffer();
       return { bytes, mime: mimes[kind], width, height, changes };
     }
-    const anew = picture.pixels();
+    const anew = await picture.pixels();
     const mime = kind === "JPEG" ? "image/jpeg" : "image/png";
     const encoded = await (kind === "JPEG" ? anew.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }) : anew.png()).toBuffer();
     return { bytes: new Uint8Array(encoded), mime, width, height, changes: kind === "GIF" ? ["from GIF to PNG", ...changes] : changes };
