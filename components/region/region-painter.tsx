@@ -75,7 +75,9 @@ export function RegionPainter({ src, alt, painting, heat, className }: RegionPai
   const up = (event: PointerEvent<HTMLDivElement>) => {
     if (!event.isPrimary || !path) return;
     setPath(null);
-    if (draft) painting.paint(draft);
+    // With where it ended: of a quick stroke the last move may not have been drawn yet.
+    const whole = shapeOf(tool, [...path, at(event)], radius);
+    if (whole) painting.paint(whole);
   };
 
   const press = (event: KeyboardEvent) => {
