@@ -72,7 +72,7 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): WebRunt
     } catch (cause) {
       // A device that is lost stays lost; what is left of the runtime on it is of no use.
       if (provider === "webgpu") alive = false;
-      throw failure(cause);
+      throw failure(cause, provider);
     }
   };
 
@@ -144,7 +144,7 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): WebRunt
       sessions.set(session, own);
       return session;
     } catch (cause) {
-      throw failure(cause);
+      throw failure(cause, provider);
     }
   };
 
@@ -197,13 +197,12 @@ export function webRuntime({ ort, files, provider }: WebRuntimeOptions): WebRunt
   };
 }
 
-/** What the runtime threw, in words: a tab's memory is small, and it says so in a number of ways. */
-function failure(cause: unknown): FacetError {
-  const text = cause instanceof Error ? cause.message : String(cause);
+/** What the runtime threw, in words: a tab's memory is small, and it says so in a number of ways. A graphics device's loss it words as any failure. */
+function failure(cause: unknown, provider: WebRuntimeOptions["provider"]): FacetError {
   const full = memoryError(cause);
   if (full) return full;
-  if (/device.*lost|lost.*device/i.test(text)) {
-    return new FacetError("engine_failed", "The browser lost its graphics device while the model ran.", {
+  if (provider === "webgpu") {
+    return new FacetError("engine_failed", "The browser's graphics device was lost or failed while the model ran.", {
       fix: "Run it again: the model is loaded anew, without the graphics device.",
       cause,
     });

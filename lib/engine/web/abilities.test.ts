@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { type WebRuntimeOptions, webRuntime } from "../onnx/runtime-web";
-import { refuseUnable, threadsHere } from "./abilities";
+import { pixelNote, refuseUnable, threadsHere } from "./abilities";
 import { memoryError, memoryWarning } from "./memory";
 
 const able = { WebAssembly, OffscreenCanvas: class {} };
@@ -32,6 +32,24 @@ it("computes on one thread where threads may share no memory, and says why", () 
   expect(threadsHere({ crossOriginIsolated: true }, 8)).toMatchObject({ threads: 1, note: expect.stringContaining("shares no memory") });
 });
 
+/** A canvas that gives what was drawn, or, as a protection does, something else of one pixel. */
+function canvas(side: number, change: (value: number) => number = (value) => value) {
+  const data = new Uint8ClampedArray(4 * side * side);
+  const context = {
+    fillStyle: "" as unknown,
+    fillRect(x: number, y: number) {
+      data.set([...String(context.fillStyle).matchAll(/\d+/g)].map(Number).concat(255), 4 * (y * side + x));
+    },
+    getImageData: () => ({ data: data.map((value, i) => (i === 401 ? change(value) : value)) }),
+  };
+  return { getContext: () => context };
+}
+
+it("says where the browser gives other pixels than were drawn, be it one by one step", () => {
+  expect(pixelNote((side) => canvas(side))).toBeNull();
+  expect(pixelNote((side) => canvas(side, (value) => value ^ 1))).toContain("changes the pixels that a page reads of pictures");
+});
+
 it("warns where the device's memory is small for the model, and of none that tells nothing", () => {
   expect(memoryWarning(29e6, undefined)).toBeNull();
   expect(memoryWarning(29e6, 1)).toBeNull();
@@ -54,18 +72,24 @@ it("takes a failed allocation for what it is, in every engine's words, and a dev
   expect(memoryError(new RangeError("Maximum call stack size exceeded"))).toBeNull();
   expect(memoryError(new TypeError("x is not a function"))).toBeNull();
 
-  const failing = (message: string) =>
+  const failing = (message: string, provider: WebRuntimeOptions["provider"] = "webgpu") =>
     webRuntime({
       ort: {
         InferenceSession: { create: async () => Promise.reject(new Error(message)) },
         env: { versions: {} },
       } as unknown as WebRuntimeOptions["ort"],
       files: new Map([["a.onnx", new Uint8Array(1)]]),
-      provider: "webgpu",
+      provider,
     }).open("a.onnx");
   await expect(failing("failed to allocate a buffer")).rejects.toMatchObject({ code: "engine_out_of_memory" });
-  await expect(failing("GPUDevice was lost: destroyed, device is lost")).rejects.toMatchObject({
-    code: "engine_failed",
-    message: "The browser lost its graphics device while the model ran.",
+  // How the runtime words a lost device differs; on the device whatever fails is taken for that.
+  for (const text of ["GPUDevice was lost: destroyed, device is lost", "failed to call OrtRun(). ERROR_CODE: 1"]) {
+    await expect(failing(text)).rejects.toMatchObject({
+      code: "engine_failed",
+      message: "The browser's graphics device was lost or failed while the model ran.",
+    });
+  }
+  await expect(failing("failed to call OrtRun(). ERROR_CODE: 1", "wasm")).rejects.toMatchObject({
+    message: "The model failed in this tab.",
   });
 });

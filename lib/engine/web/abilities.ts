@@ -40,6 +40,36 @@ export function threadsHere(scope: { crossOriginIsolated?: boolean; SharedArrayB
   return { threads: 1, note };
 }
 
+/** As much of a canvas as is asked. */
+interface Surface {
+  getContext(kind: "2d"): {
+    fillStyle: unknown;
+    fillRect(x: number, y: number, width: number, height: number): void;
+    getImageData(x: number, y: number, width: number, height: number): { data: ArrayLike<number> };
+  } | null;
+}
+
+const side = 16;
+
+/** What is wrong with the pixels that a page reads here, in a sentence, or null: they are asked of a drawing whose pixels are known. */
+export function pixelNote(make: (side: number) => Surface): string | null {
+  const context = make(side).getContext("2d");
+  if (!context) return null;
+  const wanted: number[] = [];
+  for (let i = 0; i < side * side; i++) {
+    const [red, green, blue] = [(i * 37) % 256, (i * 101) % 256, 255 - i];
+    wanted.push(red, green, blue, 255);
+    context.fillStyle = `rgb(${red},${green},${blue})`;
+    context.fillRect(i % side, Math.floor(i / side), 1, 1);
+  }
+  const { data } = context.getImageData(0, 0, side, side);
+  if (wanted.every((value, i) => value === data[i])) return null;
+  return (
+    "The browser changes the pixels that a page reads of pictures (a protection against fingerprinting: Firefox's strict one, Brave's, some private windows), " +
+    "so the model sees others than the server's would. Turn it off for this site to have the same."
+  );
+}
+
 /** Why a file is not kept: the browser gives no store (`none`), or not enough room in it (`full`). */
 export type Unkept = "none" | "full";
 

@@ -11,7 +11,7 @@ import { engineManifestSchema } from "../onnx/manifest";
 import { OnnxEngine } from "../onnx/onnx-engine";
 import { type OrtWeb, webRuntime } from "../onnx/runtime-web";
 import { RequestQueue } from "../queue";
-import { refuseUnable, threadsHere, type Unkept, unkeptWords } from "./abilities";
+import { pixelNote, refuseUnable, threadsHere, type Unkept, unkeptWords } from "./abilities";
 import { decodeInTab } from "./decode-web";
 import { dropOlder, loadFile, recordNeeded } from "./file-store";
 import { loadFromBytes } from "./load-web";
@@ -92,6 +92,8 @@ async function load(id: number, pack: EnginePackage, asked: Provider | "auto", s
   // What cannot be tidied is no reason not to run.
   await dropOlder().catch(() => {});
   for (const why of unkept) notes.push(unkeptWords[why]);
+  const unlike = pixelNote((side) => new OffscreenCanvas(side, side));
+  if (unlike) notes.push(unlike);
   tell({ id, progress: { loaded: total, total, starting: true, waiting: false } });
   const manifest = engineManifestSchema.parse(JSON.parse(pack.manifest));
   const dictionary = manifest.dictionaries.find((one) => `${manifest.model.id}/${one.id}` === pack.dictionary);
