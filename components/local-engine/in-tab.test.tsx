@@ -10,12 +10,14 @@ import type { TabState } from "@/lib/engine/web/tab-wire";
 /** Loads under way, by dictionary: they end when a test says so. */
 const loads = new Map<string, { resolve(state: TabState): void; reject(error: FacetError): void }>();
 let tell: (state: TabState) => void = () => {};
+let work: (busy: boolean) => void = () => {};
 
 vi.mock("@/lib/engine/web/tab-engine", () => ({
   TabEngine: class {
     state: TabState | null = null;
-    constructor(onState: (state: TabState) => void) {
+    constructor(onState: (state: TabState) => void, onBusy: (busy: boolean) => void) {
       tell = onState;
+      work = onBusy;
     }
     holds = () => false;
     end() {}
@@ -67,6 +69,11 @@ it("gives nobody the engine of a model that another has taken the place of, and 
   // The graphics device is lost: the panel says what computes from now on.
   tell(processor);
   await waitFor(() => expect(result.current).toEqual({ status: "ready", ref: "m/two", tab: processor }));
+  const { result: busy } = renderHook(() => here.useInTabBusy());
+  for (const works of [true, false]) {
+    work(works);
+    await waitFor(() => expect(busy.current).toBe(works));
+  }
 });
 
 function clientWith(dictionary: string, names: Partial<FeatureNames> = {}): QueryClient {

@@ -15,6 +15,7 @@ export type InTab =
 
 const idle: InTab = { status: "idle" };
 let now: InTab = idle;
+let busy = false;
 let engine: TabEngine | null = null;
 let loading: { ref: string; done: Promise<TabEngine>; controller: AbortController } | null = null;
 const listeners = new Set<() => void>();
@@ -41,10 +42,22 @@ export const useInTab = (): InTab =>
     () => idle,
   );
 
+/** Whether the engine in this tab is at work. */
+export const useInTabBusy = (): boolean =>
+  useSyncExternalStore(
+    subscribe,
+    () => busy,
+    () => false,
+  );
+
 async function begin(pack: EnginePackage, controller: AbortController): Promise<TabEngine> {
   try {
     const { TabEngine } = await import("@/lib/engine/web/tab-engine");
-    engine ??= new TabEngine((tab) => now.status === "ready" && set({ ...now, tab }));
+    const onBusy = (works: boolean) => {
+      busy = works;
+      for (const listener of listeners) listener();
+    };
+    engine ??= new TabEngine((tab) => now.status === "ready" && set({ ...now, tab }), onBusy);
     const onProgress = (progress: LoadProgress) => {
       if (loading?.controller === controller) set({ status: "loading", ...progress });
     };

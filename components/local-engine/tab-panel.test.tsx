@@ -7,7 +7,15 @@ import type { InTab } from "./in-tab";
 import { TabPanel } from "./tab-panel";
 
 let state: InTab = { status: "idle" };
-vi.mock("./in-tab", () => ({ useInTab: () => state, likelyProvider: async () => "wasm", stopLoading() {}, freeAll() {}, loadInTab() {} }));
+let busy = false;
+vi.mock("./in-tab", () => ({
+  useInTab: () => state,
+  useInTabBusy: () => busy,
+  likelyProvider: async () => "wasm",
+  stopLoading() {},
+  freeAll() {},
+  loadInTab() {},
+}));
 
 const file = { path: "x", bytes: 15_000_000, sha256: "0".repeat(64) };
 const runtime = { module: file, wasm: file };
@@ -54,6 +62,15 @@ it("says that another tab fetches the model, and of a tab that was in the backgr
   state = { status: "ready", ref: "m/one", tab: { provider: "wasm", threads: 1, notes: ["One thread computes."] } };
   rerender(page());
   expect(text()).toMatch(/Runs here, on one thread\..*One thread computes\./);
+  expect(text()).not.toContain("background");
+  // The same of a run that was left alone, until it has ended.
+  busy = true;
+  rerender(page());
+  hide(true);
+  hide(false);
+  expect(text()).toContain("keep this tab in front until the answer is.");
+  busy = false;
+  rerender(page());
   expect(text()).not.toContain("background");
 });
 

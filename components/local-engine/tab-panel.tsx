@@ -7,7 +7,7 @@ import { ProgressBar } from "@/components/ui/progress-bar";
 import { bytesOf, type EnginePackage, filesToFetch } from "@/lib/core/engine-package";
 import { isStatic } from "@/lib/core/routes";
 import { memoryWarning } from "@/lib/engine/web/memory";
-import { freeAll, likelyProvider, loadInTab, stopLoading, useInTab } from "./in-tab";
+import { freeAll, likelyProvider, loadInTab, stopLoading, useInTab, useInTabBusy } from "./in-tab";
 import { useBackground } from "./use-background";
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
@@ -39,7 +39,9 @@ interface TabPanelProps {
 export function TabPanel({ pack, children }: TabPanelProps) {
   const state = useInTab();
   const [freed, setFreed] = useState(0);
-  const { hidden, shown, slowed } = useBackground(state.status === "loading");
+  const busy = useInTabBusy();
+  const loading = state.status === "loading";
+  const { hidden, shown, slowed } = useBackground(loading || busy);
   // Another tab may have given the store back meanwhile.
   const stored = useStored(pack, `${state.status} ${freed} ${shown}`);
   const left = stored?.left ?? null;
@@ -111,8 +113,10 @@ export function TabPanel({ pack, children }: TabPanelProps) {
           </p>
         ))}
       {warning && state.status !== "ready" && <p className="mt-1 text-muted">{warning}</p>}
-      {(hidden || slowed) && state.status === "loading" && (
-        <p className="mt-1 text-muted">In the background the browser may slow this down: keep this tab in front until the model is here.</p>
+      {(hidden || slowed) && (loading || busy) && (
+        <p className="mt-1 text-muted">
+          In the background the browser may slow this down: keep this tab in front until {loading ? "the model is here" : "the answer is"}.
+        </p>
       )}
     </section>
   );

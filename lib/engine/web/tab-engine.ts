@@ -23,8 +23,11 @@ export class TabEngine {
   private loadedPack: EnginePackage | null = null;
   private stateNow: TabState | null = null;
 
-  /** `onState` is told when a loaded model goes on in another way. */
-  constructor(private readonly onState: (state: TabState) => void = () => {}) {}
+  /** `onState` is told when a loaded model goes on in another way, `onBusy` when it begins to be asked something and when nothing is asked any more. */
+  constructor(
+    private readonly onState: (state: TabState) => void = () => {},
+    private readonly onBusy: (busy: boolean) => void = () => {},
+  ) {}
 
   /** How the model runs here; null until it is loaded. */
   get state(): TabState | null {
@@ -132,8 +135,9 @@ export class TabEngine {
     this.worker = null;
     this.loadedPack = null;
     this.stateNow = null;
-    for (const { reject } of this.pending.values()) reject(error);
+    const waiting = [...this.pending.values()];
     this.pending.clear();
+    for (const { reject } of waiting) reject(error);
   }
 
   private ask(ask: Ask, signal?: AbortSignal, more: Pick<Pending, "onProgress" | "onEvent"> = {}): Promise<Answers[keyof Answers]> {
@@ -141,7 +145,11 @@ export class TabEngine {
     const id = ++this.last;
     return new Promise((resolve, reject) => {
       const cancel = () => worker.postMessage({ id, action: "cancel" } satisfies ToWorker);
-      const settle = () => signal?.removeEventListener("abort", cancel);
+      const settle = () => {
+        signal?.removeEventListener("abort", cancel);
+        if (this.pending.size === 0) this.onBusy(false);
+      };
+      if (this.pending.size === 0) this.onBusy(true);
       this.pending.set(id, {
         ...more,
         resolve: (result) => {
