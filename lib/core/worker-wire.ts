@@ -46,6 +46,22 @@ export const wireAnalyseSchema = z.strictObject({
   image: wireImageSchema,
 });
 
+/**
+ * `POST /v1/activations`: which features fire on the prompt of some messages, images and words apart, over each whole and, where `perToken` is named,
+ * at every position the strongest so many. For programs; the app asks `/v1/features`.
+ */
+export const wireActivationsSchema = z.strictObject({
+  protocol: z.literal(wireProtocol),
+  request: z.strictObject({
+    dictionary: generateRequestSchema.shape.dictionary,
+    version: generateRequestSchema.shape.version,
+    messages: generateRequestSchema.shape.messages,
+    limit: analyseRequestSchema.shape.limit,
+    perToken: z.number().int().min(1).max(limits.analysed).optional(),
+  }),
+  images: wireGenerateSchema.shape.images,
+});
+
 /** `POST /v1/attribute`; `images` and `units` as for `/v1/generate`. */
 export const wireAttributeSchema = z.strictObject({
   protocol: z.literal(wireProtocol),
@@ -62,6 +78,7 @@ export function wireFiles(): Record<string, unknown> {
     "attribute-request": attributionRequestSchema,
     generate: wireGenerateSchema,
     analyse: wireAnalyseSchema,
+    activations: wireActivationsSchema,
     attribute: wireAttributeSchema,
   };
   const files = Object.entries(schemas).map(([name, schema]) => [`${name}.schema.json`, z.toJSONSchema(schema, { io: "input" })]);

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facet_worker.activations import prompt_positions
 from facet_worker.attribution_metric import Target, places_read, rank_correlation, target_of
 from facet_worker.batch import SHARED_POSITIONS, Served
 from facet_worker.caches import widened
@@ -77,7 +78,7 @@ def attribute(hooked: HookedModel, asked: Explained) -> Iterator[dict[str, Any]]
     result = {
         **asked.frame,
         "prompt": {"text": asked.prompt.text, "images": _images(asked)},
-        "positions": _positions(asked, written),
+        "positions": prompt_positions(asked.prompt, asked.codec, written),
         "answer": [{"id": token, "text": asked.codec.shown(answer[:i], token)} for i, token in enumerate(answer)],
         "position": request["position"],
         **_told_logits(asked, shown),
@@ -276,19 +277,6 @@ def _on_image(asked: Explained, more: int) -> Tensor:
 def _images(asked: Explained) -> list[dict[str, Any]]:
     hashes = image_hashes(asked.request["messages"])
     return [{"sha256": sha, "rows": grid.rows, "cols": grid.cols} for sha, grid in zip(hashes, asked.prompt.layout.images, strict=True)]
-
-
-def _positions(asked: Explained, written: Sequence[int]) -> list[dict[str, Any]]:
-    layout, codec = asked.prompt.layout, asked.codec
-    cells = {int(at): {"image": i, "cell": cell} for i, grid in enumerate(layout.images) for cell, at in enumerate(grid.cells)}
-    out: list[dict[str, Any]] = []
-    for position, token in enumerate([*asked.prompt.inputs["input_ids"][0].tolist(), *written]):
-        if position < layout.length and layout.image[position]:
-            out.append({"kind": "image", "text": "", "cell": cells.get(position)})
-            continue
-        kind = "answer" if position >= layout.length else "template" if layout.template[position] else "text"
-        out.append({"kind": kind, "text": codec.markers.get(token) or codec.decode([token]), "cell": None})
-    return out
 
 
 def _told_logits(asked: Explained, logits: Any) -> dict[str, Any]:

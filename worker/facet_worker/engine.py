@@ -102,6 +102,23 @@ class Engine(Protocol):
         """
         ...
 
+    def activations(
+        self,
+        request: dict[str, Any],
+        images: Sequence[Pixels],
+        cancelled: Callable[[], bool],
+        admit: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Which features fire on the prompt of some messages, as `facet_worker.activations.input_activations` tells it.
+
+        Parameters
+        ----------
+        request : the request of `POST /v1/activations`
+        images : pictures in the order in which the messages name them
+        admit : told how many positions the prompt has before the model runs, and may refuse by throwing
+        """
+        ...
+
     def generate(
         self,
         request: dict[str, Any],

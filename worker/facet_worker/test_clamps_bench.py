@@ -38,7 +38,12 @@ def test_measures_a_bfloat16_llava_next_made_on_no_device(bench: Any, tmp_path: 
     monkeypatch.setattr(sys, "argv", ["worker_clamps.py", *given])
     jobs: list[Any] = []
     add = bench.Together.add
-    monkeypatch.setattr(bench.Together, "add", lambda self, owner, job: (jobs.append(job), add(self, owner, job))[1])
+
+    def kept(self: Any, owner: int, job: Any) -> None:
+        jobs.append(job)
+        add(self, owner, job)
+
+    monkeypatch.setattr(bench.Together, "add", kept)
     bench.main()
     found = json.loads(out.read_text())
     assert (found["dtype"], found["latents"]) == ("torch.bfloat16", 2048)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from facet_worker.activations import input_activations, maps_of
 from facet_worker.arms import ArmRun, ArmSetting
 from facet_worker.attribution import Explained, attribute, rows_together
 from facet_worker.attribution_metric import check_attribution, places_read
@@ -188,20 +189,33 @@ class TorchEngine:
         grid = prompt.layout.images[0]
         with torch.inference_mode():
             indices, values = served.sae.encode(seen[0][torch.from_numpy(grid.cells).to(seen[0].device)])
-        maps: dict[int, tuple[list[int], list[float]]] = {}
-        for cell, (row, acts) in enumerate(zip(indices.tolist(), values.tolist(), strict=True)):
-            for index, value in zip(row, acts, strict=True):
-                if value > 0:
-                    at, heights = maps.setdefault(index, ([], []))
-                    at.append(cell)
-                    heights.append(value)
-        size = grid.rows * grid.cols
-        listed = sorted(maps.items(), key=lambda item: (-sum(item[1][1]), item[0]))[: request["limit"]]
-        features = [
-            {"index": index, "mean": sum(heights) / size, "peak": max(heights), "map": {"positions": at, "values": heights}}
-            for index, (at, heights) in listed
-        ]
-        return {"rows": grid.rows, "cols": grid.cols, "total": len(maps), "features": features}
+        total, features = maps_of((indices, values), request["limit"])
+        return {"rows": grid.rows, "cols": grid.cols, "total": total, "features": features}
+
+    def activations(
+        self,
+        request: dict[str, Any],
+        images: Sequence[Pixels],
+        cancelled: Callable[[], bool],
+        admit: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Which features fire on a prompt, images and words apart; see `facet_worker.engine.Engine`."""
+        served = self._find(request["dictionary"], request.get("version"))
+        prompt = self.prompter.assemble(request["messages"], images, 0)
+        admit(prompt.layout.length)
+        if cancelled():
+            raise FacetError("The request was cancelled before it began.", "cancelled")
+        seen: list[Tensor] = []
+
+        def look(hidden: Tensor) -> Tensor:
+            seen.append(hidden[0])
+            return hidden
+
+        self.hooked.prefill(prompt.inputs, served.block, look)
+        with torch.inference_mode():
+            indices, values = served.sae.encode(seen[0])
+        dictionary = {"ref": f"{self.model_id}/{served.id}", "hook": served.hook, "sha256": served.sae.sha256}
+        return {"dictionary": dictionary, **input_activations(prompt, self.prompter.codec, (indices.cpu(), values.cpu()), request)}
 
     def _settings(self, request: dict[str, Any], prompt: Prompt, sae: Dictionary, units: Mapping[int, float]) -> list[ArmSetting]:
         mode, sampling = request["mode"], request["sampling"]

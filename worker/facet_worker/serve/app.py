@@ -13,6 +13,7 @@ from facet_worker.serve.access import Access
 from facet_worker.serve.answers import error_response, facet_error_handler
 from facet_worker.serve.chat.routes import chat_routes
 from facet_worker.serve.host import EngineHost
+from facet_worker.serve.routes.activations import activations_route
 from facet_worker.serve.routes.attribute import attribute_route
 from facet_worker.serve.routes.features import features_route
 from facet_worker.serve.routes.generate import generate_route
@@ -36,7 +37,14 @@ def create_app(host: EngineHost, settings: Settings | None = None) -> Starlette:
     """Everything that a worker answers; `settings` are the host's own unless given."""
     settings = settings or host.settings
     app = Starlette(
-        routes=[generate_route(host), features_route(host), attribute_route(host), *chat_routes(host), *state_routes(host)],
+        routes=[
+            generate_route(host),
+            features_route(host),
+            activations_route(host),
+            attribute_route(host),
+            *chat_routes(host),
+            *state_routes(host),
+        ],
         middleware=[Middleware(Access, token=settings.token, drained=settings.request_bytes)],
         exception_handlers={FacetError: facet_error_handler, HTTPException: _http_error, Exception: facet_error_handler},
     )

@@ -149,6 +149,30 @@ class EngineHost:
                 found = event
         return found
 
+    async def activations(self, request: dict[str, Any], images: Callable[[], Sequence[Pixels]]) -> dict[str, Any]:
+        """What of a dictionary fires on an input, for a valid request of `POST /v1/activations`. Throws as `generate` does."""
+
+        def work(cancelled: Cancelled, _say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
+            held = 0
+
+            def admit(positions: int) -> None:
+                nonlocal held
+                if self.admission is not None:
+                    held = self.admission(positions, 1, 0, self._latents(request), self._held)
+                    self._held += held
+
+            _refuse_long_text(self.engine, {**request, "sampling": {"maxTokens": 0}})
+            try:
+                yield self.engine.activations(request, images(), cancelled, admit)
+            finally:
+                self._held -= held
+
+        found: dict[str, Any] = {}
+        async for event in self._in_turn("activations", work):
+            if event.get("type") != "queued":
+                found = event
+        return found
+
     async def attribute(
         self, request: dict[str, Any], images: Callable[[], Sequence[Pixels]], units: Mapping[int, float]
     ) -> AsyncGenerator[dict[str, Any], None]:

@@ -13,6 +13,7 @@ import torch
 
 from facet_worker.engine import Pixels
 from facet_worker.engine_checks import run
+from facet_worker.serve.admission import Admission
 from facet_worker.serve.checks import HOOK, Worker, body_of, running, sent
 from facet_worker.serve.host import EngineHost
 from facet_worker.serve.schemas import BodySchema
@@ -66,6 +67,33 @@ def test_tells_which_features_fire_on_a_picture(worker: Worker, demo: TorchEngin
     damaged = {**sent(picture), "data": sent(picture)["data"][:400]}
     refused = worker.client.post("/v1/features", json={"protocol": 1, "request": request, "image": damaged})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unreadable_image")
+
+
+def test_tells_what_fires_on_an_input(worker: Worker, demo: TorchEngine, picture: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = body_of(picture)
+    request = {name: plain["request"][name] for name in ("dictionary", "messages")}
+    body = {"protocol": 1, "request": {**request, "perToken": 2, "limit": 5}, "images": plain["images"]}
+    answer = worker.client.post("/v1/activations", json=body)
+    own = demo.activations(BodySchema("activations").parse(body)["request"], [picture], lambda: False)
+    assert answer.json() == json.loads(json.dumps(own))
+    assert (len(own["images"]), len(own["images"][0]["features"]), len(own["tokens"])) == (1, 5, 152)
+    assert own["text"]["tokens"] == ["what", "do", "you", "see", "?"]
+    cases: list[tuple[dict[str, Any], int, str]] = [
+        ({"request": {**request, "perToken": 0}}, 400, "invalid_request"),
+        ({"request": {**request, "version": "0" * 12}}, 409, "version_mismatch"),
+        ({"images": []}, 400, "invalid_request"),
+        ({"images": [sent(np.zeros((250, 200, 3), np.uint8))]}, 400, "invalid_request"),
+    ]
+    for more, status, code in cases:
+        assert refusal(worker.client.post("/v1/activations", json={**body, **more})) == (status, code)
+    usual = worker.host.admission
+    assert usual is not None
+    for capacity, status, code in ((1, 413, "too_large"), (1 << 40, 503, "engine_busy")):
+        monkeypatch.setattr(worker.host, "admission", Admission(usual.size, capacity, lambda: 1))
+        refused = worker.client.post("/v1/activations", json=body)
+        assert refusal(refused) == (status, code)
+        assert ("retry-after" in refused.headers) == (status == 503)
+    assert worker.host._held == 0
 
 
 def test_attributes_an_answer(worker: Worker, demo: TorchEngine, picture: Pixels) -> None:
