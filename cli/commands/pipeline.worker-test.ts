@@ -3,7 +3,7 @@
  * into a fresh catalogue. What the catalogue says is held against the bundle, row by row.
  */
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import {
   activationColumns,
   explanationColumns,
   featureColumns,
+  imageColumns,
   neighbourColumns,
   scoreColumns,
   textColumns,
@@ -48,9 +49,9 @@ let endpoint: Server;
 let db: Database;
 let said = "";
 
-function run(command: string, args: string[]): Promise<{ code: number | null; text: string }> {
+function run(command: string, args: string[], data = path.join(folder, "data")): Promise<{ code: number | null; text: string }> {
   // Threads of several processes on few cores wait for each other longer than they work.
-  const env = { ...process.env, OMP_NUM_THREADS: "1", FACET_DATA_DIR: path.join(folder, "data"), DATABASE_URL: "" };
+  const env = { ...process.env, OMP_NUM_THREADS: "1", FACET_DATA_DIR: data, DATABASE_URL: "" };
   const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (text += chunk));
@@ -58,7 +59,9 @@ function run(command: string, args: string[]): Promise<{ code: number | null; te
 }
 
 const worker = (...args: string[]) => run(path.join(root, ".venv", "bin", "python"), ["-m", "facet_worker", ...args]);
-const facet = (...args: string[]) => run(process.execPath, ["--import", "tsx", path.join(root, "cli", "facet.ts"), ...args]);
+const facetIn = (data: string | undefined, ...args: string[]) =>
+  run(process.execPath, ["--import", "tsx", path.join(root, "cli", "facet.ts"), ...args], data);
+const facet = (...args: string[]) => facetIn(undefined, ...args);
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 const close = (value: number | null) => (value === null ? null : expect.closeTo(value, 5));
@@ -119,7 +122,7 @@ answer_tokens = 12
 `;
   text = `${text.slice(0, before)}${steps}${text.slice(after)}`
     .replaceAll('"../../', `"${root}/`)
-    .replace("[cache]", "[cache]\nshard = 40");
+    .replace("[cache]", "[cache]\nshard = 40\npaper_layout = true");
   const file = path.join(folder, "pipeline.toml");
   await writeFile(file, text);
   return file;
@@ -260,6 +263,33 @@ it("explains by the model itself and by an endpoint, with labels and scores of b
   const scored = await rowsOf(`${hook}/scores.parquet`, scoreColumns);
   expect(new Set(scored.map(({ metric }) => metric))).toEqual(new Set(["consistency", "steer"]));
 });
+
+it("stores every activation as the paper's tools do, from which an import finds the same top pictures", async () => {
+  const pictures = path.join(folder, "pictures");
+  await mkdir(pictures);
+  const set = await openTable(path.join(root, "demo", "bundle", "images.parquet"), imageColumns);
+  let number = 0;
+  for await (const batch of set.batches())
+    for (const { bytes } of batch.slice(0, Number(reduced.limit) - number)) await writeFile(path.join(pictures, `${number++}.webp`), bytes);
+  const parts = [path.join("train", "dictionaries", hook), path.join("cache", "activations")].map((part) => path.join(folder, "run", part));
+  const data = path.join(folder, "paper");
+  const read = await facetIn(data, "import", ...parts, pictures, "--model", "paper-layout", "--hook", hook, "--grid", "12x12");
+  expect(read.code, read.text).toBe(0);
+  const other = await openDatabase({ dataDir: data });
+  let compared = 0;
+  try {
+    for (const { index } of (await rowsOf(`${hook}/features.parquet`, featureColumns)).filter((row) => row.images)) {
+      const [own, paper] = await Promise.all([findFeature(db, ref, index), findFeature(other, `paper-layout/${hook}`, index)]);
+      expect([paper.feature.density, paper.feature.images]).toEqual([close(own.feature.density), own.feature.images]);
+      const maps = ({ examples }: typeof own) => (examples.top ?? []).map(({ map }) => `${map.p} ${map.v}`).sort();
+      expect(maps(paper)).toEqual(maps(own));
+      compared += maps(own).length;
+    }
+  } finally {
+    await other.close();
+  }
+  expect(compared).toBeGreaterThan(200);
+}, 300_000);
 
 it("does nothing a second time", async () => {
   const before = await readFile(path.join(folder, "run", "publish", "manifest.json"), "utf8");
