@@ -13,6 +13,8 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoPr
 from facet_worker.errors import FacetError
 from facet_worker.sae import file_sha256
 
+FETCHED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+"""What is fetched from a hub: weights as safetensors, and what describes them and the tokens. Neither pickles nor code."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -36,18 +38,47 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(f"{file_sha256(file)}  {file.name}\n" for file in files).encode()).hexdigest()
 
 
+def _from_hub(model: str, revision: str | None) -> Path:
+    if revision is None:
+        raise FacetError(f"The hub's model {model} was named without a revision.", "invalid_request", fix="Pin it to a commit's hash.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=FETCHED))
+    except Exception as error:
+        raise FacetError(
+            f"The hub did not give {model} at {revision}: {_first_line(error)}.",
+            "not_found",
+            fix="Check the id, the commit and the network, or name a folder.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
+
+
+def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    try:
+        model: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+        # Pictures go through PIL, as in the app; a processor of videos, which some families bring along, has no such backend.
+        processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise FacetError(
+            f"Transformers loads no image-text-to-text model from {folder.name!r}: {_first_line(error)}.",
+            "file_invalid",
+            fix="Serve a whole folder of a model that Transformers has a class of its own for; code that comes with a model is not run.",
+        ) from error
+    return model, processor
+
+
 def load_model(model: str | Path, revision: str | None = None, device: str = "cpu", dtype: str = "float32") -> LoadedModel:
-    """A folder, or a hub id together with the `revision` to pin it to. Throws `invalid_request` or `file_invalid`."""
+    """A folder, or a hub id together with the `revision` to pin it to. Throws `invalid_request`, `not_found` or `file_invalid`."""
     folder = Path(model)
     if not folder.is_dir():
-        if revision is None:
-            raise FacetError(f"The hub's model {model} was named without a revision.", "invalid_request", fix="Pin it to a commit's hash.")
-        from huggingface_hub import snapshot_download
-
-        folder = Path(snapshot_download(str(model), revision=revision, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.py", "*.gguf"]))
+        folder = _from_hub(str(model), revision)
     sha256 = weights_sha256(folder)
-    loaded: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False)
-    # Pictures go through PIL, as in the app; a processor of videos, which some families bring along, has no such backend.
-    processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+    loaded, processor = _load(folder, DTYPES[dtype])
     return LoadedModel(loaded.to(device).eval().requires_grad_(False), processor, sha256, folder)

@@ -18,6 +18,7 @@ import pytest
 import torch
 import uvicorn
 
+from facet_worker.hooked_model import HookedModel
 from facet_worker.serve.app import create_app
 from facet_worker.serve.host import EngineHost
 from facet_worker.serve.settings import Settings
@@ -239,6 +240,22 @@ def test_ends_a_broken_stream_with_an_error(client: openai.OpenAI, server: _Serv
     assert "a kernel" not in json.dumps(caught.value.body)
     with pytest.raises(openai.InternalServerError):
         client.chat.completions.create(**asked(picture))
+
+
+def test_answers_503_where_memory_runs_out_on_the_way_and_goes_on(
+    client: openai.OpenAI, server: _Server, picture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    for part in ("prefill", "token"):
+        with monkeypatch.context() as patch:
+            patch.setattr(HookedModel, part, full)
+            with pytest.raises(openai.InternalServerError) as caught:
+                client.chat.completions.create(**asked(picture))
+        assert (caught.value.status_code, caught.value.code) == (503, "engine_out_of_memory")
+        assert caught.value.response.headers["x-should-retry"] == "true"
+    assert client.chat.completions.create(**asked(picture)).choices[0].message.content
 
 
 def test_answers_several_clients_in_turn(server: _Server, picture: str) -> None:
