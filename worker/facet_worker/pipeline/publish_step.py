@@ -103,8 +103,36 @@ def _same_explanations(run: RunFolder, source: Path, manifest: dict[str, Any], e
 def _row(entry: dict[str, Any], files: dict[str, Any]) -> str:
     k = f", k = {entry['k']}" if entry["k"] else ""
     explained = files[f"{entry['folder']}/explanations.parquet"]["rows"]
-    share = entry["metrics"]["dead_share"]
-    return f"| `{entry['id']}` | {entry['num_latents']:,} | {entry['activation']}{k} | {entry['images']:,} | {share:.1%} | {explained:,} |"
+    metrics = entry["metrics"]
+    known = [f"{metrics[name]:.3f}" if isinstance(metrics[name], float) else "" for name in ("explained_variance", "loss_recovered")]
+    cells = [
+        f"`{entry['id']}`",
+        f"{entry['num_latents']:,}",
+        f"{entry['activation']}{k}",
+        f"{entry['images']:,}",
+        f"{metrics['dead_share']:.1%}",
+    ]
+    return f"| {' | '.join([*cells, *known, f'{explained:,}'])} |"
+
+
+TABLES = {
+    "images": "every picture that an example shows, as a WebP copy, by the SHA-256 of its bytes",
+    "texts": "every text that an example shows, as its tokens",
+    "features": "one row a feature: how often and how strongly it fires, a histogram, whether it is dead, always on, or a sink",
+    "activations": "where each feature fires on its examples: the pictures with the largest mean (`top`), quantiles, random ones, texts",
+    "explanations": "what somebody says that a feature stands for, by whom, asked what, when; or why there is none",
+    "scores": "how well an explanation fits, over how many, beside the same at random",
+    "neighbours": "features that fire together (`coactive`) and that write alike (`decoder`)",
+    "tokens": "the tokens that a feature writes, suppresses and reads",
+}
+"""By table's name what it holds."""
+
+
+def _tables(files: dict[str, Any]) -> list[str]:
+    rows: dict[str, int] = {}
+    for path, file in files.items():
+        rows[Path(path).stem] = rows.get(Path(path).stem, 0) + file["rows"]
+    return [f"| `{name}.parquet` | {rows[name]:,} | {holds} |" for name, holds in TABLES.items() if name in rows]
 
 
 def card(manifest: dict[str, Any], section: PublishSection) -> str:
@@ -125,7 +153,9 @@ def card(manifest: dict[str, Any], section: PublishSection) -> str:
     body = [
         "---", "", f"# {title}", "", *([section.about, ""] if section.about else []),
         f"Sparse autoencoder features of `{model['id']}` (weights {model['sha256'][:12]}…), found by Facet.", "",
-        "| dictionary | features | activation | pictures | never fire | explanations |", "|---|---|---|---|---|---|", *rows, "",
+        "| dictionary | features | activation | pictures | never fire | explained variance | loss recovered | explanations |",
+        "|---|---|---|---|---|---|---|---|", *rows, "",
+        "| table | rows | holds |", "|---|---|---|", *_tables(manifest["files"]), "",
         "Maps are two binary columns: `positions` (little-endian uint16, row by row in a grid of `rows` × `cols`) and `values` (little-endian float16).", "",
         "```python", "import numpy as np, pandas as pd",
         f'row = pd.read_parquet("{names[0]}/activations.parquet").iloc[0]',

@@ -57,7 +57,7 @@ shard = 2
 batch = 1
 side = 32
 [explain]
-explainers = ["top-images", "causal"]
+explainers = ["steering-informed", "top-images", "causal"]
 features = {features}
 question = "what is it ?"
 answer_tokens = 4
@@ -164,6 +164,7 @@ def test_killed_in_every_step_a_run_ends_as_an_unbroken_one(tiny_folder: Path, p
         else:
             assert (published[1] / path).read_bytes() == (published[0] / path).read_bytes(), path
     assert {row["metric"] for row in rows(published[0], f"{HOOK}/scores.parquet")} == {"consistency", "detection", "steer"}
+    assert {row["method"] for row in rows(published[0], f"{HOOK}/explanations.parquet")} == {"steering-informed", "top-images", "causal"}
     assert any(row["label"] for row in rows(published[0], f"{HOOK}/explanations.parquet"))
     assert set(SCHEMAS["explanations"].names) > {"created_at"}
     for step in MODULES:

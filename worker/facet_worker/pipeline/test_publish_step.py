@@ -104,6 +104,16 @@ def _no_room(*_: object) -> str:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_the_card_tells_what_every_table_holds(published: Path) -> None:
+    text = (published / "README.md").read_text()
+    assert text.startswith("---\nlicense: apache-2.0\n")
+    files = check_bundle(published)["files"]
+    for path, file in files.items():
+        assert f"| `{Path(path).name}` | {file['rows']:,} | " in text, path
+    assert f"| `{HOOK}` | 64 | topk, k = 6 | 12 | " in text
+    assert "Noise of our own." in text
+
+
 def test_another_configuration_is_refused_and_changes_nothing(published: Path) -> None:
     base = published.parents[2]
     before = (published / "README.md").read_bytes()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from facet_worker.dictionary_files import load_dictionary, save_dictionary
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
 from facet_worker.loading import LoadedModel, load_model
-from facet_worker.pipeline.files import disk_errors, write_json
+from facet_worker.pipeline.files import disk_errors, read_json, write_json
 from facet_worker.pipeline.pictures import Picture, pixels_of, read_set, set_sha256
 from facet_worker.pipeline.progress import Progress as Bar
 from facet_worker.pipeline.settings import Settings, read_settings
@@ -99,6 +101,17 @@ def _learn(file: str, folder: str, device: str | None) -> None:
                     _save(learner.dictionary(), hook, dictionaries)
 
 
+def _learn_told(file: str, folder: str) -> None:
+    """`_learn` as one of several processes, of whose errors a launcher only says that there were some; this leaves beside the checkpoints what it was."""
+    try:
+        _learn(file, folder, None)
+    except FacetError as error:
+        # A disk that is full holds no report of it either; the launcher's own words remain.
+        with suppress(FacetError):
+            write_json(Path(folder) / f"failure-{os.environ.get('RANK', '0')}.json", [str(error), error.code, error.fix])
+        raise
+
+
 def _save(dictionary: Dictionary, hook: str, folder: Path) -> None:
     """TopK in the paper's layout, which every tool reads; others in this package's own."""
     place = folder / f"model.layers.{layer_of(hook)}"
@@ -123,13 +136,18 @@ def _launch(settings: Settings, folder: Path) -> None:
     if len(devices) == 1:
         _learn(*arguments, devices[0])
         return
+    for file in folder.glob("failure-*.json"):
+        file.unlink()
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id="facet-train", rdzv_backend="c10d",
         rdzv_endpoint="127.0.0.1:0", max_restarts=0,
     )  # fmt: skip
     try:
-        elastic_launch(config, _learn)(*arguments, None)
+        elastic_launch(config, _learn_told)(*arguments)
     except Exception as error:
+        for file in sorted(folder.glob("failure-*.json")):
+            said, code, fix = read_json(file)
+            raise FacetError(said, code, fix=fix) from error
         raise FacetError(
             f"A process of the training ended: {error}.",
             "engine_failed",

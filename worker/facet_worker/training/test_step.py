@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from facet_worker.errors import FacetError
 from facet_worker.pipeline.run_folder import RunFolder
 from facet_worker.pipeline.settings import read_settings
 from facet_worker.pipeline.steps import Context, run_step, sections
+from facet_worker.training import step
 
 PIPELINE = """
 run = "run"
@@ -99,6 +101,27 @@ def test_trains_and_measures(kind: str, tmp_path: Path, tiny_folder: Path, pictu
 def test_trains_with_a_process_for_each_device(tmp_path: Path, tiny_folder: Path, pictures: None) -> None:
     manifest = train(pipeline(tmp_path, tiny_folder, steps=10, devices='["cpu", "cpu"]'))
     assert json.loads(json.dumps(manifest["report"]))["model.layers.1"]["fvu"] < 1
+
+
+def test_what_a_process_of_several_failed_of_is_told_as_such(
+    tmp_path: Path, tiny_folder: Path, pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = pipeline(tmp_path, tiny_folder, devices='["cpu", "cpu"]')
+    file.write_text(file.read_text().replace("lr = 3e-3", "lr = 1e30"))
+
+    def launch(_config: object, learn: Callable[..., None]) -> Callable[..., None]:
+        def started(*arguments: object) -> None:
+            try:
+                learn(*arguments)
+            except FacetError as error:
+                raise RuntimeError("one of the processes ended with 1") from error
+
+        return started
+
+    monkeypatch.setattr(step, "elastic_launch", launch)
+    with pytest.raises(FacetError, match=r"The loss of step \d+ is (nan|inf)") as told:
+        train(file)
+    assert (told.value.code, "smaller rate" in str(told.value.fix)) == ("engine_failed", True)
 
 
 def test_refuses_what_cannot_be_trained(tmp_path: Path, tiny_folder: Path, pictures: None) -> None:
