@@ -117,7 +117,7 @@ function Offer({ region, code, features, maximumOf, without, record, pack, onSer
           </Button>
         ) : (
           (open > 0 || total === null) && (
-            <Button size="sm" onClick={start}>
+            <Button size="sm" disabled={!begun && question === null} onClick={start}>
               <Play aria-hidden />
               {!begun
                 ? `Look through all ${total === null ? "pictures" : formatNoun(total, "picture")}`
