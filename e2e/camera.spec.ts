@@ -29,6 +29,20 @@ test("takes a picture with the camera", async ({ page, context, catalogue }) => 
   await expect(page.locator("video")).toHaveCount(0);
 });
 
+test("takes the picture that the tab looks at with the camera, and sends it to nobody", async ({ page, context, catalogue }) => {
+  await context.grantPermissions(["camera"]);
+  const sent: string[] = [];
+  page.on("request", (asked) => {
+    if (asked.method() !== "GET") sent.push(asked.url());
+  });
+  await open(page, routes.ownImage({ dictionary: catalogue.dictionary.ref }));
+  await page.getByRole("button", { name: "Camera" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Take the picture" }).click();
+  await expect(page.getByRole("region", { name: "Your picture" })).toContainText("camera.png");
+  await expect(page.locator("[data-row]").first()).toBeVisible({ timeout: 90_000 });
+  expect(sent).toEqual([]);
+});
+
 test("says what to do where the camera is refused", async ({ page, context, catalogue }) => {
   await context.clearPermissions();
   await open(page, routes.steer({ dictionary: catalogue.dictionary.ref }));

@@ -1,23 +1,22 @@
-/** The engine in the visitor's own tab: what it fetches and keeps, what it sees, what it sends (nothing), and that it answers as the server's does. */
+/** A picture and words of one's own in the visitor's tab: what is fetched and kept, what the model sees, what is sent (nothing), and that it finds what the server's does. */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
-
-import type { RunState } from "../components/steer/run-state";
 import type { Analysis } from "../lib/core/records";
+import { coverage, decodeRegion } from "../lib/core/region";
+import { rankByContrast } from "../lib/core/region-contrast";
 import { routes } from "../lib/core/routes";
+import { decodeMap, toDense } from "../lib/core/sparse-map";
 import { sharp } from "../lib/sharp";
-import { type Catalogue, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
+import { drawnShare, expect, expectNoGraveViolations, expectNoSidewaysScrolling, open, test } from "./site";
+import { panel, ready } from "./tab-panel";
 
 test.describe.configure({ mode: "default" });
 
 const pictures = path.join(path.dirname(fileURLToPath(import.meta.url)), "fixtures", "pictures");
-const panel = (page: Page) => page.getByRole("region", { name: "The model in this tab" });
 const choose = (page: Page, files: string | { name: string; mimeType: string; buffer: Buffer }) =>
   page.locator("main input[type=file]").setInputFiles(files);
-const runButton = (page: Page) => page.getByRole("main").getByRole("button", { name: "Run", exact: true }).first();
-const ready = (page: Page) => expect(panel(page)).toContainText(/Runs here, on (\d threads|one thread)/, { timeout: 90_000 });
 
 /** The pixels of the picture as the model sees it, RGB. */
 async function seen(page: Page): Promise<number[]> {
@@ -42,6 +41,7 @@ test("a picture of one's own: looked at in the tab as the server and the Python 
   });
   await open(page, routes.ownImage({ dictionary: dictionary.ref }));
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  await expect(panel(page)).toContainText("your picture and your words stay on this machine");
   await expect(panel(page)).toContainText(/\d+ MB will be fetched from this server first/);
   await choose(page, path.join(pictures, "odd.png"));
   await ready(page);
@@ -62,7 +62,39 @@ test("a picture of one's own: looked at in the tab as the server and the Python 
     expect(Math.abs(Number(value) - mean)).toBeLessThanOrEqual(0.006 * Math.max(1, mean));
   }
 
-  // Every way in which pictures are stored, as the Python processor squashes it.
+  // Those that fire nearly everywhere are folded away. A row that is looked at shows its heat on the picture.
+  const folded = page.locator("details").filter({ hasText: "Always on" });
+  await expect(folded).not.toHaveAttribute("open");
+  await expect(folded.locator("[data-row]").first()).toBeHidden();
+  const heat = () => drawnShare(page, "main [role=slider] canvas");
+  expect(await heat()).toBe(0);
+  await page.locator("[data-row]").first().focus();
+  await expect.poll(heat).toBeGreaterThan(0.005);
+  // A patch that is pointed at has its own list: what the server finds in that cell, by its activation there.
+  const box = await page.locator("main [role=slider] img").boundingBox();
+  if (!box) throw new Error("The picture is not on screen.");
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await expect(page.getByText(/^Row \d+, column \d+: by activation there/)).toBeVisible();
+  const [, row, column] = /Row (\d+), column (\d+)/.exec((await page.getByText(/^Row \d+, column/).textContent()) ?? "") ?? [];
+  const here = server.features
+    .map(({ label, alwaysOn, sink, map }) => {
+      const value = toDense(decodeMap(map), server.rows, server.cols)[(Number(row) - 1) * server.cols + Number(column) - 1] as number;
+      return { label, value, everywhere: alwaysOn || sink };
+    })
+    .filter(({ value, everywhere }) => value > 0 && !everywhere);
+  const strongest = here.toSorted((a, b) => b.value - a.value)[0];
+  await expect(page.getByRole("region", { name: "In this cell" }).locator("[data-row]")).toHaveCount(here.length);
+  await expect(page.getByRole("region", { name: "In this cell" }).locator("[data-row]").first()).toHaveAttribute(
+    "aria-label",
+    new RegExp(`^${(strongest?.label ?? "unexplained").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}, `),
+  );
+  await page.mouse.move(0, 0);
+
+  // Every way in which pictures are stored, as the Python processor squashes it. The model is here: from now on nothing at all is asked for.
+  const after: string[] = [];
+  page.on("request", (asked) => {
+    if (!/^(blob|data):/.test(asked.url())) after.push(asked.url());
+  });
   for (const file of readdirSync(pictures).filter((name) => !name.endsWith(".seen.png"))) {
     await choose(page, path.join(pictures, file));
     await expect(page.getByRole("button", { name: "Another picture" })).toBeVisible();
@@ -85,6 +117,7 @@ test("a picture of one's own: looked at in the tab as the server and the Python 
   await choose(page, path.join(pictures, "odd.png"));
   await expect(page.locator("[data-row]").first()).toBeVisible();
   expect(sent, "nothing is sent, and no feature is named to the server").toEqual([]);
+  expect(after, "requests while pictures are looked at").toEqual([]);
 
   await page.locator("[data-row]").first().click();
   await expect(page.getByRole("region", { name: "The catalogue's examples" }).getByRole("listitem").first()).toBeVisible();
@@ -110,7 +143,10 @@ test("a picture of one's own: looked at in the tab as the server and the Python 
   expect(left, "files that are still kept").toBe(0);
 });
 
-test("a download that is tampered with or breaks off is refused in a sentence, and a retry goes on", async ({ page, catalogue }) => {
+test("a download that is tampered with or breaks off is refused in a sentence, a retry goes on, and a page that is not isolated runs on one thread and says so", async ({
+  page,
+  catalogue,
+}) => {
   test.setTimeout(180_000);
   let attempts = 0;
   await page.route(/\/api\/engine\/files\/.*model\.safetensors/, async (route) => {
@@ -122,7 +158,14 @@ test("a download that is tampered with or breaks off is refused in a sentence, a
     body[body.length - 1] = (body[body.length - 1] as number) ^ 1;
     await route.fulfill({ response: answer, body });
   });
+  // As a proxy does that drops the headers.
+  await page.route(`**${routes.ownImage()}*`, async (route) => {
+    const answer = await route.fetch();
+    const { "cross-origin-opener-policy": _opener, "cross-origin-embedder-policy": _embedder, ...headers } = answer.headers();
+    await route.fulfill({ response: answer, headers });
+  });
   await open(page, routes.ownImage({ dictionary: catalogue.dictionary.ref }));
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
   await panel(page).getByRole("button", { name: "Load the model" }).click();
   // Its first part was changed on its way, its second breaks off: a retry goes on behind the first, and finds the whole damaged.
   for (const said of ["The download of model.safetensors broke off.", "model.safetensors arrived damaged"]) {
@@ -130,80 +173,8 @@ test("a download that is tampered with or breaks off is refused in a sentence, a
     await panel(page).getByRole("button", { name: "Try again" }).click();
   }
   await ready(page);
-});
-
-/** The receipts of the last run, as the tab keeps them, without what has to differ: who computed, and how long it took. */
-const receiptsOf = (page: Page) =>
-  page.evaluate(() => {
-    const [run] = JSON.parse(sessionStorage.getItem("facet-steer-runs") ?? "[]") as RunState[];
-    return (run?.arms ?? []).map(({ receipt }) => ({ ...receipt, engine: null, timingsMs: null }));
-  });
-
-/** The same texts and counts, and numbers within what the order of float32 sums explains. */
-function expectSame(found: unknown, wanted: unknown, where = "receipts"): void {
-  if (typeof wanted === "number" && !Number.isInteger(wanted)) {
-    expect(Math.abs((found as number) - wanted), `${where}: ${found} for ${wanted}`).toBeLessThanOrEqual(
-      1e-3 * Math.max(1, Math.abs(wanted)),
-    );
-  } else if (wanted !== null && typeof wanted === "object") {
-    expect(Object.keys(found as object).sort(), where).toEqual(Object.keys(wanted).sort());
-    for (const [key, value] of Object.entries(wanted)) expectSame((found as Record<string, unknown>)[key], value, `${where}.${key}`);
-  } else expect(found, where).toEqual(wanted);
-}
-
-async function answersOf(page: Page): Promise<string[]> {
-  const region = (name: string) => page.getByRole("region", { name: `${name} answer` });
-  const told: string[] = [];
-  for (const name of ["Steered", "Baseline"]) {
-    await expect(region(name).getByText("Receipt").first()).toBeVisible({ timeout: 90_000 });
-    const tokens = await region(name).getByRole("toolbar").getByRole("button").allInnerTexts();
-    told.push(`${name}: ${tokens.join("|")}`);
-  }
-  return told;
-}
-
-test("steering in the tab: the server's own answers, token for token, with receipts", async ({
-  page,
-  catalogue,
-}: {
-  page: Page;
-  catalogue: Catalogue;
-}) => {
-  test.setTimeout(240_000);
-  const { dictionary, card } = catalogue;
-  await open(page, routes.steer({ dictionary: dictionary.ref, feature: card.index, image: card.top[0]?.image }));
-  await runButton(page).click();
-  const server = await answersOf(page);
-  const receipts = await receiptsOf(page);
-  expect(receipts).toHaveLength(2);
-  const steered: string[] = [];
-  /** Requests that tell the request in their address or in that of the page that asks. */
-  const told: string[] = [];
-  let watching = false;
-  page.on("request", (asked) => {
-    if (watching && `${asked.url()} ${asked.headers().referer ?? ""}`.includes("r=1.")) told.push(asked.url());
-    if ([routes.api.steer(), routes.api.attribute()].some((path) => asked.url().includes(path))) steered.push(asked.url());
-  });
-  await page.getByRole("radio", { name: "in this tab" }).click();
-  await expect(panel(page)).toContainText(/\d+ MB will be fetched/);
-  await expect.poll(() => page.url()).toContain("#r=1.");
-  watching = true;
-  await runButton(page).click();
-  await ready(page);
-  await expect(page.getByText(/onnxruntime-web/).first()).toBeAttached({ timeout: 90_000 });
-  expect(await answersOf(page)).toEqual(server);
-  expectSame(await receiptsOf(page), receipts);
-  // Why it said so is found out in the tab too.
-  const word = page.getByRole("region", { name: "Baseline answer" }).getByRole("toolbar").getByRole("button").first();
-  await word.focus();
-  await page
-    .getByRole("dialog", { name: /^Token/ })
-    .getByRole("link", { name: "Why this word?" })
-    .press("Enter");
-  await expect(page.getByRole("list", { name: "Features by contribution" }).getByRole("listitem").first()).toBeVisible({ timeout: 90_000 });
-  expect(steered, "the server was not asked").toEqual([]);
-  expect(told, "the request is told to nobody").toEqual([]);
-  await expect(page).toHaveURL(/\/trace\?.*token=0.*#r=1\./);
+  await expect(panel(page)).toContainText("Runs here, on one thread.");
+  await expect(panel(page)).toContainText("The page is not isolated from other origins");
 });
 
 test("pages that do not use the model ship none of it", async ({ page, catalogue }) => {
@@ -234,7 +205,7 @@ test("pages that do not use the model ship none of it", async ({ page, catalogue
   expect(asked.some((path) => path.endsWith(".mjs"))).toBe(true);
 });
 
-test("two pictures and words behind one: compared and read in the tab, and nothing of either is sent", async ({
+test("two pictures, a painted region and words: compared, ranked and read in the tab, and nothing of either is sent", async ({
   page,
   request,
   catalogue,
@@ -277,6 +248,39 @@ test("two pictures and words behind one: compared and read in the tab, and nothi
   await expect(both.getByRole("heading")).toHaveText(`On both ${shared.length}`);
   await expectNoGraveViolations(page);
   await expectNoSidewaysScrolling(page);
+
+  // A region of one's own picture, painted by a finger: what is inside and not outside, as the arithmetic has it.
+  await page.getByRole("radio", { name: "Paint a region" }).click();
+  await page.getByRole("radio", { name: /^Box/ }).click();
+  const surface = await page.locator("[data-surface]").boundingBox();
+  if (!surface) throw new Error("The picture is not on screen.");
+  const finger = await page.context().newCDPSession(page);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", share: number) =>
+    finger.send("Input.dispatchTouchEvent", {
+      type,
+      touchPoints: type === "touchEnd" ? [] : [{ x: surface.x + surface.width * share, y: surface.y + surface.height * share }],
+    });
+  await finger.send("Emulation.setTouchEmulationEnabled", { enabled: true });
+  await touch("touchStart", 0.25);
+  for (const share of [0.4, 0.6, 0.75]) await touch("touchMove", share);
+  await touch("touchEnd", 0.75);
+  await finger.send("Emulation.setTouchEmulationEnabled", { enabled: false });
+  await expect(page).toHaveURL(/region=12x12\./);
+  const region = decodeRegion(new URLSearchParams(new URL(page.url()).hash.slice(1)).get("region") ?? "");
+  if (!region) throw new Error("The address has no region.");
+  const cover = coverage(region);
+  expect(cover.reduce((sum, share) => sum + share, 0)).toBeCloseTo(36, 0);
+  const firings = (analyses[0] ?? []).map(({ map, ...feature }) => ({ ...feature, dense: toDense(decodeMap(map), 12, 12) }));
+  const painted = page.locator("[data-contrast-list] [data-row]");
+  for (const [i, { feature, contrast, inside, outside }] of rankByContrast(firings, cover).slice(0, 5).entries()) {
+    const said = (await painted.nth(i).getAttribute("aria-label")) ?? "";
+    expect(said.startsWith(`${feature.label ?? "unexplained"}, contrast `), `${said} where the server has ${feature.label}`).toBe(true);
+    const found = [...said.matchAll(/ ([\d.]+)(?=,|$)/g)].slice(-3).map(([, value]) => Number(value));
+    for (const [j, wanted] of [contrast, inside, outside].entries())
+      expect(Math.abs((found[j] as number) - wanted)).toBeLessThanOrEqual(0.006 * Math.max(1, wanted));
+  }
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(painted).toHaveCount(0);
 
   // Words, chosen by keyboard.
   await page.getByRole("radio", { name: "Words too" }).click();

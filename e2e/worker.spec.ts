@@ -2,16 +2,15 @@
  * The app with FACET_WORKER_URL: a server of this file's own, and a real worker with the demo's checkpoint that comes, is taken away half-way and comes again. Its
  * Python environment is made by `npm test` and `npm run test:worker`; without it these tests cannot run and say so.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Page } from "@playwright/test";
-import { guardLog } from "../cli/setup/guard.mjs";
 import { inRoot } from "../cli/setup/paths.mjs";
 import { venvPython } from "../cli/setup/python.mjs";
 import { freePort } from "../cli/setup/server.mjs";
 import type { EngineEvent, Receipt } from "../lib/core/protocol";
 import { routes } from "../lib/core/routes";
 import { type RunningWorker, startWorker } from "../lib/workers/start-worker";
+import { startOwnServer } from "./own-server";
 import { test as base, expect, open } from "./site";
 
 /** The engine of this server's own process, as receipts name it. */
@@ -27,34 +26,13 @@ const test = base.extend<{ baseURL: string }, { site: Site }>({
   site: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixture's needs from this pattern.
     async ({}, use) => {
-      const [port, workerPort] = [await freePort(), await freePort()];
-      const url = `http://127.0.0.1:${port}`;
-      const server: ChildProcess = spawn(
-        process.execPath,
-        [inRoot("e2e", "serve.mjs"), "--port", String(port), "--data", ".facet/e2e-worker"],
-        {
-          stdio: ["ignore", "ignore", "inherit"],
-          env: {
-            ...process.env,
-            FACET_GUARD_LOG: guardLog,
-            FACET_E2E_WORKER_URL: `http://127.0.0.1:${workerPort}`,
-            FACET_E2E_WORKER_TOKEN: token,
-          },
-        },
-      );
-      const ended = new Promise((resolve) => server.once("exit", resolve));
-      for (;;) {
-        if (server.exitCode !== null) throw new Error(`The server ended with ${server.exitCode}.`);
-        const answers = await fetch(`${url}${routes.api.health()}`).then(
-          ({ ok }) => ok,
-          () => false,
-        );
-        if (answers) break;
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
-      await use({ url, workerPort });
-      server.kill("SIGTERM");
-      await ended;
+      const workerPort = await freePort();
+      const server = await startOwnServer(".facet/e2e-worker", {
+        FACET_E2E_WORKER_URL: `http://127.0.0.1:${workerPort}`,
+        FACET_E2E_WORKER_TOKEN: token,
+      });
+      await use({ url: server.url, workerPort });
+      await server.end();
     },
     { scope: "worker", timeout: 240_000 },
   ],
