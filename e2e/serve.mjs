@@ -3,6 +3,8 @@
  * catalogue nor their running server is touched, and under a guard that lets no request leave this machine. Beside the demo's it has a small
  * dictionary in two versions, which no engine runs. Playwright starts it and ends it.
  */
+import { existsSync } from "node:fs";
+import { cp, rename } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuild, ensurePrismaClient } from "../cli/setup/build.mjs";
@@ -12,6 +14,19 @@ import { inRoot, root } from "../cli/setup/paths.mjs";
 import { run } from "../cli/setup/processes.mjs";
 import { startNext } from "../cli/setup/server.mjs";
 import { runMain, step } from "../cli/setup/step.mjs";
+
+/**
+ * The copy of files is made from a catalogue of its own (e2e/static.spec.ts), since this one is open while it is served. Before it is, and while it
+ * holds the bundle alone, its files are a start for that one, so that the same import is not made twice.
+ * @param {string} data
+ */
+async function lendCatalogue(data) {
+  const other = `${data}-static`;
+  if (existsSync(other) || existsSync(path.join(data, "two-versions"))) return;
+  const draft = `${other}.draft-${process.pid}`;
+  for (const name of ["catalogue", "images"]) await cp(path.join(data, name), path.join(draft, name), { recursive: true });
+  await rename(draft, other);
+}
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -29,6 +44,7 @@ await runMain(async () => {
   await step("Database", ensurePrismaClient);
   await step("Build", (say) => ensureBuild(say, guardedEnv));
   await step("Catalogue", (say) => ensureCatalogue(say, { env, bundle: values.bundle }));
+  await lendCatalogue(path.resolve(root, values.data));
   const versions = path.relative(root, path.resolve(root, values.data, "two-versions"));
   await run("writing two versions of a dictionary", process.execPath, ["--import", "tsx", inRoot("e2e", "write-versions.ts"), versions]);
   for (const version of ["1", "2"])

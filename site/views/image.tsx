@@ -19,7 +19,7 @@ export function ImagePage() {
   const dictionaries = useQuery(dictionariesQueryOptions());
   useTitle(info.data && (inPrint(info.data.caption) ?? `Picture ${info.data.sha256.slice(0, 12)}`));
   if (sha256 === undefined) {
-    return <Failed error={new FacetError("image_not_found", "The address names no picture.", { fix: "It says sha256= and 64 digits." })} />;
+    return <Failed error={new FacetError("image_not_found", "The address names no picture: it says sha256= and 64 digits.")} />;
   }
   return (
     <Shown query={info}>

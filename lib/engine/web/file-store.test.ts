@@ -208,3 +208,16 @@ it("goes on with the download where another tab gives the store back amid it", a
 it("takes a file that the memory does not hold for that, not for a download that broke off", async () => {
   expect(await load({ ...file, bytes: Number.MAX_SAFE_INTEGER })).toMatchObject({ error: { code: "engine_out_of_memory" } });
 });
+
+it("under a folder of a host, drops what is older of this copy, and nothing of another copy beside it", async () => {
+  vi.stubEnv("NEXT_PUBLIC_FACET_BASE", "/some/path");
+  vi.resetModules();
+  const store = await import("./file-store");
+  const whole = (base: string, digit: string) => `${base}/api/engine/files/${digit.repeat(64)}/model.bin`;
+  const all = [whole("/some/path", "a"), whole("/some/path", "b"), whole("/other", "a"), whole("", "a")];
+  for (const key of all) shelf.held.set(key, new Uint8Array(3));
+  await store.recordNeeded("m/one", [{ ...file, sha256: "b".repeat(64) }]);
+  await store.dropOlder();
+  expect([...shelf.held.keys()].filter((key) => key.includes("/files/"))).toEqual(all.slice(1));
+  vi.unstubAllEnvs();
+});

@@ -4,7 +4,7 @@
  */
 import type { PackageFile } from "@/lib/core/engine-package";
 import { FacetError } from "@/lib/core/errors";
-import { routes } from "@/lib/core/routes";
+import { fileAddress, routes } from "@/lib/core/routes";
 import { sha256 } from "@/lib/core/sha256";
 import type { Unkept } from "./abilities";
 import { memoryError } from "./memory";
@@ -201,8 +201,10 @@ export async function keptBytes(files: readonly PackageFile[]): Promise<number> 
   return sum;
 }
 
+/** Of this app alone: copies in other folders of the same host share the store, and know nothing of each other's needs. */
+const ownFiles = fileAddress("api/engine/files/");
 /** Where it stands which files the dictionaries of this browser need, a dictionary an entry. */
-const recordPath = "/api/engine?kept=";
+const recordPath = fileAddress("api/engine?kept=");
 
 /** Notes before their download which files a dictionary needs, so that no other tab takes them for left over. */
 export async function recordNeeded(dictionary: string, files: readonly PackageFile[]): Promise<void> {
@@ -217,7 +219,7 @@ export async function dropOlder(): Promise<void> {
   const files: { request: Request; sha256: string }[] = [];
   for (const request of (await cache?.keys()) ?? []) {
     const { pathname, search } = new URL(request.url);
-    const sha256 = /^\/api\/engine\/files\/([0-9a-f]{64})\//.exec(pathname)?.[1];
+    const sha256 = pathname.startsWith(ownFiles) ? /^[0-9a-f]{64}(?=\/)/.exec(pathname.slice(ownFiles.length))?.[0] : undefined;
     if (sha256) files.push({ request, sha256 });
     else if (`${pathname}${search}`.startsWith(recordPath)) {
       for (const one of ((await (await cache?.match(request))?.json()) ?? []) as string[]) needed.add(one);
