@@ -5,7 +5,7 @@
  *   npm start                                                     # in another terminal
  *   npx tsx bench/region-scan.ts --url http://127.0.0.1:3000 [--seconds 60] [--where tab|server] [--out FILE]
  *
- * The pace is counted from the first picture on, so without loading the model; memory is that of the page's process before the model, when the pace begins and at the end.
+ * The file keeps the last result of each place. The pace is counted from the first picture on, so without loading the model; memory is that of the page's process before the model, when the pace begins and at the end.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -96,7 +96,10 @@ try {
     memoryMb: memory,
   };
   console.log(JSON.stringify(result, null, 2));
-  if (args.out) await writeFile(args.out, `${JSON.stringify(result, null, 2)}\n`);
+  if (args.out) {
+    const known = JSON.parse(await readFile(args.out, "utf8").catch(() => "{}")) as object;
+    await writeFile(args.out, `${JSON.stringify({ ...known, [args.where]: result }, null, 2)}\n`);
+  }
 } finally {
   await browser.close();
 }

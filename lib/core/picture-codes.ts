@@ -18,6 +18,9 @@ const overhead = 600;
 /** The largest finite fp16. */
 const mostHalf = 65_504;
 
+/** Every fp16 as a number: thousands of pictures are unpacked at once. */
+let halves: Float32Array | null = null;
+
 export class PictureCodes {
   private constructor(
     readonly rows: number,
@@ -71,11 +74,15 @@ export class PictureCodes {
     }
     if (this.indices[low] !== index) return null;
     const [start, end] = [low === 0 ? 0 : (this.ends[low - 1] as number), this.ends[low] as number];
-    const values = Float32Array.from(this.values.subarray(start, end), halfToFloat);
-    return {
-      map: { positions: Uint16Array.from(this.positions.subarray(start, end)), values },
-      peak: values.reduce((a, b) => Math.max(a, b), 0),
-    };
+    halves ??= Float32Array.from({ length: 0x1_0000 }, (_, bits) => halfToFloat(bits));
+    const map = { positions: new Uint16Array(this.positions.subarray(start, end)), values: new Float32Array(end - start) };
+    let peak = 0;
+    for (let i = start; i < end; i++) {
+      const value = halves[this.values[i] as number] as number;
+      map.values[i - start] = value;
+      if (value > peak) peak = value;
+    }
+    return { map, peak };
   }
 }
 
