@@ -15,7 +15,7 @@ from PIL import Image
 
 from facet_worker.engine import Pixels
 from facet_worker.errors import FacetError
-from facet_worker.families.grids import Inputs, adapter_of
+from facet_worker.families.grids import Inputs, adapter_of, dynamic, padded
 from facet_worker.planning import Layout
 
 Messages = Sequence[Mapping[str, Any]]
@@ -216,6 +216,21 @@ class Prompter:
             )
         prompt.unknown.extend(self.codec.unknown_words(" ".join(_words(message) for message in messages)))
         return prompt
+
+    def least_positions(self, sizes: Sequence[tuple[int, int]], base: int) -> int:
+        """At the least how many positions pictures of these heights and widths, as stored, take; `base`: cells of the grid that a square picture has."""
+        each = 1 if self.adapter is dynamic else base
+        counts = getattr(self.processor, "_get_num_multimodal_tokens", None)
+        # LLaVA-OneVision counts every image as if it were the only one.
+        if not sizes or counts is None or (len(sizes) > 1 and self.adapter is padded):
+            return each * len(sizes)
+        try:
+            # A photograph may be stored on its side.
+            both = [list(counts(image_sizes=turned)["num_image_tokens"]) for turned in (sizes, [(w, h) for h, w in sizes])]
+        except Exception:
+            # Not every processor has what it counts by; what it refuses is refused with its own words later.
+            return each * len(sizes)
+        return sum(min(one, other) for one, other in zip(*both, strict=True))
 
     def of_image(self, image: Pixels) -> Prompt:
         """An image and nothing else, as features are looked for."""

@@ -72,6 +72,22 @@ def test_places_each_image_where_the_processor_put_it(family: tuple[str, TorchEn
         assert [len(part) for part in features] == [len(part) for part in placed]
 
 
+def test_counts_an_images_positions_by_its_size_alone(family: tuple[str, TorchEngine]) -> None:
+    """Never more than it takes; a photograph may be stored on its side, which LLaVA-NeXT tiles otherwise."""
+    name, engine = family
+    base = engine.info()["model"]["grid"]
+    for pictures in ([PICTURE], [PICTURE, PICTURE[:, :30], PICTURE[:16]]):
+        layout = engine.prompter.assemble(ask(engine, images=len(pictures))["messages"], pictures, 0).layout
+        sizes = [picture.shape[:2] for picture in pictures]
+        least = engine.prompter.least_positions(sizes, base["rows"] * base["cols"])
+        assert len(pictures) * 16 <= least <= layout.length - 4
+        if name in ("llava", "gemma3", "paligemma", *DYNAMIC):
+            assert least == int(layout.image.sum())
+        if name == "llava_next":
+            assert least > 0.9 * int(layout.image.sum())
+    assert engine.prompter.least_positions([], 16) == 0
+
+
 def test_tells_markers_and_the_sink_from_words(family: tuple[str, TorchEngine]) -> None:
     _, engine = family
     prompt = engine.prompter.assemble(ask(engine, images=2)["messages"], [PICTURE, PICTURE[:, :30]], 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -97,7 +98,7 @@ class EngineHost:
 
         def work(cancelled: Cancelled, say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
             queued = 1e3 * clock.seconds
-            _refuse_long_text(self.engine, request)
+            _refuse_long_prompt(self.engine, request, images)
             asked = Asked(request, images(), units, lambda: cancelled() or enough(), tap(say) if tap else None)
             try:
                 for event in self._events(asked, check):
@@ -161,7 +162,7 @@ class EngineHost:
                     held = self.admission(positions, 1, 0, self._latents(request), self._held)
                     self._held += held
 
-            _refuse_long_text(self.engine, {**request, "sampling": {"maxTokens": 0}})
+            _refuse_long_prompt(self.engine, {**request, "sampling": {"maxTokens": 0}}, images)
             try:
                 yield self.engine.activations(request, images(), cancelled, admit)
             finally:
@@ -188,7 +189,8 @@ class EngineHost:
 
         def work(cancelled: Cancelled, _say: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
             queued = 1e3 * (time.perf_counter() - arrived)
-            _refuse_long_text(self.engine, {**request, "sampling": {"maxTokens": len(request.get("answer") or ()) or request["maxTokens"]}})
+            longest = len(request.get("answer") or ()) or request["maxTokens"]
+            _refuse_long_prompt(self.engine, {**request, "sampling": {"maxTokens": longest}}, images)
             try:
                 for event in self.engine.attribute(request, images(), units, cancelled, admit):
                     self.metrics.attribution(event, recompute)
@@ -346,17 +348,20 @@ class EngineHost:
             mailbox.put_nowait(self.closed)
 
 
-def _refuse_long_text(engine: Engine, request: Mapping[str, Any]) -> None:
-    """Throws `prompt_too_long` where the words alone leave no room, before any picture is decoded."""
+def _refuse_long_prompt(engine: Engine, request: Mapping[str, Any], images: Callable[[], Sequence[Pixels]]) -> None:
+    """Throws `prompt_too_long` where the words and the pictures, by their sizes alone, leave no room: before any is decoded."""
     prompter: Any = getattr(engine, "prompter", None)
     if prompter is None:
         return
     texts = [part["text"] for message in request["messages"] for part in message["content"] if part["type"] == "text"]
     most, room = request["sampling"]["maxTokens"], prompter.room
     tokenizer = prompter.processor.tokenizer
-    positions = sum(len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) for text in texts)
-    if positions + most > room:
+    words = sum(len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) for text in texts)
+    sizes = getattr(images, "sizes", ())
+    shown = prompter.least_positions(sizes, math.prod(getattr(engine, "base_grid", None) or (1, 1)))
+    if words + shown + most > room:
+        also = f", its {len(sizes)} images at least {shown}" if shown else ""
         raise FacetError(
-            f"The prompt's words take {positions} positions and the answer up to {most}; the model has room for {room} in all.",
+            f"The prompt's words take {words} positions{also} and the answer up to {most}; the model has room for {room} in all.",
             "prompt_too_long",
         )

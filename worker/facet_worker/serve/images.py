@@ -59,6 +59,17 @@ class Picture:
             raise FacetError(f"Image {self.number} is damaged or not whole.", "unreadable_image") from None
 
 
+class Pictures:
+    """A request's pictures, decoded when called; `sizes` are their heights and widths as stored."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self.pictures = pictures
+        self.sizes = [(picture.height, picture.width) for picture in pictures]
+
+    def __call__(self) -> list[Pixels]:
+        return [picture.pixels() for picture in self.pictures]
+
+
 def open_pictures(images: Sequence[Mapping[str, str]], limit: int) -> list[Picture]:
     """Headers alone. Throws as `Picture` does, and `too_large` where all together have more than `limit` pixels."""
     pictures, total = [], 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from typing import Any
 
@@ -179,6 +180,13 @@ def test_refuses_with_the_status_of_the_code_before_anything_runs(worker: Worker
     wordy = body_of(picture)
     wordy["request"]["messages"][0]["content"][1]["text"] = "dog " * 1_900
     two = {**small, "images": small["images"] * 2}
+    # Pictures of which there is no more than a header: whoever decoded them would say `unreadable_image`.
+    header = {"sha256": "1" * 64, "data": base64.b64encode(base64.b64decode(small["images"][0]["data"])[:60]).decode()}
+    parts = [{"type": "image", "image": {"sha256": header["sha256"]}}]
+    unseen = {**wordy, "images": [header]}
+    unseen["request"] = copy.deepcopy(wordy["request"])
+    unseen["request"]["messages"][0]["content"][0] = parts[0]
+    many = {**small, "images": [header] * 4, "request": {**small["request"], "messages": [{"role": "user", "content": parts * 4}]}}
     cases: list[tuple[Any, int, str]] = [
         (b"{", 400, "invalid_request"),
         (b'{"protocol": NaN}', 400, "invalid_request"),
@@ -191,6 +199,8 @@ def test_refuses_with_the_status_of_the_code_before_anything_runs(worker: Worker
         (two, 400, "invalid_request"),
         (large, 413, "too_large"),
         (wordy, 422, "prompt_too_long"),
+        (unseen, 422, "prompt_too_long"),
+        (many, 422, "prompt_too_long"),
         (body_of(picture, [{"feature": 99_999}]), 422, "clamp_nowhere"),
         (b" " * ((1 << 20) + 1), 413, "too_large"),
     ]

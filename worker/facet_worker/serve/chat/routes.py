@@ -20,7 +20,7 @@ from facet_worker.serve.body import read_json
 from facet_worker.serve.chat.answer import ChatAnswer, openai_error
 from facet_worker.serve.chat.body import ChatFieldError, ChatRequest, read_chat
 from facet_worker.serve.host import EngineHost
-from facet_worker.serve.images import Picture, open_pictures
+from facet_worker.serve.images import Picture, Pictures, open_pictures
 from facet_worker.serve.routes import Handler, guarded
 from facet_worker.serve.schemas import BodySchema
 
@@ -81,9 +81,7 @@ def chat_routes(host: EngineHost) -> list[Route]:
         enough = threading.Event()
         answer = ChatAnswer(asked.chat, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), enough.set)
         units = {int(feature): unit for feature, unit in asked.chat.units.items()}
-        events = host.generate(
-            asked.request, lambda: [picture.pixels() for picture in asked.pictures], units, endpoint=ENDPOINT, enough=enough.is_set
-        )
+        events = host.generate(asked.request, Pictures(asked.pictures), units, endpoint=ENDPOINT, enough=enough.is_set)
         if asked.chat.stream:
             return EventStream(_chunks(events, answer), server_sent, "text/event-stream", end=END, refused=chat_error, alive=b":\n\n")
         # A stream of one, so that a client that leaves gives up its place.

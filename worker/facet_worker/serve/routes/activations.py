@@ -13,7 +13,7 @@ from starlette.routing import Route
 from facet_worker.serve.answers import EventStream
 from facet_worker.serve.body import read_json
 from facet_worker.serve.host import EngineHost
-from facet_worker.serve.images import Picture, name_images, open_pictures
+from facet_worker.serve.images import Picture, Pictures, name_images, open_pictures
 from facet_worker.serve.routes import guarded
 from facet_worker.serve.schemas import BodySchema
 
@@ -31,7 +31,7 @@ def activations_route(host: EngineHost) -> Route:
         body, pictures = await asyncio.to_thread(read, await read_json(request, settings))
 
         async def answer() -> AsyncGenerator[dict[str, Any], None]:
-            yield await host.activations(body["request"], lambda: [picture.pixels() for picture in pictures])
+            yield await host.activations(body["request"], Pictures(pictures))
 
         # A stream of one, so that a client that leaves gives up its place.
         return EventStream(answer(), media_type="application/json")

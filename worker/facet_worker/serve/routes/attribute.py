@@ -12,7 +12,7 @@ from starlette.routing import Route
 from facet_worker.serve.answers import EventStream
 from facet_worker.serve.body import read_json
 from facet_worker.serve.host import EngineHost
-from facet_worker.serve.images import Picture, name_images, open_pictures
+from facet_worker.serve.images import Picture, Pictures, name_images, open_pictures
 from facet_worker.serve.routes import guarded
 from facet_worker.serve.schemas import BodySchema
 
@@ -29,6 +29,6 @@ def attribute_route(host: EngineHost) -> Route:
     async def attribute(request: Request) -> Response:
         body, pictures = await asyncio.to_thread(read, await read_json(request, settings))
         units = {int(feature): float(unit) for feature, unit in body["units"].items()}
-        return EventStream(host.attribute(body["request"], lambda: [picture.pixels() for picture in pictures], units))
+        return EventStream(host.attribute(body["request"], Pictures(pictures), units))
 
     return Route("/v1/attribute", guarded(host, "attribute", attribute), methods=["POST"])

@@ -14,7 +14,7 @@ from facet_worker.errors import FacetError
 from facet_worker.serve.answers import EventStream
 from facet_worker.serve.body import read_json
 from facet_worker.serve.host import EngineHost
-from facet_worker.serve.images import Picture, name_images, open_pictures
+from facet_worker.serve.images import Picture, Pictures, name_images, open_pictures
 from facet_worker.serve.routes import guarded
 from facet_worker.serve.schemas import BodySchema
 from facet_worker.serve.taps import tap_of
@@ -35,6 +35,6 @@ def generate_route(host: EngineHost) -> Route:
         body, pictures = await asyncio.to_thread(read, await read_json(request, settings))
         units = {int(feature): float(unit) for feature, unit in body["units"].items()}
         tap = partial(tap_of, body["tap"]) if "tap" in body else None
-        return EventStream(host.generate(body["request"], lambda: [picture.pixels() for picture in pictures], units, tap))
+        return EventStream(host.generate(body["request"], Pictures(pictures), units, tap))
 
     return Route("/v1/generate", guarded(host, "generate", generate), methods=["POST"])
