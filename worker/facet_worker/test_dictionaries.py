@@ -154,6 +154,39 @@ def test_computes_what_sae_lens_computes(name: str) -> None:
     np.testing.assert_allclose(dense(sae, sae.encode(x)), theirs.encode(x).detach(), atol=1e-4)
 
 
+def test_loads_what_sae_lens_publishes_as_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae_lens = pytest.importorskip("sae_lens", reason="SAELens is an extra: pip install 'facet-worker[sae-lens]'")
+    asked: list[tuple[str, str]] = []
+
+    def published(release: str, sae_id: str, device: str) -> Any:
+        asked.append((release, sae_id))
+        if sae_id == "gone":
+            raise ValueError("no such id")
+        return sae_lens.SAE.load_from_disk(FIXTURES / "sae-lens-jumprelu", dtype="float32")
+
+    monkeypatch.setattr(sae_lens.SAE, "from_pretrained", published)
+    found, again = (load_dictionary("sae-lens:some-release/layer_12/width_16k") for _ in range(2))
+    assert asked == [("some-release", "layer_12/width_16k")] * 2
+    folder = load_dictionary(FIXTURES / "sae-lens-jumprelu")
+    x = load_file(FIXTURES / "sae-lens-jumprelu" / "sample.safetensors")["hidden"]
+    for one, other in zip(found.encode(x), folder.encode(x), strict=True):
+        assert torch.equal(one, other)
+    assert found.sha256 == again.sha256 not in (folder.sha256, "0" * 64)
+    with pytest.raises(FacetError, match="SAELens cannot load some-release/gone: no such id"):
+        load_dictionary("sae-lens:some-release/gone")
+    # What is made of it is held against SAELens' own arithmetic: a loader that turned a tensor is caught.
+    usual = sae_lens.SAE.load_from_disk
+
+    def turned(*given: Any, **more: Any) -> Any:
+        sae = usual(*given, **more)
+        sae.state_dict = lambda: {**type(sae).state_dict(sae), "threshold": sae.threshold.detach() + 5}
+        return sae
+
+    monkeypatch.setattr(sae_lens.SAE, "load_from_disk", turned)
+    with pytest.raises(FacetError, match="differs from SAELens' own"):
+        load_dictionary(FIXTURES / "sae-lens-jumprelu")
+
+
 @pytest.mark.parametrize(
     ("name", "says"), [("sae-lens-layer-norm", "normalises its inputs"), ("sparsify-transcoder/layers.2.mlp", "transcoder")]
 )

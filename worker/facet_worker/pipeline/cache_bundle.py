@@ -135,6 +135,8 @@ class CacheBundle:
                 part.replace(folder)
         finally:
             progress.close()
+            # What is left of it where it did not come to its end would fill the disk until the next run.
+            shutil.rmtree(part, ignore_errors=True)
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -216,6 +216,7 @@ def run(context: Context) -> dict[str, Any]:
         return _publish(context, section, step, manifest, steps, trained, bar)
     finally:
         bar.close()
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _publish(

@@ -150,6 +150,7 @@ def test_explanations_come_in_anew_and_the_cache_stays_as_it_was(published: Path
             with pytest.raises(FacetError, match="no room"):
                 run(Context(settings, folder))
         assert (published / "manifest.json").read_bytes() == old
+        assert not (published.parent / ".bundle.part").exists()
         made = run(Context(settings, folder))
         assert run(Context(settings, folder)) == made
         # Killed between the two renames, it takes the old one up again before it goes on.
