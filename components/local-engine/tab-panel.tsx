@@ -33,10 +33,12 @@ interface TabPanelProps {
   pack: EnginePackage;
   /** What this tab will do with the model, as the beginning of a sentence. */
   children: ReactNode;
+  /** What more there is to say of it, folded away. */
+  more?: { title: string; text: string };
 }
 
 /** The model in this tab: what will be fetched, how far it is, how it runs, and what it keeps. */
-export function TabPanel({ pack, children }: TabPanelProps) {
+export function TabPanel({ pack, children, more }: TabPanelProps) {
   const state = useInTab();
   const [freed, setFreed] = useState(0);
   const busy = useInTabBusy();
@@ -93,6 +95,12 @@ export function TabPanel({ pack, children }: TabPanelProps) {
           </Button>
         )}
       </div>
+      {more && (
+        <details className="mt-1 text-muted">
+          <summary className="w-fit cursor-pointer rounded-sm">{more.title}</summary>
+          <p className="pt-1">{more.text}</p>
+        </details>
+      )}
       {state.status === "loading" && (
         <div className="mt-2 flex items-center gap-3">
           <ProgressBar label="Fetched" value={state.starting ? undefined : state.loaded} max={state.total} className="grow" />

@@ -60,19 +60,22 @@ export function LookView({ looked, dictionary, paints, region, onRegion, ranking
   useKeys({ Escape: release });
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-4 lg:grid-cols-[minmax(0,1fr)_minmax(24rem,1fr)]">
-      <div className="flex flex-col gap-3 lg:sticky lg:top-16 lg:self-start">
-        <FiringPicture
-          src={src}
-          alt={alt}
-          rows={rows}
-          cols={cols}
-          shown={shown}
-          painting={paints ? painting : null}
-          cell={cell}
-          onCell={setCell}
-          describeCell={(at) => formatNoun(firings.filter(({ dense }) => (dense[at] ?? 0) > 0).length, "feature")}
-          className="w-[min(100%,max(18rem,calc(100dvh-20rem)))]"
-        />
+      <div className="flex flex-col gap-3 max-lg:contents lg:sticky lg:top-16 lg:self-start">
+        {/* Above the list, on a phone held upright, it stays: a row that is pressed shows its heat there. */}
+        <div className="z-10 flex justify-center bg-surface lg:justify-start max-lg:[@media(min-height:40rem)]:sticky max-lg:[@media(min-height:40rem)]:top-14 max-lg:-mx-4 max-lg:px-4 max-lg:py-2">
+          <FiringPicture
+            src={src}
+            alt={alt}
+            rows={rows}
+            cols={cols}
+            shown={shown}
+            painting={paints ? painting : null}
+            cell={cell}
+            onCell={setCell}
+            describeCell={(at) => formatNoun(firings.filter(({ dense }) => (dense[at] ?? 0) > 0).length, "feature")}
+            className="w-[min(100%,36dvh)] shrink-0 lg:w-[min(100%,max(18rem,calc(100dvh-20rem)))]"
+          />
+        </div>
         {!paints && (
           <div className="flex min-h-16 flex-wrap items-start gap-4 text-sm">
             <SeenPicture seen={seen} />

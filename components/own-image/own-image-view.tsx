@@ -52,10 +52,14 @@ export function OwnImageView({ dictionary }: { dictionary: Dictionary }) {
     <div className="flex flex-col gap-5">
       {pack.error && <ErrorState error={asFacetError(pack.error)} onRetry={() => pack.refetch()} />}
       {pack.data && (
-        <TabPanel pack={pack.data}>
-          The model runs in this tab: your picture and your words stay on this machine. Names of all features come in one list, so that not
-          even they tell what is on it; examples of a feature are asked for when you press it, and a picture of the catalogue when you
-          choose it.
+        <TabPanel
+          pack={pack.data}
+          more={{
+            title: "What is asked for",
+            text: "The names of all features come in one list, so that not even they tell what is on the picture. Examples of a feature are asked for when you press it, and a picture of the catalogue when you choose it.",
+          }}
+        >
+          The model runs in this tab: your picture and your words stay on this machine.
         </TabPanel>
       )}
       <PicturePlace
