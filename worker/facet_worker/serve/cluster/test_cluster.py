@@ -208,6 +208,10 @@ def test_answers_as_one_process_does(group: Group, request_of: Any, picture: dic
     assert receipt["prefill"] == alone.receipts["steered"]["prefill"]
     assert receipt["outcome"] == "steered"
     assert events[-1] == {"type": "done"}
+    plain = request_of()
+    request = {name: plain["request"][name] for name in ("dictionary", "messages")}
+    told = group.client.post("/v1/activations", json={"protocol": 1, "request": {**request, "perToken": 3}, "images": plain["images"]})
+    assert told.json() == json.loads(json.dumps(engine.activations({**request, "limit": 128, "perToken": 3}, [shown], lambda: False)))
 
 
 def test_says_what_it_serves_and_lets_in_who_has_the_token(group: Group) -> None:
