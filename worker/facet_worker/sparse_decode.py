@@ -1,4 +1,4 @@
-"""Σ aᵢ W_dec[i] for matrices that are not float32: sparsify's Triton kernel where it runs, else plain PyTorch in bounded memory."""
+"""Σ aᵢ W_dec[i]: sparsify's Triton kernels where they run, in training with their gradients too, else plain PyTorch in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import io
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_ROWS_AT_ONCE = 8
+"""Rows whose gradients one program of sparsify's kernel adds up; it takes matrices of a multiple of them."""
 
 
 @functools.cache
@@ -47,6 +51,64 @@ def decode_fused(indices: Tensor, values: Tensor, w_dec: Tensor) -> Tensor | Non
             num_stages=1,
         )
     return out
+
+
+class _Fused(torch.autograd.Function):
+    """Sums of rows by sparsify's kernels, forward and back.
+
+    Which token comes when among a row's is sorted here, where sparsify's own wrapper leaves it to chance: so sums are the same in every run, and a
+    training that goes on from a checkpoint is the one that nobody ended.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, indices: Tensor, values: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(indices, values, rows)
+        out = decode_fused(indices, values, rows)
+        assert out is not None
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        from sparsify.xformers import aggregate_gradient_for_embedding_k
+
+        indices, values, rows = ctx.saved_tensors
+        count, width = rows.shape
+        flat = indices.reshape(-1)
+        often = torch.bincount(flat, minlength=count)
+        to_rows, to_values = torch.empty_like(rows), torch.empty_like(values)
+        aggregate_gradient_for_embedding_k[(count // _ROWS_AT_ONCE,)](
+            weight_grad_ptr=to_rows,
+            per_sample_weights_grad_ptr=to_values,
+            emb_argsorted_ptr=often.argsort(descending=True, stable=True),
+            weight_ptr=rows,
+            emb_begin_pos_ptr=torch.cat([often.new_zeros(1), often.cumsum(0)]),
+            reverse_mapping_ptr=flat.argsort(stable=True),
+            per_sample_weights_ptr=values,
+            gradient_ptr=grads[0].contiguous(),
+            dim=width,
+            dim_padded=1 << (width - 1).bit_length(),
+            bag_size=indices.shape[1],
+            B=len(indices),
+            K=count,
+            BLOCK_SIZE=_ROWS_AT_ONCE,
+            num_warps=1,
+        )
+        return None, to_values, to_rows
+
+
+def summed_rows(indices: Tensor, values: Tensor, rows: Tensor, fused: bool | None = None) -> Tensor:
+    """Σ valuesᵢ rows[indicesᵢ], float32 [R, D] from indices and values [R, n] and rows [L, D], to be differentiated by values and rows.
+
+    Parameters
+    ----------
+    fused : by sparsify's kernels; left out, where there is a GPU and they are installed
+    """
+    if fused is None:
+        fused = rows.is_cuda and len(rows) % _ROWS_AT_ONCE == 0 and _kernel() is not None
+    if fused:
+        summed: Tensor = _Fused.apply(indices.contiguous(), values.contiguous(), rows.contiguous())
+        return summed
+    return F.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
 
 
 def decode_in_blocks(indices: Tensor, values: Tensor, w_dec: Tensor, most_bytes: int) -> Tensor:

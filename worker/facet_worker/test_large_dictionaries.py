@@ -69,7 +69,7 @@ def test_sparsifys_kernel_gives_the_same() -> None:
     pytest.importorskip("sparsify.xformers", reason="sparsify is an extra: pip install 'facet-worker[gpu]'")
     program = """
         import torch
-        from facet_worker.sparse_decode import decode_fused, decode_in_blocks
+        from facet_worker.sparse_decode import decode_fused, decode_in_blocks, summed_rows
         g = torch.Generator().manual_seed(0)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         for dtype in (torch.float32, torch.float16) + ((torch.bfloat16,) if device == "cuda" else ()):
@@ -79,6 +79,18 @@ def test_sparsifys_kernel_gives_the_same() -> None:
             fused = decode_fused(indices, values, w)
             assert fused.dtype == torch.float32
             assert torch.allclose(ours, fused, atol=1e-5), (ours - fused).abs().max()
+        # In training, with gradients, which are the same in every run.
+        rows, indices = torch.randn(16, 12, generator=g).to(device), torch.randint(0, 9, (9, 3), generator=g).to(device)
+        values, wanted = torch.rand(9, 3, generator=g).to(device), torch.randn(9, 12, generator=g).to(device)
+        found = []
+        for fused in (False, True, True):
+            given = values.clone().requires_grad_(), rows.clone().requires_grad_()
+            out = summed_rows(indices, *given, fused=fused)
+            found.append([out.detach(), *torch.autograd.grad((out - wanted).square().sum(), given)])
+        for plain, fused, again in zip(*found):
+            assert torch.allclose(plain, fused, atol=1e-4, rtol=1e-5), (plain - fused).abs().max()
+            assert torch.equal(fused, again)
+        assert not found[1][2][9:].any() and found[1][2][:9].any()
         print("same")
     """
     there = {**PATH, **({} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"})}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facet_worker.dictionaries import Dictionary
 from facet_worker.errors import FacetError
+from facet_worker.sparse_decode import summed_rows
 from facet_worker.training.settings import TrainSettings
 
 
@@ -179,7 +180,7 @@ class Learner:
 
     def _sparse(self, values: Tensor, indices: Tensor) -> Tensor:
         p = self.parameters
-        return F.embedding_bag(indices, p["w_dec"], per_sample_weights=values, mode="sum") + p["b_dec"]
+        return summed_rows(indices, values, p["w_dec"]) + p["b_dec"]
 
     def losses(self, x: Tensor) -> Losses:
         """The loss on hidden states [B, D]."""
@@ -237,8 +238,8 @@ class Learner:
         if not count or not self.settings.auxk_alpha:
             return error.new_zeros(())
         most = max(1, error.shape[1] // 2)
-        values, indices = pre[:, dead].topk(min(most, count), dim=1, sorted=False)
-        guess = F.embedding_bag(indices, self.parameters["w_dec"][dead], per_sample_weights=values, mode="sum")
+        values, among = pre[:, dead].topk(min(most, count), dim=1, sorted=False)
+        guess = summed_rows(dead.nonzero()[:, 0][among], values, self.parameters["w_dec"])
         return min(count / most, 1.0) * (guess - error.detach()).square().sum() / variance
 
     def step(self, x: Tensor, step: int, tokens: int) -> Losses:
