@@ -7,6 +7,8 @@ import { emptyRegion, encodeRegion, paintShape } from "@/lib/core/region";
 import { encodeMap } from "@/lib/core/sparse-map";
 
 const looked = vi.hoisted(() => [] as string[]);
+/** The model stays at a picture while this is there. */
+const gate = vi.hoisted(() => ({ closed: null as Promise<void> | null }));
 vi.mock("@/lib/engine/web/tab-engine", () => ({
   TabEngine: class {
     state = { provider: "wasm", threads: 1, notes: [] };
@@ -16,6 +18,7 @@ vi.mock("@/lib/engine/web/tab-engine", () => ({
     async features({ image }: AnalyseRequest) {
       const { sha256 } = image as { sha256: string };
       looked.push(sha256);
+      await gate.closed;
       return { rows: 1, cols: 2, total: 1, features: [{ index: 7, mean: 1, peak: 2, map: mapOf(sha256) }] };
     }
   },
@@ -169,6 +172,28 @@ it("looks through all pictures in the tab and tells nobody what is sought; anoth
   await screen.findByText(/^3 of 3 pictures looked through/);
   expect(found()).toHaveLength(2);
   expect([looked.length, asked.slice(server).filter((one) => one.includes("/api/images/"))]).toEqual([model, []]);
+});
+
+it("goes on in the background and says so, and ends within one picture when the page is left", async () => {
+  let release = () => {};
+  gate.closed = new Promise((resolve) => (release = resolve));
+  const { unmount } = await open({ panelled: true });
+  await start();
+  await screen.findByText("Looking…");
+  await waitFor(() => expect(looked).toHaveLength(1));
+  const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+  fireEvent(document, new Event("visibilitychange"));
+  expect(screen.getByText("In the background this goes on, but the browser may slow it down.")).toBeTruthy();
+  hidden.mockRestore();
+  unmount();
+  release();
+  gate.closed = null;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(looked).toHaveLength(1);
+  // What was in hand is kept.
+  await open({ panelled: true });
+  await screen.findByText(/^1 of 3 pictures looked through/);
+  expect(screen.getByRole("button", { name: "Resume" })).toBeTruthy();
 });
 
 it("asks the server's engine where no model is offered, waits while it is busy, and counts a picture that fails with its cause", async () => {
