@@ -242,6 +242,22 @@ def test_refuses_wrong_settings_before_any_work(tmp_path: Path, capfd: Any, text
     assert said in capfd.readouterr().err
 
 
+def test_a_catalogue_of_other_weights_of_the_model_is_refused(tmp_path: Path, capfd: Any) -> None:
+    (tmp_path / "bundle").mkdir()
+    for path in (ROOT / "demo/bundle").iterdir():
+        (tmp_path / "bundle" / path.name).symlink_to(path)
+    manifest = json.loads((tmp_path / "bundle/manifest.json").read_text())
+    (tmp_path / "bundle/manifest.json").unlink()
+    (tmp_path / "bundle/manifest.json").write_text(json.dumps(manifest | {"model": manifest["model"] | {"sha256": "0" * 64}}))
+    file = tmp_path / "pipeline.toml"
+    file.write_text(
+        f'run = "run"\n[model]\npath = "{ROOT}/demo/model"\nid = "facet-emoji"\n[[dictionaries]]\npath = "{ROOT}/demo/dictionaries/model.layers.0"\n'
+        '[explain]\nexplainers = ["causal"]\nbundle = "bundle"\ndictionaries = ["model.layers.0"]\nfeatures = [4]\n'
+    )
+    assert main(["explain", str(file)]) == 2
+    assert "of other weights of the model" in capfd.readouterr().err
+
+
 def test_the_embedded_model_is_explained_and_scored_offline(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     write_clip(tmp_path / "clip")
