@@ -162,6 +162,15 @@ it("is painted by pointer with each tool, erased, and a second finger paints not
   expect(covered()).toMatchObject({ 5: 1 });
 });
 
+it("ends a stroke where it was left, though no move told of it", () => {
+  const { covered, canvas } = show();
+  fireEvent.keyDown(document.body, { key: "x" });
+  const surface = canvas.querySelector("[data-surface]") as HTMLElement;
+  fireEvent.pointerDown(surface, { clientX: 0, clientY: 0, isPrimary: true, button: 0, pointerId: 1 });
+  fireEvent.pointerUp(surface, { clientX: 20, clientY: 10, isPrimary: true, button: 0, pointerId: 1 });
+  expect(covered()).toEqual({ 0: 1, 1: 1 });
+});
+
 it("ranks by contrast with both means, and looks for pictures with what is ticked when asked", async () => {
   const region = encodeRegion(paintShape(emptyRegion(4, 8), cellsBox(0, 1, 8)));
   const { client } = show(region);
