@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,8 @@ class Store:
             self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             # Nobody knows whether these were answered.
             self._db.execute("UPDATE spending SET spent = reserved WHERE spent IS NULL")
+            row = self._db.execute("SELECT value FROM setting WHERE name = 'seconds'").fetchone()
+        self._begun, self._seconds_before = time.monotonic(), float(row[0]) if row else 0.0
 
     def close(self) -> None:
         with self._lock:
@@ -115,7 +118,17 @@ class Store:
         """Keeps what came of one thing to do: `cause` names a failure, `asked` the answers that it rests on."""
         row = (step, key, json.dumps(body), cause, json.dumps(asked))
         with self._told():
-            self._db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", row)
+            self._db.execute("BEGIN IMMEDIATE")
+            with self._db:
+                self._db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", row)
+                seconds = self._seconds_before + time.monotonic() - self._begun
+                self._db.execute("INSERT OR REPLACE INTO setting VALUES ('seconds', ?)", (f"{seconds:.3f}",))
+
+    def seconds(self) -> float:
+        """From the opening to the last record that was kept, over all processes that worked here."""
+        with self._told():
+            row = self._db.execute("SELECT value FROM setting WHERE name = 'seconds'").fetchone()
+        return float(row[0]) if row else 0.0
 
     def record(self, step: str, key: str) -> tuple[dict[str, Any], str | None] | None:
         with self._told():

@@ -71,7 +71,7 @@ class ExplainSettings:
 
 @dataclass
 class ExplainReport:
-    """What came of a run. `left` counts explanations not yet asked for, `stopped` says why they were not."""
+    """What came of a run. `left` counts explanations not yet asked for, `stopped` says why they were not; `seconds` over all runs."""
 
     features: int = 0
     explained: Counter[str] = field(default_factory=Counter)
@@ -82,6 +82,7 @@ class ExplainReport:
     unreadable_images: int = 0
     stopped: str | None = None
     endpoint: dict[str, Any] | None = None
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         methods = {
@@ -91,7 +92,7 @@ class ExplainReport:
         }
         return {
             "features": self.features, "methods": methods, "labelled": self.labelled, "label_failures": dict(self.label_failures),
-            "unreadable_images": self.unreadable_images, "stopped": self.stopped, "endpoint": self.endpoint,
+            "unreadable_images": self.unreadable_images, "stopped": self.stopped, "endpoint": self.endpoint, "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
 
@@ -282,7 +283,7 @@ class ExplainRun:
         return None if kept is None else Explanation(**kept[0]["explanation"])
 
     def _collect(self, wanted: Collection[int] | None) -> tuple[list[Explanation], ExplainReport]:
-        report = ExplainReport(endpoint=self.asker.report() if self.asker else None)
+        report = ExplainReport(endpoint=self.asker.report() if self.asker else None, seconds=self.store.seconds())
         report.stopped = None if self._stop is None else str(self._stop)
         rows = []
         for index in self.catalogue.indices(wanted):

@@ -122,6 +122,9 @@ def test_goes_on_after_kill_9_and_asks_nothing_twice(tmp_path: Path) -> None:
         assert set(bodies[before:]).isdisjoint(bodies[: before - 2])
     table = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet")
     assert table.column("label").to_pylist().count("red things") == 12
+    # Thirteen answers of .3 s, two at a time, and the wall time of both processes.
+    report = json.loads((tmp_path / "run/explain/manifest.json").read_text())["report"][HOOK]
+    assert report["seconds"] > 1.8
 
 
 def test_a_cost_limit_ends_the_command_and_says_what_is_left(tmp_path: Path, capfd: Any) -> None:

@@ -92,7 +92,7 @@ class Tools:
 
 @dataclass
 class ScoreReport:
-    """By metric how many rows have a value, what failed of the others, and the means; `stopped` says why a run ended early."""
+    """By metric how many rows have a value, what failed of the others, and the means; `stopped` says why a run ended early; `seconds` over all runs."""
 
     scored: Counter[str] = field(default_factory=Counter)
     failed: dict[str, Counter[str]] = field(default_factory=dict)
@@ -102,6 +102,7 @@ class ScoreReport:
     left: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     endpoint: dict[str, Any] | None = None
+    seconds: float = 0.0
 
     def take(self, score: Score) -> None:
         if score.value is None:
@@ -122,7 +123,7 @@ class ScoreReport:
                     "scored": self.scored[m], "with_failed_pictures": self.partly[m], "failed": dict(self.failed.get(m, {})), "left": self.left[m],
                     "mean": float(np.mean(values)) if values else None, "random": float(np.mean(baselines)) if baselines else None,
                 }  # fmt: skip
-        return {"metrics": out, "stopped": self.stopped, "endpoint": self.endpoint}
+        return {"metrics": out, "stopped": self.stopped, "endpoint": self.endpoint, "seconds": round(self.seconds, 1)}
 
 
 class ScoreRun:
@@ -367,7 +368,7 @@ class ScoreRun:
         return self._held[sha]
 
     def _collect(self, wanted: Collection[int] | None) -> tuple[list[Score], ScoreReport]:
-        report = ScoreReport(stopped=None if self._stop is None else str(self._stop))
+        report = ScoreReport(stopped=None if self._stop is None else str(self._stop), seconds=self.store.seconds())
         report.endpoint = self.tools.asker.report() if self.tools.asker else None
         scores = []
         for record in self._records(wanted):
