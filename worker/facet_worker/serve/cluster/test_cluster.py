@@ -200,18 +200,16 @@ def test_answers_as_one_process_does(group: Group, request_of: Any, picture: dic
     assert answer.headers["content-type"] == "application/x-ndjson"
     engine = TorchEngine.load(ROOT / "demo/model", [ROOT / "demo/dictionaries" / HOOK], model_id="facet-emoji")
     shown = Picture(base64.b64encode(picture["bytes"]).decode(), 1).pixels()
-    clamp = {"feature": 5, "value": 30, "unit": "raw"}
-    alone = run(engine, ask(engine, [clamp], text="what do you see ?", sampling={"maxTokens": 48}), [shown])
+    clamped = ask(engine, request_of()["request"]["interventions"], text="what do you see ?", sampling={"maxTokens": 48})
+    alone = run(engine, clamped, [shown])
     for arm in ("steered", "baseline"):
         assert [event["id"] for event in events if event["type"] == "token" and event["arm"] == arm] == alone.ids[arm]
-    receipt = next(event["receipt"] for event in events if event["type"] == "receipt" and event["receipt"]["arm"] == "steered")
+    receipt = next(e["receipt"] for e in events if e["type"] == "receipt" and e["receipt"]["arm"] == "steered")
     assert receipt["prefill"] == alone.receipts["steered"]["prefill"]
-    assert receipt["outcome"] == "steered"
-    assert events[-1] == {"type": "done"}
-    plain = request_of()
-    request = {name: plain["request"][name] for name in ("dictionary", "messages")}
-    told = group.client.post("/v1/activations", json={"protocol": 1, "request": {**request, "perToken": 3}, "images": plain["images"]})
-    assert told.json() == json.loads(json.dumps(engine.activations({**request, "limit": 128, "perToken": 3}, [shown], lambda: False)))
+    assert (receipt["outcome"], events[-1]) == ("steered", {"type": "done"})
+    asked = {name: part for name, part in request_of()["request"].items() if name != "interventions"} | {"limit": 9}
+    told = group.client.post("/v1/activations", json={"protocol": 1, "request": asked, "images": request_of()["images"]})
+    assert told.json() == json.loads(json.dumps(engine.activations(asked, [shown], lambda: False)))
 
 
 def test_says_what_it_serves_and_lets_in_who_has_the_token(group: Group) -> None:
