@@ -148,7 +148,9 @@ def test_failures_are_asked_again_on_request(tmp_path: Path) -> None:
         endpoint.behaviour = answer
         assert main(["explain", file]) == 0
         assert len(endpoint.bodies) == 3
-        assert main(["explain", "--retry-failed", file]) == 0
+        assert main(["run", "--retry-failed", file]) == 0
+    # What could be explained then is scored in the same command.
+    assert pq.read_table(tmp_path / "run/score" / HOOK / "scores.parquet").num_rows == 6
     labels = pq.read_table(tmp_path / "run/explain" / HOOK / "explanations.parquet").column("label").to_pylist()
     assert labels == ["red things"] * 3 + [None]
 

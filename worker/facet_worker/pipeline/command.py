@@ -14,8 +14,8 @@ from facet_worker.pipeline.settings import read_settings
 from facet_worker.pipeline.steps import HELP, MODULES, NEEDS, Context, run_step, sections
 from facet_worker.pipeline.troubles import Troubles
 
-RETRIES = ("explain", "score")
-"""Steps whose failures can be tried again on request."""
+RETRIES = ("explain", "score", "run")
+"""Commands by which failures are tried again on request."""
 
 CAUSES_TOLD = 20
 
@@ -23,14 +23,12 @@ CAUSES_TOLD = 20
 def add_commands(commands: Any) -> None:
     """Subcommands into an argparse `add_subparsers()`."""
     for name in MODULES:
-        parser = _parser(commands, name, HELP[name], f"Needs {NEEDS[name]}.", f" What it makes lies in the run folder, under {name}/.")
-        if name in RETRIES:
-            parser.add_argument("--retry-failed", action="store_true", help="ask and measure again what failed before, and nothing else")
+        _parser(commands, name, HELP[name], f"Needs {NEEDS[name]}.", f" What it makes lies in the run folder, under {name}/.")
     every = "do every step that the pipeline's file has a section of, in order"
     _parser(commands, "run", every, "What is done already is not done again. worker/examples/pipeline.toml is a whole file to begin with.")
 
 
-def _parser(commands: Any, name: str, does: str, more: str, end: str = "") -> argparse.ArgumentParser:
+def _parser(commands: Any, name: str, does: str, more: str, end: str = "") -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=does,
@@ -38,7 +36,10 @@ def _parser(commands: Any, name: str, does: str, more: str, end: str = "") -> ar
         epilog=f"Stopped in any way, the same command goes on where it was.{end}",
     )
     parser.add_argument("pipeline", type=Path, help="the pipeline's TOML file; docs/pipeline.md lists its settings")
-    return parser
+    if name in RETRIES:
+        parser.add_argument(
+            "--retry-failed", action="store_true", help="explanations and scores that failed are asked for and measured again"
+        )
 
 
 def _say(line: str) -> None:
