@@ -33,6 +33,8 @@ export async function serveFiles(folder: string, base: string): Promise<FilesSer
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://files");
     if (request.method !== "GET" && request.method !== "HEAD") written.push(`${request.method} ${pathname}`);
+    // A browser asks a host for this of its own accord, now and then, though every page names its icon.
+    if (pathname === "/favicon.ico") return response.writeHead(204).end();
     try {
       if (!pathname.startsWith(`${base}/`)) throw new Error("elsewhere");
       const asked = path.normalize(decodeURIComponent(pathname.slice(base.length)));
