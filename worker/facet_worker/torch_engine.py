@@ -104,15 +104,9 @@ class TorchEngine:
         """
         prompt = self.prompter.assemble(probe_messages(), [probe_picture(self._image_size())], 1)
         for served in self.served.values():
-            seen: list[Tensor] = []
-
-            def look(hidden: Tensor, seen: list[Tensor] = seen) -> Tensor:
-                seen.append(hidden[0])
-                return hidden
-
-            self.hooked.prefill(prompt.inputs, served.block, look)
+            states = self._states(prompt.inputs, served.block)
             with torch.inference_mode():
-                served.reconstruction = measure(served.sae, seen[0], prompt.layout.image)
+                served.reconstruction = measure(served.sae, states, prompt.layout.image)
             if served.reconstruction.fails and not unchecked:
                 raise refusal(served.hook, served.reconstruction)
 
@@ -173,22 +167,27 @@ class TorchEngine:
             "modes": ["delta", "reconstruct"],
         }
 
-    def features(self, request: dict[str, Any], images: Sequence[Pixels], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Which features fire on one image, cell by cell of its base grid."""
-        served = self._find(request["dictionary"])
-        prompt = self.prompter.of_image(images[0])
-        if cancelled():
-            raise FacetError("The request was cancelled before it began.", "cancelled")
+    def _states(self, inputs: dict[str, Any], block: torch.nn.Module) -> Tensor:
+        """The block's output [N, D] on a prompt, in one pass."""
         seen: list[Tensor] = []
 
         def look(hidden: Tensor) -> Tensor:
             seen.append(hidden[0])
             return hidden
 
-        self.hooked.prefill(prompt.inputs, served.block, look)
+        self.hooked.prefill(inputs, block, look)
+        return seen[0]
+
+    def features(self, request: dict[str, Any], images: Sequence[Pixels], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Which features fire on one image, cell by cell of its base grid."""
+        served = self._find(request["dictionary"])
+        prompt = self.prompter.of_image(images[0])
+        if cancelled():
+            raise FacetError("The request was cancelled before it began.", "cancelled")
+        states = self._states(prompt.inputs, served.block)
         grid = prompt.layout.images[0]
         with torch.inference_mode():
-            indices, values = served.sae.encode(seen[0][torch.from_numpy(grid.cells).to(seen[0].device)])
+            indices, values = served.sae.encode(states[torch.from_numpy(grid.cells).to(states.device)])
         total, features = maps_of((indices, values), request["limit"])
         return {"rows": grid.rows, "cols": grid.cols, "total": total, "features": features}
 
@@ -205,15 +204,9 @@ class TorchEngine:
         admit(prompt.layout.length)
         if cancelled():
             raise FacetError("The request was cancelled before it began.", "cancelled")
-        seen: list[Tensor] = []
-
-        def look(hidden: Tensor) -> Tensor:
-            seen.append(hidden[0])
-            return hidden
-
-        self.hooked.prefill(prompt.inputs, served.block, look)
+        states = self._states(prompt.inputs, served.block)
         with torch.inference_mode():
-            indices, values = served.sae.encode(seen[0])
+            indices, values = served.sae.encode(states)
         dictionary = {"ref": f"{self.model_id}/{served.id}", "hook": served.hook, "sha256": served.sae.sha256}
         return {"dictionary": dictionary, **input_activations(prompt, self.prompter.codec, (indices.cpu(), values.cpu()), request)}
 
